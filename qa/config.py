@@ -1,0 +1,323 @@
+"""What a run is: frozen dataclasses, presets, and how they are parsed, saved and loaded."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from qa.errors import ConfigError
+
+OnBadExample = Literal["error", "skip", "repair"]
+Search = Literal["exact", "hf_parity"]
+Schedule = Literal["linear", "cosine", "constant"]
+Tracker = Literal["wandb", "tensorboard", "trackio", "none"]
+_STRICT = ConfigDict(extra="forbid")
+
+
+def _require(condition: bool, setting: str, found: object, wanted: str) -> None:
+    if not condition:
+        raise ConfigError(f"{setting} is {found!r}; wanted {wanted}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where in a data source the examples are, and what to do with bad ones."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str | None = None
+    """Configuration of a hub data set that has several."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub data set."""
+    train_split: str = "train"
+    """Split to train on, where the source has splits."""
+    validation_split: str = "validation"
+    """Split to evaluate on, where the source has splits."""
+    on_bad_example: OnBadExample = "error"
+    """Stop at a bad example, skip it, or move an answer to its nearest occurrence in the context."""
+    allow_impossible: bool = True
+    """Keep examples without an answer for training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """How an example is cut into windows of tokens."""
+
+    __pydantic_config__ = _STRICT
+
+    max_length: int = 384
+    """Longest window, in tokens: question, context and special tokens together."""
+    doc_stride: int = 128
+    """Tokens that neighbouring windows share (the overlap, not the step)."""
+    max_question_length: int = 64
+    """Tokens of a question that are kept."""
+    cache_dir: Path | None = None
+    """Folder for built features; none: the data sets library's cache folder."""
+
+    def __post_init__(self) -> None:
+        _require(self.max_length >= 8, "features.max-length", self.max_length, "at least 8 tokens")
+        _require(self.doc_stride >= 0, "features.doc-stride", self.doc_stride, "0 or more tokens")
+        _require(self.max_question_length >= 1, "features.max-question-length", self.max_question_length, "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the model is trained; everything that is counted is counted in optimizer steps."""
+
+    __pydantic_config__ = _STRICT
+
+    epochs: float = 2.0
+    """Passes over the training features; a fraction stops inside one."""
+    max_steps: int | None = None
+    """Optimizer steps in all, in place of epochs; 0 evaluates only."""
+    learning_rate: float = 3e-5
+    """Peak learning rate."""
+    schedule: Schedule = "linear"
+    """Course of the learning rate after the warm-up: to zero in a line or a half cosine, or constant."""
+    warmup_ratio: float = 0.1
+    """Share of all steps in which the learning rate rises from zero."""
+    batch_size: int = 16
+    """Features per device and forward pass."""
+    accumulation_steps: int = 1
+    """Forward passes per optimizer step."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay; not applied to biases and normalisation layers."""
+    adam_epsilon: float = 1e-8
+    """Term that keeps AdamW's denominator from zero."""
+    max_gradient_norm: float | None = 1.0
+    """Largest norm of the gradient of all parameters together; none: no clipping."""
+    evaluate_every: int | None = None
+    """Optimizer steps between evaluations; none: after every epoch; 0: only at the end."""
+    save_every: int | None = None
+    """Optimizer steps between checkpoints; none: after every epoch; 0: only at the end."""
+    log_every: int = 10
+    """Optimizer steps between logged points."""
+    keep_last: int = 2
+    """Checkpoints that are kept, besides the best one."""
+    best_metric: str | None = None
+    """Score of metrics.json that the best model has most of; none: f1 (best_f1 with unanswerable questions)."""
+    patience: int | None = None
+    """Evaluations without a better score after which training stops; none: never."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    compile: bool = False
+    """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
+    fused: bool | None = None
+    """Use the optimizer's fused kernel; none: where the device has one."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, "training.epochs", self.epochs, "more than 0")
+        _require(self.max_steps is None or self.max_steps >= 0, "training.max-steps", self.max_steps, "0 or more")
+        _require(self.learning_rate > 0, "training.learning-rate", self.learning_rate, "more than 0")
+        _require(0 <= self.warmup_ratio <= 1, "training.warmup-ratio", self.warmup_ratio, "0 to 1")
+        _require(self.batch_size >= 1, "training.batch-size", self.batch_size, "at least 1")
+        _require(self.accumulation_steps >= 1, "training.accumulation-steps", self.accumulation_steps, "at least 1")
+        _require(self.weight_decay >= 0, "training.weight-decay", self.weight_decay, "0 or more")
+        _require(
+            self.max_gradient_norm is None or self.max_gradient_norm > 0,
+            "training.max-gradient-norm",
+            self.max_gradient_norm,
+            "more than 0, or none",
+        )
+        for setting in ("evaluate_every", "save_every"):
+            value = getattr(self, setting)
+            _require(value is None or value >= 0, f"training.{setting.replace('_', '-')}", value, "0 or more, or none")
+        _require(self.log_every >= 1, "training.log-every", self.log_every, "at least 1")
+        _require(self.keep_last >= 1, "training.keep-last", self.keep_last, "at least 1")
+        _require(self.patience is None or self.patience >= 1, "training.patience", self.patience, "at least 1, or none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingConfig:
+    """How logits become answers."""
+
+    __pydantic_config__ = _STRICT
+
+    n_best: int = 20
+    """Candidates kept per feature, and answers per example in the n-best file."""
+    max_answer_tokens: int = 30
+    """Longest answer, in tokens."""
+    search: Search = "exact"
+    """The best valid spans exactly, or the 20 × 20 lists of the well-known script."""
+    no_answer_threshold: float | None = None
+    """Null score minus best span score above which the answer is "no answer"; none: the model's own, or 0."""
+    batch_size: int = 32
+    """Features per device and forward pass in evaluation."""
+    language: str = "en"
+    """Language whose articles and word borders the scores follow (ISO 639-1 code); en is the official one."""
+
+    def __post_init__(self) -> None:
+        _require(self.n_best >= 1, "decoding.n-best", self.n_best, "at least 1")
+        _require(self.max_answer_tokens >= 1, "decoding.max-answer-tokens", self.max_answer_tokens, "at least 1")
+        _require(self.batch_size >= 1, "decoding.batch-size", self.batch_size, "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where the run is recorded, besides its folder."""
+
+    __pydantic_config__ = _STRICT
+
+    report_to: tuple[Tracker, ...] = ("wandb",)
+    """Trackers: wandb, tensorboard, trackio, several of them, or none."""
+    project: str = "extractive-qa"
+    """Project of the tracker."""
+    run_name: str | None = None
+    """Name of the run at the tracker; none: the output folder's name."""
+    table_rows: int = 200
+    """Predictions shown in the tracker's table."""
+
+    def __post_init__(self) -> None:
+        _require(
+            "none" not in self.report_to or len(self.report_to) == 1, "tracking.report-to", self.report_to, "none alone"
+        )
+        _require(self.table_rows >= 0, "tracking.table-rows", self.table_rows, "0 or more")
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The trackers to report to, without the word for an empty list."""
+        return tuple(name for name in self.report_to if name != "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Fine-tune and evaluate an extractive question-answering reader."""
+
+    __pydantic_config__ = _STRICT
+
+    model: str = "minilm"
+    """Hub id, folder of a saved model, or minilm for the embedded default."""
+    model_revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    train_data: str = "sample"
+    """Hub id, file, folder, or sample for the embedded data set."""
+    validation_data: str | None = "sample"
+    """Hub id, file, folder, or sample for the embedded data set; none: no evaluation."""
+    output_dir: Path = Path("runs/qa")
+    """Run folder; must be empty or missing unless the run is resumed."""
+    seed: int = 42
+    """Seed of the head's weights, the order of features and dropout."""
+    resume: str | None = None
+    """Continue from a checkpoint: auto (also when no value follows) for the newest of the run folder, or its path."""
+    max_train_examples: int | None = None
+    """Examples to train on, spread evenly over the set."""
+    max_validation_examples: int | None = None
+    """Examples to evaluate on, spread evenly over the set."""
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        for setting in ("max_train_examples", "max_validation_examples"):
+            value = getattr(self, setting)
+            _require(value is None or value >= 1, setting.replace("_", "-"), value, "at least 1")
+        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        evaluates_only = self.training.max_steps == 0
+        _require(not evaluates_only or self.validation_data is not None, "validation-data", None, "data to evaluate on")
+
+
+def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32, max_length: int = 384) -> RunConfig:
+    return RunConfig(
+        model=model,
+        train_data=data,
+        validation_data=data,
+        features=FeaturesConfig(max_length=max_length),
+        training=TrainingConfig(learning_rate=learning_rate, batch_size=batch_size),
+    )
+
+
+PRESETS: dict[str, RunConfig] = {
+    "demo": RunConfig(
+        output_dir=Path("runs/demo"),
+        training=TrainingConfig(epochs=12, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
+    ),
+    "minilm-squad": _preset("minilm", "squad", 2e-4, batch_size=16),
+    "minilm-squad-v2": _preset("minilm", "squad_v2", 2e-4, batch_size=16),
+    "distilbert-squad": _preset("distilbert/distilbert-base-uncased", "squad", 5e-5),
+    "distilbert-squad-v2": _preset("distilbert/distilbert-base-uncased", "squad_v2", 5e-5),
+    "bert-base-squad": _preset("google-bert/bert-base-uncased", "squad", 5e-5),
+    "roberta-base-squad-v2": _preset("FacebookAI/roberta-base", "squad_v2", 3e-5),
+    "electra-base-squad-v2": _preset("google/electra-base-discriminator", "squad_v2", 1e-4),
+    "deberta-v3-base-squad-v2": _preset("microsoft/deberta-v3-base", "squad_v2", 2e-5, max_length=512),
+    "modernbert-base-squad-v2": _preset("answerdotai/ModernBERT-base", "squad_v2", 5e-5, max_length=512),
+}
+"""Named defaults; the values are the published recipes' or close to them, and flags override them."""
+
+
+def parse_config(arguments: Sequence[str]) -> RunConfig:
+    """Read a run's configuration from the command line.
+
+    The first argument may name a preset or an earlier run's config file (`.json`, `.yaml`, `.yml`), whose values are
+    the defaults that flags override; `--resume` may stand alone. Exits like any command line tool on unknown flags
+    and on `--help`.
+
+    Raises:
+        ConfigError: an unknown preset, an unreadable file, or a value no run can have.
+    """
+    defaults, flags = RunConfig(), list(arguments)
+    if flags and not flags[0].startswith("-"):
+        defaults = _named_defaults(flags.pop(0))
+    return tyro.cli(
+        RunConfig,
+        args=_with_resume_value(flags),
+        default=defaults,
+        prog="train_qa.py [PRESET | CONFIG FILE]",
+        description=f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}.",
+    )
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Write `config` as JSON; `load_config` and `parse_config` read it back as an equal value."""
+    path.write_text(json.dumps(config_values(config), indent=2) + "\n", encoding="utf-8")
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a configuration from a `.json`, `.yaml` or `.yml` file; what the file leaves out has its default.
+
+    Raises:
+        ConfigError: the file does not exist, is not such a file, or has a key or value that no run has.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
+    except OSError as error:
+        raise ConfigError(f"cannot read the config file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is neither JSON nor YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigError(f"{path}: {where}: {first['msg']}; found {first['input']!r}") from error
+    return config
+
+
+def config_values(config: RunConfig) -> dict[str, Any]:
+    """Return the nested plain values of `config`, as JSON has them."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
+    return values
+
+
+def _named_defaults(name: str) -> RunConfig:
+    if name in PRESETS:
+        return PRESETS[name]
+    if Path(name).suffix in {".json", ".yaml", ".yml"}:
+        return replace(load_config(Path(name)), resume=None)
+    raise ConfigError(f"no preset {name!r}; wanted a .json or .yaml file, or one of {', '.join(PRESETS)}")
+
+
+def _with_resume_value(flags: list[str]) -> list[str]:
+    """Give a bare `--resume` the value `auto`."""
+    following = [*flags[1:], "--"]
+    pairs = zip(flags, following, strict=True)
+    return [word for flag, after in pairs for word in ((flag, "auto") if _is_bare_resume(flag, after) else (flag,))]
+
+
+def _is_bare_resume(flag: str, after: str) -> bool:
+    return flag == "--resume" and after.startswith("-")
