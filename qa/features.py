@@ -132,8 +132,31 @@ class Features:
     @property
     def lengths(self) -> Int[np.ndarray, "feature"]:
         """Tokens of every feature, padding aside."""
-        lengths: Int[np.ndarray, "feature"] = self.question_ids.lengths[self.example] + self.size
+        return self.lengths_of(np.arange(len(self)))
+
+    def lengths_of(self, indices: Int[np.ndarray, "some"]) -> Int[np.ndarray, "some"]:
+        """Tokens of the given features, padding aside."""
+        example, bounds = self.example[indices], self.question_ids.bounds
+        lengths: Int[np.ndarray, "some"] = bounds[example + 1] - bounds[example] + self.size[indices]
         return lengths + self.layout.special_tokens
+
+    def row(self, index: int) -> tuple[Int[np.ndarray, "token"], Int[np.ndarray, "token"], int]:
+        """Return a feature's token ids, their types, and where its context begins among them."""
+        layout, example = self.layout, int(self.example[index])
+        first = int(self.first[index])
+        question = self.question_ids[example]
+        context = self.context_ids[int(self.context_of[example])][first : first + int(self.size[index])]
+        one, two = (context, question) if layout.context_first else (question, context)
+        before, between, after = (np.array(part, np.int32) for part in (layout.before, layout.between, layout.after))
+        types = (
+            *layout.before_types,
+            *[layout.first_type] * len(one),
+            *layout.between_types,
+            *[layout.second_type] * len(two),
+            *layout.after_types,
+        )
+        context_begin = len(before) + (0 if layout.context_first else len(one) + len(between))
+        return np.concatenate([before, one, between, two, after]), np.array(types, np.int32), context_begin
 
     def char_spans(
         self, feature: Int[np.ndarray, "span"], first: Int[np.ndarray, "span"], last: Int[np.ndarray, "span"]
