@@ -4,6 +4,7 @@ Pure functions of arrays. Everything is a column over all examples at once; Pyth
 in the records that are written to files.
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Predictions:
     def best_texts(self) -> list[str]:
         """Every example's best span, whatever the null score; empty where there is no valid span."""
         bounds = self.bounds.tolist()
-        return [self.text[a] if a < b else "" for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [self.text[a] if a < b else "" for a, b in itertools.pairwise(bounds)]
 
     def texts(self, threshold: float) -> list[str]:
         """Return every example's answer: "" where "no answer" is possible and the null odds are above `threshold`."""

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from qa.errors import ConfigError
+from qa.files import write_json
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
@@ -236,7 +237,7 @@ def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32
 PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         output_dir=Path("runs/demo"),
-        training=TrainingConfig(epochs=12, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
+        training=TrainingConfig(epochs=12.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
     ),
     "minilm-squad": _preset("minilm", "squad", 2e-4, batch_size=16),
     "minilm-squad-v2": _preset("minilm", "squad_v2", 2e-4, batch_size=16),
@@ -275,7 +276,7 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
 
 def save_config(config: RunConfig, path: Path) -> None:
     """Write `config` as JSON; `load_config` and `parse_config` read it back as an equal value."""
-    path.write_text(json.dumps(config_values(config), indent=2) + "\n", encoding="utf-8")
+    write_json(path, config_values(config))
 
 
 def load_config(path: Path) -> RunConfig:

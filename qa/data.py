@@ -3,7 +3,7 @@
 import hashlib
 import json
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -15,8 +15,9 @@ import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qa.config import DataConfig, OnBadExample
+from qa.config import DataConfig, OnBadExample, RunConfig
 from qa.errors import DataError, ExampleError
+from qa.files import write_whole
 from qa.sources import ROWS_AT_ONCE, read_rows, require_columns
 
 _SHOWN_PROBLEMS = 10
@@ -112,6 +113,27 @@ def load_examples(source: str, *, split: str, config: DataConfig) -> Examples:
     return Examples(rows=datasets.Dataset(table, fingerprint=uuid4().hex), problems=tuple(problems))
 
 
+def load_training_examples(config: RunConfig) -> Examples:
+    """Load the examples to train on: with references, with or without impossible ones, at most as many as asked.
+
+    Raises:
+        DataError: as `load_examples`, or the source has no references.
+    """
+    examples = load_examples(config.train_data, split=config.data.train_split, config=config.data)
+    if not examples.has_references:
+        raise DataError(f"{config.train_data} has no references: no column answers; wanted answers to train on")
+    kept = examples if config.data.allow_impossible else drop_impossible(examples)
+    return take(kept, config.max_train_examples)
+
+
+def load_validation_examples(config: RunConfig) -> Examples | None:
+    """Load the examples to evaluate, or only predict, on, at most as many as asked; None if the run has none."""
+    if config.validation_data is None:
+        return None
+    examples = load_examples(config.validation_data, split=config.data.validation_split, config=config.data)
+    return take(examples, config.max_validation_examples)
+
+
 def drop_impossible(examples: Examples) -> Examples:
     """Return the examples that have an answer.
 
@@ -137,12 +159,11 @@ def take(examples: Examples, maximum: int | None) -> Examples:
     return replace(examples, rows=examples.rows.select([index * total // maximum for index in range(maximum)]))
 
 
-def write_problems(problems: Iterable[DataProblem], path: Path) -> None:
-    """Write the problems to `path` as JSON Lines, whole or not at all; without any, the file is empty."""
-    part = path.with_name(f"{path.name}.part")
-    # ASCII only: an id may hold a lone surrogate, which UTF-8 cannot
-    part.write_text("".join(f"{json.dumps(asdict(problem))}\n" for problem in problems), encoding="ascii")
-    part.replace(path)
+def write_problems(problems: Mapping[str, Iterable[DataProblem]], path: Path) -> None:
+    """Write the problems of each split to `path` as JSON Lines, whole or not at all; without any, the file is empty."""
+    rows = [{"split": split, **asdict(problem)} for split, found in problems.items() for problem in found]
+    # ASCII only (json's default): an id may hold a lone surrogate, which UTF-8 cannot
+    write_whole(path, "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def _answer_counts(rows: datasets.Dataset) -> list[int]:

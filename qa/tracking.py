@@ -1,0 +1,218 @@
+"""What a run tells the outside: trackers, log lines, the progress bar, and the result files of the run folder."""
+
+import json
+import logging
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb
+from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
+from tqdm import tqdm
+
+from qa.batching import Batch
+from qa.config import RunConfig, config_values
+from qa.data import Examples
+from qa.evaluation import Evaluation
+from qa.features import Features, label_round_trip
+from qa.files import write_json
+from qa.runtime import describe_environment
+from qa.training import Progress, StepReport
+
+log = logging.getLogger(__name__)
+
+_SHOWN_EXCEPTIONS = 3
+_STEP = "step"  # the axis of everything that is tracked: the optimizer step
+
+
+class Tracking:
+    """Reports steps and evaluations to the trackers, the terminal and the log; works on the main process only."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        config: RunConfig,
+        progress: Progress,
+        *,
+        total_steps: int,
+    ) -> None:
+        """Start the trackers with the configuration and the environment. Collective."""
+        self.accelerator = accelerator
+        self.config = config
+        self._unlogged: list[StepReport] = []
+        self._offline = start_trackers(accelerator, config, progress)
+        self._bar = tqdm(
+            total=total_steps,
+            initial=progress.step,
+            unit="step",
+            disable=not (accelerator.is_main_process and sys.stderr.isatty()),
+        )
+        self._logged_at = time.perf_counter()
+
+    def features(self, features: Features, examples: Examples) -> None:
+        """Report the size of the training data, and how its labels translate back to the references."""
+        trip = label_round_trip(features, examples.rows)
+        self._say(
+            f"training on {len(examples)} examples, {len(features)} features of {features.lengths.mean():.0f} tokens; "
+            f"{trip.labelled} labels: {trip.rate:.2f} % translate back to the reference, {trip.wider} of them wider "
+            f"for want of a token border; {trip.unlabelled_examples} answers are in no window"
+        )
+        for reference, decoded in trip.exceptions[:_SHOWN_EXCEPTIONS]:
+            self._say(f"  label wider than its reference: {decoded!r} for {reference!r}")
+
+    def step(self, report: StepReport) -> None:
+        """Count a step; log at every interval and at the end of an epoch."""
+        self._unlogged.append(report)
+        self._bar.update()
+        if report.step % self.config.training.log_every == 0 or report.ends_epoch:
+            self._log_interval(report)
+
+    def evaluation(self, evaluation: Evaluation, examples: Examples, *, step: int, best: bool) -> None:
+        """Log scores, a table of predictions, and in the summary the best scores."""
+        if evaluation.scores is not None:
+            self._log({f"eval/{name}": value for name, value in evaluation.scores.items()}, step)
+            shown = ", ".join(f"{name} {value:.2f}" for name, value in evaluation.scores.items())
+            self._say(f"step {step}: {shown}{' (best so far)' if best else ''}")
+        run = self._wandb_run()
+        if run is None:
+            return
+        if evaluation.predictions is not None:
+            table = prediction_table(evaluation, examples, self.config.tracking.table_rows)
+            run.log({"predictions": wandb.Table(columns=list(_TABLE_COLUMNS), data=table), _STEP: step})
+        if best and evaluation.scores is not None:
+            run.summary.update({f"best/{name}": value for name, value in evaluation.scores.items()})
+
+    def watch(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Show a progress bar over the batches of an evaluation."""
+        return tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=self._bar.disable)
+
+    def finish(self) -> None:
+        """Close bar and trackers and say where an offline run is. Collective."""
+        self._bar.close()
+        run = self._wandb_run()
+        folder = Path(run.dir).parent if run is not None else None
+        self.accelerator.end_training()
+        if folder is not None and self._offline:
+            self._say(f"W&B run is offline; upload it with: wandb sync {folder}")
+
+    def _log_interval(self, last: StepReport) -> None:
+        reports, self._unlogged = self._unlogged, []
+        now = time.perf_counter()
+        seconds, self._logged_at = now - self._logged_at, now
+        values = interval_values(reports)
+        self._log({f"train/{name}": value for name, value in values.items()}, last.step)
+        shown = {"loss": f"{values['loss']:.3f}", "lr": f"{last.learning_rate:.2e}"}
+        self._bar.set_postfix(shown | {"examples/s": f"{values['examples_per_second']:.1f}"})
+        if self._bar.disable:
+            self._say(
+                f"step {last.step}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
+                f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"
+            )
+
+    def _log(self, values: dict[str, Any], step: int) -> None:
+        """Log to every tracker; those with an axis of their own get the step as a value (points are not dropped)."""
+        for tracker in self.accelerator.trackers:
+            own_axis = tracker.name in {"wandb", "trackio"}
+            tracker.log(values | {_STEP: step} if own_axis else values, step=None if own_axis else step)
+
+    def _say(self, line: str) -> None:
+        with tqdm.external_write_mode():
+            log.info("%s", line)
+
+    def _wandb_run(self) -> "wandb.Run | None":
+        if not self.accelerator.is_main_process:
+            return None
+        trackers: list[GeneralTracker] = self.accelerator.trackers
+        return next((tracker.tracker for tracker in trackers if tracker.name == "wandb"), None)
+
+
+def start_trackers(accelerator: Accelerator, config: RunConfig, progress: Progress) -> bool:
+    """Start the trackers; return whether W&B is offline. Collective.
+
+    Online, a resumed run continues under its id. Offline it cannot yet (wandb #12110): each attempt is a run of its own
+    in the same group.
+    """
+    offline = not wandb.login(prompt=False) if "wandb" in config.tracking.trackers else True
+    if offline or not progress.tracker_ids:
+        progress.tracker_ids.append(uuid.uuid4().hex[:8])
+    name = config.tracking.run_name or config.output_dir.name
+    options = {
+        "id": progress.tracker_ids[-1],
+        "name": name,
+        "group": f"{name}-{progress.tracker_ids[0]}",
+        "resume": None if offline else "allow",
+        "dir": str(config.output_dir),
+        "mode": "offline" if offline else None,
+    }
+    flat = _flat(config_values(config) | {"environment": describe_environment(accelerator)})
+    accelerator.init_trackers(config.tracking.project, config=flat, init_kwargs={"wandb": options})
+    for tracker in accelerator.trackers if accelerator.is_main_process else []:
+        if tracker.name == "wandb":
+            tracker.tracker.define_metric(_STEP)
+            tracker.tracker.define_metric("*", step_metric=_STEP)
+    return offline
+
+
+def interval_values(reports: Sequence[StepReport]) -> dict[str, float]:
+    """Summarise the steps of a logging interval: means over features, rates over the steps' seconds."""
+    seconds = sum(report.seconds for report in reports)
+    features = sum(report.features for report in reports)
+    tokens = sum(report.tokens for report in reports)
+    return {
+        "loss": sum(report.loss * report.features for report in reports) / features,
+        "learning_rate": reports[-1].learning_rate,
+        "gradient_norm": sum(report.gradient_norm for report in reports) / len(reports),
+        "epoch": reports[-1].epoch,
+        "examples_per_second": features / seconds,
+        "tokens_per_second": tokens / seconds,
+        "padding_share": 1 - tokens / sum(report.padded_tokens for report in reports),
+        "overflows": sum(report.overflows for report in reports),
+    }
+
+
+_TABLE_COLUMNS = ("id", "question", "prediction", "reference", "score", "probability", "null_odds")
+
+
+def prediction_table(evaluation: Evaluation, examples: Examples, rows: int) -> list[list[Any]]:
+    """Return rows for a table: id, question, answer, references, score, probability and null odds."""
+    predictions = evaluation.predictions
+    if predictions is None:
+        return []
+    texts, odds = predictions.texts(evaluation.threshold), predictions.null_odds.tolist()
+    table = []
+    for row, example in enumerate(examples.rows.select(range(min(rows, len(examples))))):
+        best, after = predictions.bounds[row : row + 2].tolist()
+        score = predictions.start_logit[best] + predictions.end_logit[best] if best < after else None
+        share = predictions.probability[best] if best < after else None
+        references = " | ".join(example["answers"]["text"]) if examples.has_references else ""
+        table.append([example["id"], example["question"], texts[row], references, score, share, odds[row]])
+    return table
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write the predictions, the n-best answers, the null odds and, where there are references, the scores."""
+    predictions = evaluation.predictions
+    assert predictions is not None, "only the main process has predictions, and only it writes"
+    texts = predictions.texts(evaluation.threshold)
+    write_json(folder / "predictions.json", dict(zip(predictions.ids, texts, strict=True)))
+    write_json(folder / "nbest_predictions.json", predictions.n_best())
+    odds = predictions.null_odds.tolist()
+    write_json(folder / "null_odds.json", dict(zip(predictions.ids, odds, strict=True)))
+    if evaluation.scores is not None:
+        write_json(folder / "metrics.json", evaluation.scores)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name nested values `outer/inner`; trackers take plain ones only, so others become text."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}/")
+        else:
+            plain = isinstance(value, (str, int, float, bool))
+            flat[f"{prefix}{key}"] = value if plain else json.dumps(value, default=str)
+    return flat
