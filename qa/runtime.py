@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
+from transformers.utils.logging import disable_progress_bar
 
 from qa.errors import LaunchError, QAError
 
@@ -79,6 +80,7 @@ def configure_logging(accelerator: Accelerator) -> None:
     rank = f"[{accelerator.process_index}/{accelerator.num_processes}] " if accelerator.num_processes > 1 else ""
     logging.basicConfig(format=f"%(asctime)s {rank}%(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # its report on a new head is no news here
+    disable_progress_bar()
     logging.getLogger("qa").setLevel(logging.INFO if accelerator.is_main_process else logging.WARNING)
 
 
