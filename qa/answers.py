@@ -7,8 +7,8 @@ in the records that are written to files.
 import itertools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -79,6 +79,18 @@ class Predictions:
         null_wins = (self.null_odds > threshold).tolist()
         return ["" if null else text for null, text in zip(null_wins, self.best_texts, strict=True)]
 
+    def calibrated(self, *, temperature: float, threshold: float) -> Self:
+        """Return the same answers with the probabilities of fitted scores.
+
+        All scores are divided by `temperature`; from that of "no answer" `threshold` is taken off before, so that it is
+        the most probable exactly where `texts(threshold)` is empty.
+        """
+        score = (self.start_logit + self.end_logit).astype(np.float64)
+        example = np.repeat(np.arange(len(self)), np.diff(self.bounds))
+        null = _score(self.null_logits).astype(np.float64) if self.null_possible else np.full(len(self), -np.inf)
+        probability, null_probability = _probabilities(score / temperature, example, (null - threshold) / temperature)
+        return replace(self, probability=probability, null_probability=null_probability)
+
     def n_best(self) -> dict[str, list[dict[str, Any]]]:
         """Return the n-best records by example id, best first; `start` and `end` are None for "no answer"."""
         names = ("text", "start", "end", "start_logit", "end_logit", "probability")
@@ -137,8 +149,9 @@ def predict(
     if merge:
         answers = _merged(_trimmed(answers, contexts))
     null = _null_logits(spans, features, len(ids))
-    answers = _best(answers, n_best, _score(null) if null_possible else np.full(len(ids), -np.inf))
-    probability, null_probability = _probabilities(answers, null, null_possible=null_possible)
+    null_score = _score(null) if null_possible else np.full(len(ids), -np.inf)
+    answers = _best(answers, n_best, null_score)
+    probability, null_probability = _probabilities(_score(answers.logits), answers.example, null_score)
     return Predictions(
         ids=ids,
         bounds=np.searchsorted(answers.example, np.arange(len(ids) + 1)),
@@ -200,18 +213,17 @@ def _best(answers: _Answers, n_best: int, null_score: Float[np.ndarray, "example
 
 
 def _probabilities(
-    answers: _Answers, null: Float[np.ndarray, "example 2"], *, null_possible: bool
+    score: Float[np.ndarray, "answer"], example: Int[np.ndarray, "answer"], null_score: Float[np.ndarray, "example"]
 ) -> tuple[Float[np.ndarray, "answer"], Float[np.ndarray, "example"]]:
-    """Return the softmax over each example's answers, and "no answer" where possible: of answers, of "no answer"."""
-    score = _score(answers.logits).astype(np.float64)
-    null_score = _score(null).astype(np.float64) if null_possible else np.full(len(null), -np.inf)
+    """Return the softmax over each example's answers and "no answer": of answers, of "no answer"."""
+    score, null_score = score.astype(np.float64), null_score.astype(np.float64)
     best = null_score.copy()
-    np.maximum.at(best, answers.example, score)
+    np.maximum.at(best, example, score)
     best[best == -np.inf] = 0.0  # no span and no null: there is nothing to weigh
-    weight, null_weight = np.exp(score - best[answers.example]), np.exp(null_score - best)
-    total = np.bincount(answers.example, weights=weight, minlength=len(null)) + null_weight
+    weight, null_weight = np.exp(score - best[example]), np.exp(null_score - best)
+    total = np.bincount(example, weights=weight, minlength=len(null_score)) + null_weight
     total[total == 0.0] = 1.0
-    return weight / total[answers.example], null_weight / total
+    return weight / total[example], null_weight / total
 
 
 def _score(logits: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "row"]:

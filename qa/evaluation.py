@@ -9,17 +9,15 @@ from typing import Self
 import numpy as np
 import torch
 from accelerate import Accelerator
-from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from qa import metrics
 from qa.answers import FeatureSpans, Predictions, predict
 from qa.batching import Batch, batch_loader, evaluation_batches, share_of_batches
 from qa.config import DecodingConfig
 from qa.data import Examples
-from qa.decoding import NO_SPAN, best_spans, hf_parity_spans, null_logits
-from qa.errors import GatherError, NotFiniteError
 from qa.features import Features
+from qa.inference import check_complete, check_numbers, decode_batch, join_spans
 from qa.metrics import Scores
 from qa.model import Reader
 from qa.runtime import for_all, on_main
@@ -149,43 +147,6 @@ def score(predictions: Predictions, references: Sequence[Sequence[str]], *, thre
     return scores | {"no_answer_threshold": threshold, "fitted_threshold": fitted, "fitted_f1": fitted_f1}
 
 
-@torch.inference_mode()
-def decode_batch(model: nn.Module, batch: Batch, config: DecodingConfig) -> FeatureSpans:
-    """Run a batch through the model and keep, of each feature, the best spans and the null logits."""
-    output = model(**batch.inputs)
-    start, end = output.start_logits.float(), output.end_logits.float()
-    search = best_spans if config.search == "exact" else hf_parity_spans
-    spans = search(start, end, batch.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
-    origin = batch.context_begin.unsqueeze(1)
-    return FeatureSpans(
-        feature=batch.feature.cpu().numpy(),
-        first=_from_context(spans.first, origin),
-        last=_from_context(spans.last, origin),
-        start_logit=spans.start_logit.cpu().numpy(),
-        end_logit=spans.end_logit.cpu().numpy(),
-        null_logits=null_logits(start, end, batch.null_position).cpu().numpy(),
-    )
-
-
-def _from_context(position: Int[Tensor, "feature k"], origin: Int[Tensor, "feature 1"]) -> Int[np.ndarray, "feature k"]:
-    """Count positions from the window's first context token instead of the row's first."""
-    return torch.where(position == NO_SPAN, NO_SPAN, position - origin).cpu().numpy().astype(np.int32)
-
-
-def join_spans(parts: Sequence[FeatureSpans], candidates: int) -> FeatureSpans:
-    """Put the spans of batches one after the other."""
-    empty = FeatureSpans(
-        feature=np.empty(0, dtype=np.int64),
-        first=np.empty((0, candidates), dtype=np.int32),
-        last=np.empty((0, candidates), dtype=np.int32),
-        start_logit=np.empty((0, candidates), dtype=np.float32),
-        end_logit=np.empty((0, candidates), dtype=np.float32),
-        null_logits=np.empty((0, 2), dtype=np.float32),
-    )
-    columns = {name: np.concatenate([getattr(part, name) for part in (empty, *parts)]) for name in vars(empty)}
-    return FeatureSpans(**columns)
-
-
 def _gathered(accelerator: Accelerator, own: FeatureSpans, *, rows: int) -> FeatureSpans:
     """Bring the spans of all processes together; `rows` is the most that any process has. Collective."""
     if accelerator.num_processes == 1:
@@ -198,31 +159,3 @@ def _gathered(accelerator: Accelerator, own: FeatureSpans, *, rows: int) -> Feat
     gathered = accelerator.gather({name: values.to(accelerator.device) for name, values in columns.items()})
     real = gathered["feature"] != _FILLER
     return FeatureSpans(**{name: values[real].cpu().numpy() for name, values in gathered.items()})
-
-
-def check_complete(found: Int[np.ndarray, "found"], features: int) -> None:
-    """Check that every feature came back exactly once.
-
-    Raises:
-        GatherError: naming the first features that are missing or there more than once.
-
-    """
-    counts = np.bincount(found, minlength=features)
-    if len(counts) != features or (counts != 1).any():
-        wrong = np.flatnonzero(counts != 1)[:5]
-        detail = ", ".join(f"feature {at} came {counts[at]} times" for at in wrong)
-        raise GatherError(f"{len(found)} features came back; wanted each of {features} once: {detail}")
-
-
-def check_numbers(spans: FeatureSpans, features: Features, ids: Sequence[str]) -> None:
-    """Check that no logit is not a number.
-
-    Raises:
-        NotFiniteError: naming the first examples with such logits.
-
-    """
-    broken = np.isnan(spans.null_logits).any(axis=1)
-    if broken.any():
-        named = dict.fromkeys(features.example[spans.feature[broken]].tolist())
-        first = ", ".join(repr(ids[row]) for row in list(named)[:5])
-        raise NotFiniteError(f"logits of {int(broken.sum())} features are not numbers; the first examples: {first}")

@@ -168,6 +168,24 @@ class Features:
 # --- building -----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A tokenizer made ready for features once, since copying it takes longer than encoding a question."""
+
+    backend: Tokenizer
+    layout: Layout
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> Self:
+        """Copy the tokenizer and find out how it joins texts.
+
+        Raises:
+            TokenizerError: a tokenizer that is not fast, or that drops one text of a pair.
+
+        """
+        return cls(_plain_backend(tokenizer), find_layout(tokenizer))
+
+
 def build_features(examples: Dataset, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> Features:
     """Cut examples into windows, label them with the first reference, and keep the characters of every token.
 
@@ -181,10 +199,13 @@ def build_features(examples: Dataset, tokenizer: PreTrainedTokenizerBase, config
         FeatureError: a window that has no room for a context token beside the longest question.
 
     """
-    backend = _plain_backend(tokenizer)
-    layout = find_layout(tokenizer)
+    return features_of_table(examples.with_format("arrow")[:], Encoder.of(tokenizer), config)
+
+
+def features_of_table(table: pa.Table, encoder: Encoder, config: FeaturesConfig) -> Features:
+    """Do what `build_features` does, for an Arrow table with the same columns and a tokenizer that is ready."""
+    backend, layout = encoder.backend, encoder.layout
     _check_room(layout, config)
-    table = examples.with_format("arrow")[:]
     contexts = table["context"].combine_chunks().dictionary_encode()
     context_of = contexts.indices.to_numpy(zero_copy_only=False)
     question_ids = _question_tokens(backend, table["question"], config.max_question_length)
