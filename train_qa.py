@@ -15,7 +15,7 @@ from qa.config import RunConfig, parse_config
 from qa.data import Examples, load_training_examples, load_validation_examples
 from qa.errors import QAError
 from qa.evaluation import Evaluator
-from qa.features import cached_features
+from qa.feature_store import cached_features
 from qa.model import Reader, load_reader, prepare_for_training, settings_of
 from qa.optimization import build_optimizer
 from qa.runtime import configure_logging, on_main, seed_generators, start_accelerator

@@ -8,7 +8,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -79,7 +79,7 @@ class Predictions:
         null_wins = (self.null_odds > threshold).tolist()
         return ["" if null else text for null, text in zip(null_wins, self.best_texts, strict=True)]
 
-    def calibrated(self, *, temperature: float, threshold: float) -> Self:
+    def calibrated(self, *, temperature: float, threshold: float) -> "Predictions":
         """Return the same answers with the probabilities of fitted scores.
 
         All scores are divided by `temperature`; from that of "no answer" `threshold` is taken off before, so that it is

@@ -7,7 +7,7 @@ features.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from qa.errors import ConfigError
-from qa.features import NO_LABEL, Features
+from qa.features import Features
+from qa.labels import NO_LABEL
 
 PAD_MULTIPLE = 8
 """Padded lengths are multiples of this: what matrix units are fast at."""
@@ -49,6 +50,8 @@ class Split:
 def updates_per_epoch(features: int, split: Split) -> int:
     """Return the number of optimizer steps of one pass over `features`.
 
+    No micro-batch may be empty, so that with batches of one feature a few hold two.
+
     Raises:
         ConfigError: fewer features than micro-batches of one update.
 
@@ -58,7 +61,7 @@ def updates_per_epoch(features: int, split: Split) -> int:
             f"{features} training features; wanted at least {split.micro_batches}, one for each of "
             f"{split.processes} processes × {split.accumulation_steps} accumulation steps"
         )
-    return -(-features // split.global_batch)
+    return min(-(-features // split.global_batch), features // split.micro_batches)
 
 
 def epoch_order(lengths: Int[np.ndarray, "feature"], *, seed: int, epoch: int, updates: int) -> list[np.ndarray]:
@@ -134,15 +137,15 @@ class Batch:
         features, tokens = self.in_context.shape
         return features, tokens
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`; from pinned memory the copy does not wait."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Self:
+    def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory; the data loader calls this."""
         return self._each(Tensor.pin_memory)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         changed: dict[str, Any] = {
             name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
@@ -232,5 +235,6 @@ def batch_loader(
         sampler=batches,
         batch_size=None,
         pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # else the loader draws from the generator that dropout depends on
     )
     return (batch.to(device) for batch in loader)

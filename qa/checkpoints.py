@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -128,7 +128,7 @@ class Identity:
     global_batch: int
 
     @classmethod
-    def of(cls, config: RunConfig, examples: Examples, plan: TrainingPlan) -> Self:
+    def of(cls, config: RunConfig, examples: Examples, plan: TrainingPlan) -> "Identity":
         """Return the identity of a run."""
         return cls(
             model=config.model,

@@ -35,7 +35,7 @@ def best_spans(
 
     A span is valid if it lies in the context, does not end before it starts and has at most `max_tokens` tokens. Each
     of the k best spans begins at one of the k starts whose best span is largest, so only their spans are compared:
-    k × `max_tokens` sums instead of one for every pair. Logits that are not numbers count as −inf.
+    k × `max_tokens` sums instead of one for every pair. Logits that are NaN or +inf count as −inf.
 
     Args:
         start_logits: float32, any device.
@@ -78,7 +78,7 @@ def hf_parity_spans(
     start_logit = starts.values.unsqueeze(2).expand(-1, -1, taken).flatten(1)
     end_logit = ends.values.unsqueeze(1).expand(-1, taken, -1).flatten(1)
     valid = in_context.gather(1, first) & in_context.gather(1, last) & (first <= last) & (last - first < max_tokens)
-    return _best(SpanCandidates(first, last, _only(start_logit, valid), end_logit), k)
+    return _best(SpanCandidates(first, last, _only(start_logit, valid), _only(end_logit, valid)), k)
 
 
 def null_logits(
@@ -86,15 +86,20 @@ def null_logits(
     end_logits: Float[Tensor, "feature token"],
     null_position: Int[Tensor, "feature"],
 ) -> Float[Tensor, "feature 2"]:
-    """Return the start and end logit of "not in this window"; not numbers where any logit of the feature is not one."""
+    """Return the start and end logit of "not in this window"; NaN where any logit of the feature is NaN or +inf."""
     at = null_position.unsqueeze(1)
     logits = torch.cat([start_logits.gather(1, at), end_logits.gather(1, at)], dim=1)
-    broken = (start_logits.isnan() | end_logits.isnan()).any(dim=1, keepdim=True)
+    broken = (_uncomparable(start_logits) | _uncomparable(end_logits)).any(dim=1, keepdim=True)
     return logits.masked_fill(broken, torch.nan)
 
 
 def _only(logits: Float[Tensor, "feature some"], kept: Bool[Tensor, "feature some"]) -> Float[Tensor, "feature some"]:
-    return logits.masked_fill(~kept | logits.isnan(), -torch.inf)
+    return logits.masked_fill(~kept | _uncomparable(logits), -torch.inf)
+
+
+def _uncomparable(logits: Float[Tensor, "feature some"]) -> Bool[Tensor, "feature some"]:
+    """Find NaN and +inf, which make sums NaN, and NaN ranks first."""
+    return ~(logits < torch.inf)
 
 
 def _best(spans: SpanCandidates, k: int) -> SpanCandidates:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
 
 import numpy as np
 import torch
@@ -56,7 +55,7 @@ class Evaluator:
     @classmethod
     def for_reader(
         cls, accelerator: Accelerator, reader: Reader, examples: Examples, features: Features, config: DecodingConfig
-    ) -> Self:
+    ) -> "Evaluator":
         """Decide whether "no answer" is possible by the references, or without any by how the reader was trained.
 
         The threshold is the configuration's, or the one saved with the reader, or 0.

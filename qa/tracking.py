@@ -18,8 +18,9 @@ from qa.batching import Batch
 from qa.config import RunConfig, config_values
 from qa.data import Examples
 from qa.evaluation import Evaluation
-from qa.features import Features, label_round_trip
+from qa.features import Features
 from qa.files import write_json
+from qa.round_trip import label_round_trip
 from qa.runtime import describe_environment
 from qa.training import Progress, StepReport
 
