@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from huggingface_hub import hf_hub_download
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from qa.config import RunConfig, Search, TrainingConfig
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, Search, TrainingConfig
 from qa.errors import ModelError
 
 EMBEDDED_MODEL = "minilm"
@@ -35,6 +36,20 @@ class ReaderSettings:
     """Whether it was trained, or evaluated, on questions that the context does not answer."""
     no_answer_threshold: float = 0.0
     """Null odds above which the answer is "no answer"; fitted on the validation data."""
+    temperature: float = 1.0
+    """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
+
+
+DEFAULT_SETTINGS = ReaderSettings(
+    max_length=FeaturesConfig.max_length,
+    doc_stride=FeaturesConfig.doc_stride,
+    max_question_length=FeaturesConfig.max_question_length,
+    n_best=DecodingConfig.n_best,
+    max_answer_tokens=DecodingConfig.max_answer_tokens,
+    search=DecodingConfig.search,
+    null_possible=False,
+)
+"""How a model is used that says nothing about it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +63,14 @@ class Reader:
     """None for a model that was not saved by a run."""
 
 
-def load_reader(source: str, *, max_length: int, revision: str | None = None) -> Reader:
+def load_reader(source: str, *, max_length: int | None = None, revision: str | None = None) -> Reader:
     """Load a model and its tokenizer from the hub, a folder, or the embedded package, with float32 weights.
 
     A head that the checkpoint does not have is drawn from torch's generator: seed it first.
 
     Args:
         source: hub id, folder, or `minilm`.
-        max_length: longest window, in tokens, that the model must take.
+        max_length: longest window, in tokens, that the model must take; None: the one of its settings.
         revision: branch, tag or commit of a hub model.
 
     Raises:
@@ -63,6 +78,7 @@ def load_reader(source: str, *, max_length: int, revision: str | None = None) ->
 
     """
     path = _embedded_path() if source == EMBEDDED_MODEL else source
+    settings = saved_settings(path, revision=revision)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
         # Not the checkpoint's own precision (the library's default): fp16 master weights lose small updates.
@@ -76,9 +92,9 @@ def load_reader(source: str, *, max_length: int, revision: str | None = None) ->
         model=model,
         tokenizer=tokenizer,
         input_names=model_inputs(model, tokenizer),
-        settings=load_settings(Path(path)),
+        settings=settings,
     )
-    check_reader(reader, max_length=max_length)
+    check_reader(reader, max_length=max_length or (settings or DEFAULT_SETTINGS).max_length)
     return reader
 
 
@@ -133,6 +149,22 @@ def load_settings(folder: Path) -> ReaderSettings | None:
     except ValidationError as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
     return settings
+
+
+def saved_settings(source: str, *, revision: str | None = None) -> ReaderSettings | None:
+    """Read the settings of a folder or a hub model; None where there are none, or no hub to ask.
+
+    Raises:
+        ModelError: the file is there but not what a run writes.
+
+    """
+    if Path(source).is_dir():
+        return load_settings(Path(source))
+    try:
+        file = hf_hub_download(source, SETTINGS_FILE, revision=revision)
+    except (OSError, ValueError):  # no such file, model, name or network: what is wrong, loading the model will tell
+        return None
+    return load_settings(Path(file).parent)
 
 
 def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> ReaderSettings:
