@@ -1,12 +1,11 @@
 """Save and continue a run, keep the newest checkpoints, export the model; the only reader of a run folder.
 
-A checkpoint is a folder under `checkpoints/`: weights, optimizer state and the generators of all processes as
-safetensors, the rest as JSON, and a manifest with the size and hash of each file, written last. Nothing is unpickled.
-States are gathered to the main process, which alone writes; on resuming it alone reads, and the others receive. So a
-run needs no disk that its machines share, and the number of processes may change.
+A checkpoint is a folder under `checkpoints/`: weights and optimizer state as safetensors, the rest as JSON, and a
+manifest with the size and hash of each file. Nothing is unpickled. Generators need no saving: orders and dropout are
+functions of seed and step. States are gathered to the main process, which alone writes; on resuming it alone reads, and
+the others receive. So a run needs no disk that its machines share, and the number of processes may change.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -18,7 +17,8 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import DistributedType, broadcast_object_list
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
@@ -33,15 +33,15 @@ from transformers import PreTrainedTokenizerBase
 from qa.config import RunConfig, save_config
 from qa.data import Examples, write_problems
 from qa.errors import CheckpointError
-from qa.files import whole_folder, write_json
+from qa.files import check_manifest, whole_folder, write_json, write_manifest
 from qa.model import SETTINGS_FILE, ReaderSettings
-from qa.runtime import describe_environment, for_all, on_main
+from qa.runtime import describe_environment, on_main
 from qa.training import Trainer, TrainingPlan
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_UNWRITABLE = (OSError, SafetensorError)  # which of the two a full disk raises depends on the file
 _RECEIVED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
 
 
@@ -90,52 +90,43 @@ def find_checkpoint(folder: Path, resume: str) -> Path | None:
         try:
             check_manifest(candidate)
         except CheckpointError as error:
-            log.warning("passed over %s", error)
+            log.warning("passed over the checkpoint %s: %s", candidate.name, error)
         else:
             return candidate
     return None
 
 
-def check_manifest(checkpoint: Path) -> None:
-    """Compare every file of a checkpoint with the size and hash in its manifest.
-
-    Raises:
-        CheckpointError: a file is missing, torn or changed, or there is no manifest.
-
-    """
-    try:
-        manifest: dict[str, dict[str, Any]] = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-        found = {name: _describe(checkpoint / name) for name in manifest}
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {checkpoint}: no complete manifest or file: {error}") from error
-    for name, wanted in manifest.items():
-        if found[name] != wanted:
-            raise CheckpointError(f"checkpoint {checkpoint}: {name} is {found[name]}; wanted {wanted}")
-
-
 # --- saving -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Identity:
-    """What must be the same for a run to be continued."""
+    """What must be the same for a run to be continued: named values, as JSON has them.
 
-    model: str
-    seed: int
-    train_data: str
-    """Fingerprint of the training examples."""
-    total_steps: int
-    global_batch: int
+    How an update is cut into processes, accumulation steps and batches may change, its number of features may not.
+    """
+
+    values: Mapping[str, str | int | float]
 
     @classmethod
     def of(cls, config: RunConfig, examples: Examples, plan: TrainingPlan) -> "Identity":
         """Return the identity of a run."""
+        features, training = config.features, config.training
         return cls(
-            model=config.model,
-            seed=config.seed,
-            train_data=examples.fingerprint,
-            total_steps=plan.total_steps,
-            global_batch=plan.split.global_batch,
+            {
+                "model": config.model,
+                "seed": config.seed,
+                "fingerprint of the training data": examples.fingerprint,
+                "features.max-length": features.max_length,
+                "features.doc-stride": features.doc_stride,
+                "features.max-question-length": features.max_question_length,
+                "training.learning-rate": training.learning_rate,
+                "training.schedule": training.schedule,
+                "training.warmup-ratio": training.warmup_ratio,
+                "steps of an epoch": plan.updates_per_epoch,
+                "steps of the run": plan.total_steps,
+                "features of a step": plan.split.global_batch,
+            }
         )
 
     def check(self, saved: Mapping[str, Any]) -> None:
@@ -145,56 +136,67 @@ class Identity:
             CheckpointError: naming all that differ.
 
         """
-        differing = [
-            f"{name} is {saved.get(name)!r} there and {value!r} here"
-            for name, value in asdict(self).items()
-            if saved.get(name) != value
-        ]
+        pairs = ((name, saved.get(name), value) for name, value in self.values.items())
+        differing = [f"{name} is {there!r} there and {here!r} here" for name, there, here in pairs if there != here]
         if differing:
             raise CheckpointError(f"the checkpoint is of another run: {'; '.join(differing)}")
 
 
-def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> Path:
+def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> None:
     """Write a checkpoint of the run and delete all but the newest that the configuration keeps. Collective.
+
+    DeepSpeed keeps the optimizer's state to itself and pickles it: runs under it have no checkpoints, which is logged.
 
     Raises:
         CheckpointError: it cannot be written, for want of space say; earlier ones are untouched.
 
     """
-    accelerator, progress = trainer.accelerator, trainer.progress
-    weights = get_model_state_dict(trainer.model, options=_FULL)
+    accelerator = trainer.accelerator
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        log.warning("no checkpoint at step %d: under DeepSpeed a run cannot be continued", trainer.progress.step)
+        return
+    weights = _weights(trainer)
     optimizer = get_optimizer_state_dict(trainer.model, trainer.optimizer.optimizer, options=_FULL)
-    generators = gather_object([_generator_states()])
-    path = folder / "checkpoints" / f"step-{progress.step:08d}"
+    moments = _flat(cast("dict[str, Any]", optimizer["state"]))
     state = {
-        "progress": asdict(progress),
-        "identity": asdict(identity),
+        "progress": asdict(trainer.progress),
+        "identity": dict(identity.values),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
         "processes": accelerator.num_processes,
     }
+    path = folder / "checkpoints" / f"step-{trainer.progress.step:08d}"
 
     def write() -> None:
         try:
             with whole_folder(path) as part:
                 save_file(_contiguous(weights), part / "model.safetensors", metadata={"format": "pt"})
-                save_file(
-                    _contiguous(_flat(cast("dict[str, Any]", optimizer["state"]))), part / "optimizer.safetensors"
-                )
-                save_file(_flat(dict(enumerate(generators))), part / "generators.safetensors")
+                save_file(_contiguous(moments), part / "optimizer.safetensors")
                 write_json(part / "state.json", state)
-                write_json(part / MANIFEST, {file.name: _describe(file) for file in sorted(part.iterdir())})
-        except OSError as error:
+                write_manifest(part)
+            rotate(path, trainer.config.keep_last)
+        except _UNWRITABLE as error:
             raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
-        rotate(folder, trainer.config.keep_last)
 
     on_main(accelerator, write)
-    return path
 
 
-def rotate(folder: Path, keep_last: int) -> None:
-    """Delete all but the newest `keep_last` checkpoints."""
-    for old in sorted((folder / "checkpoints").glob("step-*"))[:-keep_last]:
-        shutil.rmtree(old)
+def _weights(trainer: Trainer) -> dict[str, Any]:
+    """Gather all weights to the main process. Collective."""
+    if trainer.accelerator.distributed_type == DistributedType.DEEPSPEED:
+        return cast("dict[str, Any]", trainer.accelerator.get_state_dict(trainer.model))
+    return get_model_state_dict(trainer.model, options=_FULL)
+
+
+def rotate(newest: Path, keep_last: int) -> None:
+    """Delete all checkpoints but `newest` and those before it, `keep_last` in all, and what a killed run left behind.
+
+    Later ones, by their step, are torn, or of a course that the run was taken back from: they are deleted too, so that
+    the newest by name is the newest in time.
+    """
+    checkpoints = sorted(newest.parent.glob("step-*"))
+    kept = [path for path in checkpoints if path <= newest][-keep_last:]
+    for path in {*checkpoints, *newest.parent.glob(".step-*")} - set(kept):
+        shutil.rmtree(path)
 
 
 # --- continuing ---------------------------------------------------------------------------------------------------
@@ -224,28 +226,22 @@ def load_checkpoint(trainer: Trainer, path: Path | None, identity: Identity) -> 
 
     """
     accelerator = trainer.accelerator
-    state = for_all(accelerator, lambda: _read_state(path, identity))
-    files: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "generators": {}}
-    if accelerator.is_main_process and path is not None:
-        files = {name: load_file(path / f"{name}.safetensors") for name in files}
-    several = accelerator.num_processes > 1
+    found, weights, moments = on_main(accelerator, lambda: _read(path, identity)) or ({}, {}, {})
+    (state,) = broadcast_object_list([found])
     try:
-        _load_states(trainer, files["model"], files["optimizer"], _RECEIVED if several else _FULL)
+        _load_states(trainer, weights, moments, _RECEIVED if accelerator.num_processes > 1 else _FULL)
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
     if accelerator.scaler is not None and state["scaler"] is not None:
         accelerator.scaler.load_state_dict(state["scaler"])
-    (generators,) = broadcast_object_list([files["generators"]])
-    _restore_generators(generators, accelerator)
     vars(trainer.progress).update(state["progress"])
 
 
-def _read_state(path: Path | None, identity: Identity) -> dict[str, Any]:
-    if path is None:
-        raise CheckpointError("no checkpoint to continue from")
+def _read(path: Path | None, identity: Identity) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    assert path is not None, "the main process reads, and it knows the path"
     state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
     identity.check(state["identity"])
-    return state
+    return state, load_file(path / "model.safetensors"), load_file(path / "optimizer.safetensors")
 
 
 def _load_states(
@@ -259,22 +255,6 @@ def _load_states(
     if flat:
         saved["state"] = cast("dict[str, Any]", _nested(flat))
     set_optimizer_state_dict(trainer.model, optimizer, saved, options=options)
-
-
-def _generator_states() -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def _restore_generators(flat: Mapping[str, Tensor], accelerator: Accelerator) -> None:
-    """Set this process's generators; a process that the saved run did not have keeps its seeded ones."""
-    states = _nested(flat).get(str(accelerator.process_index), {})
-    if "cpu" in states:
-        torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
 
 
 def _flat(nested: Mapping[Any, Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -294,11 +274,6 @@ def _contiguous(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
 
-def _describe(file: Path) -> dict[str, Any]:
-    with file.open("rb") as content:
-        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
-
-
 # --- the trained model --------------------------------------------------------------------------------------------
 
 
@@ -309,7 +284,7 @@ def export_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, settings:
         CheckpointError: it cannot be written; an earlier model in `folder` is untouched.
 
     """
-    weights = get_model_state_dict(trainer.model, options=_FULL)
+    weights = _weights(trainer)
     plain = trainer.accelerator.unwrap_model(trainer.model)
 
     def write() -> None:
@@ -318,7 +293,7 @@ def export_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, settings:
                 plain.save_pretrained(part, state_dict=weights)
                 tokenizer.save_pretrained(part)
                 write_json(part / SETTINGS_FILE, asdict(settings))
-        except OSError as error:
+        except _UNWRITABLE as error:
             raise CheckpointError(f"cannot write the model to {folder}: {error}") from error
 
     on_main(trainer.accelerator, write)

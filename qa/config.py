@@ -1,10 +1,11 @@
 """What a run is: frozen dataclasses, presets, and how they are parsed, saved and loaded."""
 
-import json
+import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import tyro
 import yaml
@@ -15,21 +16,38 @@ from qa.files import write_json
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
-Schedule = Literal["linear", "cosine", "constant"]
-Tracker = Literal["wandb", "tensorboard", "trackio", "none"]
-_STRICT = ConfigDict(extra="forbid")
+ComparedScore = Literal[
+    "exact_match", "f1", "exact", "best_exact", "best_f1", "fitted_f1",
+    "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1",
+]  # fmt: skip
+"""The scores of metrics.json of which more is better."""
 
 
 def _require(condition: bool, setting: str, found: object, wanted: str) -> None:
     if not condition:
-        raise ConfigError(f"{setting} is {found!r}; wanted {wanted}")
+        raise ConfigError(f"{setting.replace('_', '-')} is {found!r}; wanted {wanted}")
+
+
+class _Settings:
+    """A part of the configuration."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def _require_least(self, prefix: str, **smallest: int) -> None:
+        """Check settings that have a smallest value; None is for "not set"."""
+        for name, least in smallest.items():
+            value = getattr(self, name)
+            _require(value is None or least <= value < math.inf, prefix + name, value, f"{least} or more")
+
+    def _require_positive(self, prefix: str, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            _require(value is None or 0 < value < math.inf, prefix + name, value, "more than 0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(_Settings):
     """Where in a data source the examples are, and what to do with bad ones."""
-
-    __pydantic_config__ = _STRICT
 
     name: str | None = None
     """Configuration of a hub data set that has several."""
@@ -46,10 +64,8 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig:
+class FeaturesConfig(_Settings):
     """How an example is cut into windows of tokens."""
-
-    __pydantic_config__ = _STRICT
 
     max_length: int = 384
     """Longest window, in tokens: question, context and special tokens together."""
@@ -61,16 +77,12 @@ class FeaturesConfig:
     """Folder for built features; none: the data sets library's cache folder."""
 
     def __post_init__(self) -> None:
-        _require(self.max_length >= 8, "features.max-length", self.max_length, "at least 8 tokens")
-        _require(self.doc_stride >= 0, "features.doc-stride", self.doc_stride, "0 or more tokens")
-        _require(self.max_question_length >= 1, "features.max-question-length", self.max_question_length, "at least 1")
+        self._require_least("features.", max_length=8, doc_stride=0, max_question_length=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(_Settings):
     """How the model is trained; everything that is counted is counted in optimizer steps."""
-
-    __pydantic_config__ = _STRICT
 
     epochs: float = 2.0
     """Passes over the training features; a fraction stops inside one."""
@@ -78,7 +90,7 @@ class TrainingConfig:
     """Optimizer steps in all, in place of epochs; 0 evaluates only."""
     learning_rate: float = 3e-5
     """Peak learning rate."""
-    schedule: Schedule = "linear"
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Course of the learning rate after the warm-up: to zero in a line or a half cosine, or constant."""
     warmup_ratio: float = 0.1
     """Share of all steps in which the learning rate rises from zero."""
@@ -99,8 +111,8 @@ class TrainingConfig:
     log_every: int = 10
     """Optimizer steps between logged points."""
     keep_last: int = 2
-    """Checkpoints that are kept, besides the best one."""
-    best_metric: str | None = None
+    """Newest checkpoints that are kept; the best model is in the run folder's model/."""
+    best_metric: ComparedScore | None = None
     """Score of metrics.json that the best model has most of; none: f1 (best_f1 with unanswerable questions)."""
     patience: int | None = None
     """Evaluations without a better score after which training stops; none: never."""
@@ -112,32 +124,15 @@ class TrainingConfig:
     """Use the optimizer's fused kernel; none: where the device has one."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs > 0, "training.epochs", self.epochs, "more than 0")
-        _require(self.max_steps is None or self.max_steps >= 0, "training.max-steps", self.max_steps, "0 or more")
-        _require(self.learning_rate > 0, "training.learning-rate", self.learning_rate, "more than 0")
+        self._require_positive("training.", "epochs", "learning_rate", "adam_epsilon", "max_gradient_norm")
+        self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
+        self._require_least("training.", evaluate_every=0, save_every=0, log_every=1, keep_last=1, patience=1)
         _require(0 <= self.warmup_ratio <= 1, "training.warmup-ratio", self.warmup_ratio, "0 to 1")
-        _require(self.batch_size >= 1, "training.batch-size", self.batch_size, "at least 1")
-        _require(self.accumulation_steps >= 1, "training.accumulation-steps", self.accumulation_steps, "at least 1")
-        _require(self.weight_decay >= 0, "training.weight-decay", self.weight_decay, "0 or more")
-        _require(
-            self.max_gradient_norm is None or self.max_gradient_norm > 0,
-            "training.max-gradient-norm",
-            self.max_gradient_norm,
-            "more than 0, or none",
-        )
-        for setting in ("evaluate_every", "save_every"):
-            value = getattr(self, setting)
-            _require(value is None or value >= 0, f"training.{setting.replace('_', '-')}", value, "0 or more, or none")
-        _require(self.log_every >= 1, "training.log-every", self.log_every, "at least 1")
-        _require(self.keep_last >= 1, "training.keep-last", self.keep_last, "at least 1")
-        _require(self.patience is None or self.patience >= 1, "training.patience", self.patience, "at least 1, or none")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodingConfig:
+class DecodingConfig(_Settings):
     """How logits become answers."""
-
-    __pydantic_config__ = _STRICT
 
     n_best: int = 20
     """Candidates kept per feature, and answers per example in the n-best file."""
@@ -153,18 +148,16 @@ class DecodingConfig:
     """Language whose articles and word borders the scores follow (ISO 639-1 code); en is the official one."""
 
     def __post_init__(self) -> None:
-        _require(self.n_best >= 1, "decoding.n-best", self.n_best, "at least 1")
-        _require(self.max_answer_tokens >= 1, "decoding.max-answer-tokens", self.max_answer_tokens, "at least 1")
-        _require(self.batch_size >= 1, "decoding.batch-size", self.batch_size, "at least 1")
+        self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1)
+        threshold = self.no_answer_threshold
+        _require(threshold is None or math.isfinite(threshold), "decoding.no-answer-threshold", threshold, "a number")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingConfig:
+class TrackingConfig(_Settings):
     """Where the run is recorded, besides its folder."""
 
-    __pydantic_config__ = _STRICT
-
-    report_to: tuple[Tracker, ...] = ("wandb",)
+    report_to: tuple[Literal["wandb", "tensorboard", "trackio", "none"], ...] = ("wandb",)
     """Trackers: wandb, tensorboard, trackio, several of them, or none."""
     project: str = "extractive-qa"
     """Project of the tracker."""
@@ -174,10 +167,9 @@ class TrackingConfig:
     """Predictions shown in the tracker's table."""
 
     def __post_init__(self) -> None:
-        _require(
-            "none" not in self.report_to or len(self.report_to) == 1, "tracking.report-to", self.report_to, "none alone"
-        )
-        _require(self.table_rows >= 0, "tracking.table-rows", self.table_rows, "0 or more")
+        alone = "none" not in self.report_to or len(self.report_to) == 1
+        _require(alone, "tracking.report-to", self.report_to, "none alone")
+        self._require_least("tracking.", table_rows=0)
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -186,10 +178,8 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(_Settings):
     """Fine-tune and evaluate an extractive question-answering reader."""
-
-    __pydantic_config__ = _STRICT
 
     model: str = "minilm"
     """Hub id, folder of a saved model, or minilm for the embedded default."""
@@ -209,19 +199,17 @@ class RunConfig:
     """Examples to train on, spread evenly over the set."""
     max_validation_examples: int | None = None
     """Examples to evaluate on, spread evenly over the set."""
-    data: DataConfig = field(default_factory=DataConfig)
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    decoding: DecodingConfig = field(default_factory=DecodingConfig)
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    data: DataConfig = DataConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    training: TrainingConfig = TrainingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     def __post_init__(self) -> None:
-        for setting in ("max_train_examples", "max_validation_examples"):
-            value = getattr(self, setting)
-            _require(value is None or value >= 1, setting.replace("_", "-"), value, "at least 1")
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
-        evaluates_only = self.training.max_steps == 0
-        _require(not evaluates_only or self.validation_data is not None, "validation-data", None, "data to evaluate on")
+        self._require_least("", max_train_examples=1, max_validation_examples=1, seed=0)
+        if self.validation_data is None:
+            _require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
+            _require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
 
 
 def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32, max_length: int = 384) -> RunConfig:
@@ -256,8 +244,7 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     """Read a run's configuration from the command line.
 
     The first argument may name a preset or an earlier run's config file (`.json`, `.yaml`, `.yml`), whose values are
-    the defaults that flags override; `--resume` may stand alone. Exits like any command line tool on unknown flags
-    and on `--help`.
+    the defaults that flags override; `--resume` may stand alone. Exits on unknown flags and on `--help`.
 
     Raises:
         ConfigError: an unknown preset, an unreadable file, or a value no run can have.
@@ -288,10 +275,8 @@ def load_config(path: Path) -> RunConfig:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
         config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
-    except OSError as error:
-        raise ConfigError(f"cannot read the config file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is neither JSON nor YAML: {error}") from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path} as JSON or YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -301,8 +286,7 @@ def load_config(path: Path) -> RunConfig:
 
 def config_values(config: RunConfig) -> dict[str, Any]:
     """Return the nested plain values of `config`, as JSON has them."""
-    values: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
-    return values
+    return cast("dict[str, Any]", TypeAdapter(RunConfig).dump_python(config, mode="json"))
 
 
 def _named_defaults(name: str) -> RunConfig:
@@ -315,10 +299,7 @@ def _named_defaults(name: str) -> RunConfig:
 
 def _with_resume_value(flags: list[str]) -> list[str]:
     """Give a bare `--resume` the value `auto`."""
-    following = [*flags[1:], "--"]
-    pairs = zip(flags, following, strict=True)
-    return [word for flag, after in pairs for word in ((flag, "auto") if _is_bare_resume(flag, after) else (flag,))]
-
-
-def _is_bare_resume(flag: str, after: str) -> bool:
-    return flag == "--resume" and after.startswith("-")
+    completed: list[str] = []
+    for flag, after in itertools.pairwise([*flags, "--"]):
+        completed += [flag, "auto"] if flag == "--resume" and after.startswith("-") else [flag]
+    return completed

@@ -1,22 +1,39 @@
-"""Files and folders that appear whole or not at all: written under a temporary name, flushed to disk, renamed."""
+"""Files and folders that appear whole or not at all: written under a temporary name, flushed to disk, renamed.
+
+One process at a time may write a given path; what a killed one left behind is removed when the path is written again.
+"""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from qa.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+"""File with the size and hash of every other file of its folder."""
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path`; whoever reads `path` finds the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write UTF-8 `text` to `path`; whoever reads `path` finds the old content or the new, never a part.
+
+    Raises:
+        CheckpointError: it cannot be written, for want of space say; the old content is still there.
+
+    """
+    part = _beside(path, "part")
     try:
         part.write_text(text, encoding="utf-8", newline="")
-        flush_to_disk(part)
+        _flush_to_disk(part)
         part.replace(path)
-    finally:
+        _flush_to_disk(path.parent)
+    except OSError as error:
         part.unlink(missing_ok=True)
+        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -30,20 +47,46 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     After an error nothing is left behind and `path` is as before.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _beside(path, "part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         yield part
         for file in part.rglob("*"):
-            flush_to_disk(file)
-        flush_to_disk(part)
+            _flush_to_disk(file)
+        _flush_to_disk(part)
         _put_in_place(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def flush_to_disk(path: Path) -> None:
+def write_manifest(folder: Path) -> None:
+    """Write down the size and hash of every file of `folder`."""
+    write_json(folder / MANIFEST, {file.name: _describe(file) for file in sorted(folder.iterdir())})
+
+
+def check_manifest(folder: Path) -> None:
+    """Compare the files of `folder` with the sizes and hashes in its manifest.
+
+    Raises:
+        CheckpointError: a file is missing, torn or changed, or there is no manifest.
+
+    """
+    try:
+        manifest: dict[str, Any] = dict(json.loads((folder / MANIFEST).read_bytes()))
+        found = {name: _describe(folder / name) for name in manifest}
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder} has no complete manifest, or not its files: {error}") from error
+    for name, wanted in manifest.items():
+        if found[name] != wanted:
+            raise CheckpointError(f"{folder / name} is {found[name]}; wanted {wanted}")
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}")
+
+
+def _flush_to_disk(path: Path) -> None:
     """Make the content of a file, or the entries of a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -54,9 +97,20 @@ def flush_to_disk(path: Path) -> None:
 
 def _put_in_place(part: Path, path: Path) -> None:
     """Rename; a folder cannot be renamed over one that has files, so that one steps aside first."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    old = _beside(path, "old")
+    shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
-    part.rename(path)
-    flush_to_disk(path.parent)
+    try:
+        part.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    _flush_to_disk(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _describe(file: Path) -> dict[str, Any]:
+    with file.open("rb") as content:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}

@@ -33,7 +33,8 @@ def start_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator
     believe that it is the only one.
 
     Raises:
-        LaunchError: the processes do not see each other, or the precision cannot be had on this device.
+        LaunchError: the processes do not see each other, the precision cannot be had on this device, or a tracker is
+            not installed.
 
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -52,6 +53,9 @@ def start_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator
         keep_freed_memory()
     if accelerator.num_processes != world:
         raise LaunchError(f"the launcher started {world} processes; this one sees {accelerator.num_processes}")
+    missing = set(trackers) - {str(tracker) for tracker in accelerator.log_with}
+    if missing:  # accelerate leaves them out without a word
+        raise LaunchError(f"not installed: {', '.join(sorted(missing))}; wanted by tracking.report-to")
     return accelerator
 
 
@@ -61,7 +65,8 @@ def use_all_cores(local_processes: int) -> None:
     `accelerate launch` sets OMP_NUM_THREADS to 1 where it was told nothing, which leaves all cores but one idle.
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_processes))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores // local_processes))
 
 
 def keep_freed_memory() -> None:
@@ -80,7 +85,7 @@ def configure_logging(accelerator: Accelerator) -> None:
     rank = f"[{accelerator.process_index}/{accelerator.num_processes}] " if accelerator.num_processes > 1 else ""
     logging.basicConfig(format=f"%(asctime)s {rank}%(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # its report on a new head is no news here
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
     logging.getLogger("qa").setLevel(logging.INFO if accelerator.is_main_process else logging.WARNING)
 
 
@@ -131,9 +136,11 @@ def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the checkout this code is in; None for an installed package."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  # fixed words
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    """Return the commit of the checkout this code is in; None for an installed package, also inside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    for command in (["ls-files", "--error-unmatch", Path(__file__).name], ["rev-parse", "HEAD"]):
+        try:
+            done = subprocess.run([*git, *command], capture_output=True, text=True, check=True)  # noqa: S603  # fixed words
+        except (OSError, subprocess.CalledProcessError):
+            return None
+    return done.stdout.strip()

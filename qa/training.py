@@ -87,6 +87,7 @@ class StepReport:
     overflows: int
     """How often the update was repeated with a smaller loss scale (fp16)."""
     seconds: float
+    """Loading of the batches included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +170,10 @@ class Trainer:
         while not self.is_done:
             epoch, done = divmod(self.progress.step, self.plan.updates_per_epoch)
             updates = self._epoch_updates(epoch)[done : done + self.plan.total_steps - self.progress.step]
-            for update, batches in zip(updates, self._batches_of(updates), strict=True):
-                yield self._step(update, batches)
+            batches = self._batches_of(updates)
+            for update in updates:
+                began = time.perf_counter()
+                yield self._step(update, next(batches), began)
 
     def _epoch_updates(self, epoch: int) -> list[np.ndarray]:
         lengths = self.features.lengths
@@ -190,9 +193,8 @@ class Trainer:
         while group := list(itertools.islice(loader, split.accumulation_steps)):
             yield group
 
-    def _step(self, update: np.ndarray, batches: Sequence[Batch]) -> StepReport:
+    def _step(self, update: np.ndarray, batches: Sequence[Batch], began: float) -> StepReport:
         """Take one optimizer step; an update whose fp16 gradient overflows is repeated with the smaller loss scale."""
-        began = time.perf_counter()
         rate = learning_rate(self.progress.step, total=self.plan.total_steps, config=self.config)
         set_learning_rate(self.optimizer, rate)
         self.model.train()
@@ -201,7 +203,7 @@ class Trainer:
         while not self._apply():
             overflows += 1
             if overflows == _MAX_OVERFLOWS:
-                raise NotFiniteError(f"step {self.progress.step}: the gradient overflows at every loss scale")
+                raise self._not_finite(loss, norm, rate, batches)
             loss, padded, norm = self._gradient(update, batches, rate)
         self.progress.step += 1
         return StepReport(
@@ -232,6 +234,7 @@ class Trainer:
         update is cut. Backends average gradients over processes, hence the factor.
         """
         processes = self.accelerator.num_processes
+        self._seed_step()
         summed = torch.zeros(2, device=self.accelerator.device, dtype=torch.float64)
         for batch in batches:
             last = batch is batches[-1]
@@ -245,25 +248,36 @@ class Trainer:
         total = self.accelerator.reduce(summed, "sum").tolist()
         return total[0], int(total[1])
 
+    def _seed_step(self) -> None:
+        """Make dropout a function of (seed, step, process), as the order of features is one of (seed, epoch).
+
+        So neither an evaluation, nor a repeated update, nor a resumed run can change what is drawn.
+        """
+        entropy = np.random.SeedSequence([self.seed, self.progress.step, self.accelerator.process_index])
+        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
+
     def _clipped_norm(self) -> float:
         limit = self.config.max_gradient_norm
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit)
         return math.nan if norm is None else float(norm)  # DeepSpeed clips by itself and may not tell
 
     def _check_finite(self, loss: float, norm: float, rate: float, batches: Sequence[Batch]) -> None:
-        """Stop all processes alike: loss and norm are the same on all. An infinite norm is fp16's business."""
+        """Stop all processes alike: loss and norm are the same on all. An infinite norm is the loss scaler's business.
+
+        DeepSpeed does not tell the norm.
+        """
         scaled = self.accelerator.scaler is not None
-        if math.isfinite(loss) and (scaled or math.isfinite(norm) or self._untold_norm()):
-            return
+        untold = self.accelerator.distributed_type == DistributedType.DEEPSPEED
+        if not math.isfinite(loss) or not (scaled or untold or math.isfinite(norm)):
+            raise self._not_finite(loss, norm, rate, batches)
+
+    def _not_finite(self, loss: float, norm: float, rate: float, batches: Sequence[Batch]) -> NotFiniteError:
         features = np.concatenate([batch.feature.cpu().numpy() for batch in batches])
         ids = ", ".join(repr(self.ids[row]) for row in dict.fromkeys(self.features.example[features].tolist()))
-        raise NotFiniteError(
+        return NotFiniteError(
             f"step {self.progress.step}: loss {loss}, gradient norm {norm} at learning rate {rate:g}; "
             f"process {self.accelerator.process_index} worked on the examples {ids}"
         )
-
-    def _untold_norm(self) -> bool:
-        return bool(self.accelerator.distributed_type == DistributedType.DEEPSPEED)
 
     def _apply(self) -> bool:
         """Update the weights; return False if fp16's scaler found an overflow and skipped.
