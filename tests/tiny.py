@@ -60,13 +60,35 @@ _CONFIGS = {
 # --- tokenizers and models ---
 
 
-@cache
 def tokenizer(family="bert"):
     """The family's tokenizer, shared by all tests: use `fresh_tokenizer` to change one."""
+    return _tokenizer(family)
+
+
+@cache
+def _tokenizer(family):
     texts = list(_training_texts())
     if family == "modernbert":
         return _modernbert_tokenizer(texts)
-    return _REAL[family]().train_new_from_iterator(iter(texts), _VOCABULARY, show_progress=False)
+    trained = _REAL[family]().train_new_from_iterator(iter(texts), _VOCABULARY, show_progress=False)
+    return trained if family == "roberta" else _REAL[family](vocab=_same_in_every_process(trained))
+
+
+def _same_in_every_process(trained):
+    """The vocabulary in an order, and with scores, that don't depend on the seed of hash tables."""
+    special = {added.content for added in trained.added_tokens_decoder.values()}
+    vocabulary = json.loads(trained.backend_tokenizer.to_str())["model"]["vocab"]
+    if isinstance(vocabulary, dict):
+        kept = sorted(special, key=vocabulary.get) + sorted(vocabulary.keys() - special)
+        return {token: at for at, token in enumerate(kept)}
+    scores = {token: round(score, 2) for token, score in vocabulary}
+    first = [(token, 0.0) for token, _ in vocabulary if token in special]
+    return first + sorted(((token, score) for token, score in scores.items() if token not in special), key=_by_score)
+
+
+def _by_score(piece):
+    token, score = piece
+    return -score, token
 
 
 def fresh_tokenizer(family="bert"):
