@@ -172,7 +172,7 @@ def collate(
     types = np.full(shape, layout.pad_type, dtype=np.int64)
     begin = shape[1] - lengths if layout.pad_left else np.zeros_like(lengths)
     context_begin = np.empty(len(indices), dtype=np.int64)
-    for row, index in enumerate(indices):
+    for row, index in enumerate(indices.tolist()):
         stretch = slice(begin[row], begin[row] + lengths[row])
         ids[row, stretch], types[row, stretch], context_begin[row] = features.row(index)
     context_begin += begin
