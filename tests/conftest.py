@@ -6,3 +6,19 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import pytest  # the libraries read the environment when imported
+from accelerate.state import AcceleratorState, GradientState, PartialState
+
+
+@pytest.fixture
+def fresh_accelerator():
+    """Give a function that makes accelerate, which keeps its state in singletons, forget the run before."""
+
+    def forget():
+        for state in (AcceleratorState, GradientState, PartialState):
+            state._reset_state()
+
+    forget()
+    yield forget
+    forget()

@@ -1,20 +1,18 @@
 """The whole pipeline in one process: what a run leaves behind, and what the next run can do with it."""
 
 import json
-import logging
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-import train_qa
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from safetensors.torch import load_file
-from tests import tiny
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
+import train_qa
 from qa.config import parse_config
 from qa.errors import CheckpointError, DataError
+from tests import tiny
 
 FILES = {
     "config.json",
@@ -30,13 +28,7 @@ SHORT = ["--features.max-length", "96", "--features.doc-stride", "24", "--featur
 QUIET = ["--tracking.report-to", "none", "--max-train-examples", "24", "--max-validation-examples", "9"]
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    """Each run is a process of its own to accelerate, which keeps its state in singletons."""
-    yield
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
-    logging.getLogger("qa").setLevel(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +156,7 @@ def test_a_used_run_folder_is_refused(tmp_path, readers):
 def test_training_stops_when_the_score_has_stalled(tmp_path, readers):
     flags = ["--training.evaluate-every", "1", "--training.patience", "2", "--training.learning-rate", "1e-9"]
     folder = run(tmp_path, readers("bert"), *flags, "--training.max-steps", "20", "--training.save-every", "1")
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir())[-1] == "step-00000003"
+    assert max(path.name for path in (folder / "checkpoints").iterdir()) == "step-00000003"
 
 
 def test_errors_are_one_line_and_status_1(tmp_path, monkeypatch, capsys):
