@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from huggingface_hub import hf_hub_download
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -86,7 +87,7 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
         model = AutoModelForQuestionAnswering.from_pretrained(
             path, revision=revision, dtype=torch.float32, num_labels=2
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(f"model {source!r} does not load: {error}") from error
     reader = Reader(
         model=model,
@@ -120,18 +121,33 @@ def check_reader(reader: Reader, *, max_length: int) -> None:
     name = reader.model.name_or_path or type(reader.model).__name__
     if largest >= size:
         raise ModelError(f"model {name!r} knows {size} tokens; its tokenizer gives ids up to {largest}")
-    window = torch.full((1, max_length), largest)
-    window_types = torch.zeros_like(window)
-    values = {"input_ids": window, "attention_mask": torch.ones_like(window), "token_type_ids": window_types}
+    if reader.tokenizer.get_vocab().keys() <= set(
+        reader.tokenizer.all_special_tokens
+    ):  # what the library makes of missing files
+        raise ModelError(f"the tokenizer of model {name!r} knows no words; wanted tokenizer.json or its like beside it")
+    if "attention_mask" not in reader.input_names:
+        raise ModelError(f"model {name!r} takes no attention mask; wanted answers that do not depend on padding")
+    values = _longest_window(reader.tokenizer, max_length)
     try:
         with torch.inference_mode():
             reader.model.train(mode=False)
             output = reader.model(**{key: values[key] for key in reader.input_names})
         shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
-    except (IndexError, RuntimeError, ValueError, AttributeError) as error:
+    except (IndexError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"model {name!r} does not take windows of {max_length} tokens: {error}") from error
     if shapes != ((1, max_length), (1, max_length)):
         raise ModelError(f"model {name!r} gives logits of shapes {shapes}; wanted one start and one end logit a token")
+
+
+def _longest_window(tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, torch.Tensor]:
+    """Make a window of the largest token id and the largest token type."""
+    window = torch.full((1, max_length), len(tokenizer) - 1)
+    types = tokenizer("a", "a", return_token_type_ids=True)["token_type_ids"]
+    return {
+        "input_ids": window,
+        "attention_mask": torch.ones_like(window),
+        "token_type_ids": torch.full_like(window, max(types, default=0)),
+    }
 
 
 def load_settings(folder: Path) -> ReaderSettings | None:
@@ -184,7 +200,7 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
 def prepare_for_training(model: PreTrainedModel, config: TrainingConfig) -> None:
     """Switch on recomputation of activations, or compilation of the encoder, in place."""
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[no-untyped-call]  # the library has no types here
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[no-untyped-call]  # the library has no types here
     if config.compile:
         model.base_model.compile(dynamic=False)
 

@@ -150,7 +150,7 @@ def sealed(tmp_path):
 def test_truncated_file_is_detected_by_name(sealed):
     content = (sealed / "weights").read_bytes()
     (sealed / "weights").write_bytes(content[:-1])
-    with pytest.raises(CheckpointError, match="weights is .*2559.*wanted.*2560"):
+    with pytest.raises(CheckpointError, match=r"weights is .*2559.*wanted.*2560"):
         check_manifest(sealed)
 
 
