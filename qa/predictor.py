@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -84,7 +84,7 @@ class Predictor:
         dtype: str | torch.dtype | None = None,
         revision: str | None = None,
         backend: Backend = "torch",
-    ) -> Self:
+    ) -> "Predictor":
         """Load a reader from a folder that a run saved, from the hub, or the embedded one (`minilm`).
 
         Args:
@@ -105,7 +105,7 @@ class Predictor:
         return cls.of(load_reader(os.fspath(source), revision=revision), device=target, dtype=precision)
 
     @classmethod
-    def of(cls, reader: Reader, *, device: torch.device, dtype: torch.dtype = torch.float32) -> Self:
+    def of(cls, reader: Reader, *, device: torch.device, dtype: torch.dtype = torch.float32) -> "Predictor":
         """Make a predictor of a loaded reader, whose model is moved to `device` and switched to inference."""
         settings = reader.settings or DEFAULT_SETTINGS
         positions = getattr(reader.model.config, "max_position_embeddings", None) or reader.tokenizer.model_max_length
