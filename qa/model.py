@@ -198,11 +198,16 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
 
 
 def prepare_for_training(model: PreTrainedModel, config: TrainingConfig) -> None:
-    """Switch on recomputation of activations, or compilation of the encoder, in place."""
+    """Switch on recomputation of activations, compilation of the encoder or, on a CPU, cheap dropout, in place.
+
+    A compiled encoder keeps torch's dropout, which the compiler fuses.
+    """
     if config.gradient_checkpointing:
-        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[no-untyped-call]  # the library has no types here
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     if config.compile:
         model.base_model.compile(dynamic=False)
+    elif not torch.accelerator.is_available():
+        use_cheap_dropout(model)
 
 
 def _embedded_path() -> str:

@@ -1,37 +1,38 @@
-"""What a run tells the outside: trackers, log lines, the progress bar, and the result files of the run folder."""
+"""What a run tells the outside: tracked values, log lines, the progress bar, the result files of the run folder."""
 
-import json
 import logging
 import sys
 import time
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import wandb
 from accelerate import Accelerator
-from accelerate.tracking import GeneralTracker
 from tqdm import tqdm
 
 from qa.batching import Batch
-from qa.config import RunConfig, config_values
+from qa.config import RunConfig
 from qa.data import Examples
 from qa.evaluation import Evaluation
 from qa.features import Features
 from qa.files import write_json
 from qa.round_trip import label_round_trip
-from qa.runtime import describe_environment
+from qa.trackers import STEP, start_trackers
 from qa.training import Progress, StepReport
 
 log = logging.getLogger(__name__)
 
 _SHOWN_EXCEPTIONS = 3
-_STEP = "step"  # the axis of everything that is tracked: the optimizer step
 
 
 class Tracking:
-    """Reports steps and evaluations to the trackers, the terminal and the log; works on the main process only."""
+    """Reports steps and evaluations to the trackers, the terminal and the log; works on the main process only.
+
+    As a context manager it is finished on leaving, after an error too.
+    """
 
     def __init__(
         self,
@@ -41,11 +42,14 @@ class Tracking:
         *,
         total_steps: int,
     ) -> None:
-        """Start the trackers with the configuration and the environment. Collective."""
+        """Start the trackers with the configuration and the environment."""
         self.accelerator = accelerator
         self.config = config
         self._unlogged: list[StepReport] = []
-        self._offline = start_trackers(accelerator, config, progress)
+        self._reporters = start_trackers(accelerator, config, progress)
+        run = self._wandb_run()
+        if run is not None and run.url:
+            self._say(f"W&B run: {run.url}")
         self._bar = tqdm(
             total=total_steps,
             initial=progress.step,
@@ -56,6 +60,8 @@ class Tracking:
 
     def features(self, features: Features, examples: Examples) -> None:
         """Report the size of the training data, and how its labels translate back to the references."""
+        if not self.accelerator.is_main_process:
+            return
         trip = label_round_trip(features, examples.rows)
         self._say(
             f"training on {len(examples)} examples, {len(features)} features of {features.lengths.mean():.0f} tokens; "
@@ -79,26 +85,44 @@ class Tracking:
             shown = ", ".join(f"{name} {value:.2f}" for name, value in evaluation.scores.items())
             self._say(f"step {step}: {shown}{' (best so far)' if best else ''}")
         run = self._wandb_run()
-        if run is None:
-            return
-        if evaluation.predictions is not None:
+        if run is not None and evaluation.predictions is not None:
             table = prediction_table(evaluation, examples, self.config.tracking.table_rows)
-            run.log({"predictions": wandb.Table(columns=list(_TABLE_COLUMNS), data=table), _STEP: step})
-        if best and evaluation.scores is not None:
-            run.summary.update({f"best/{name}": value for name, value in evaluation.scores.items()})
+            self._to_wandb(lambda: run.log({"predictions": wandb.Table(list(_TABLE_COLUMNS), table), STEP: step}))
+        if run is not None and best and evaluation.scores is not None:
+            summary = {f"best/{name}": value for name, value in evaluation.scores.items()}
+            self._to_wandb(partial(run.summary.update, summary))
 
     def watch(self, batches: Iterable[Batch]) -> Iterable[Batch]:
         """Show a progress bar over the batches of an evaluation."""
         return tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=self._bar.disable)
 
     def finish(self) -> None:
-        """Close bar and trackers and say where an offline run is. Collective."""
+        """Log what is not logged yet, close bar and trackers, and say where an offline run is. Collective."""
+        self._close()
+        self.accelerator.end_training()
+
+    def __enter__(self) -> "Tracking":  # noqa: PYI034  # the tests' type checker does not know Self in methods
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish; after an error, which other processes may not have, without a collective."""
+        if error is None:
+            self.finish()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self._unlogged:
+            self._log_interval(self._unlogged[-1])
         self._bar.close()
         run = self._wandb_run()
-        folder = Path(run.dir).parent if run is not None else None
-        self.accelerator.end_training()
-        if folder is not None and self._offline:
-            self._say(f"W&B run is offline; upload it with: wandb sync {folder}")
+        for reporter in self._reporters:
+            reporter.finish()
+        self._reporters, self.accelerator.trackers = [], []
+        if run is not None and run.offline:
+            self._say(f"W&B run is offline; upload it with: wandb sync {Path(run.dir).parent}")
 
     def _log_interval(self, last: StepReport) -> None:
         reports, self._unlogged = self._unlogged, []
@@ -115,47 +139,20 @@ class Tracking:
             )
 
     def _log(self, values: dict[str, Any], step: int) -> None:
-        """Log to every tracker; those with an axis of their own get the step as a value (points are not dropped)."""
-        for tracker in self.accelerator.trackers:
-            own_axis = tracker.name in {"wandb", "trackio"}
-            tracker.log(values | {_STEP: step} if own_axis else values, step=None if own_axis else step)
+        for reporter in self._reporters:
+            reporter.log(values, step)
+
+    def _to_wandb(self, call: Callable[[], object]) -> None:
+        for reporter in self._reporters:
+            if reporter.name == "wandb":
+                reporter.submit(call)
 
     def _say(self, line: str) -> None:
         with tqdm.external_write_mode():
             log.info("%s", line)
 
     def _wandb_run(self) -> "wandb.Run | None":
-        if not self.accelerator.is_main_process:
-            return None
-        trackers: list[GeneralTracker] = self.accelerator.trackers
-        return next((tracker.tracker for tracker in trackers if tracker.name == "wandb"), None)
-
-
-def start_trackers(accelerator: Accelerator, config: RunConfig, progress: Progress) -> bool:
-    """Start the trackers; return whether W&B is offline. Collective.
-
-    Online, a resumed run continues under its id. Offline it cannot yet (wandb #12110): each attempt is a run of its own
-    in the same group.
-    """
-    offline = not wandb.login(prompt=False) if "wandb" in config.tracking.trackers else True
-    if offline or not progress.tracker_ids:
-        progress.tracker_ids.append(uuid.uuid4().hex[:8])
-    name = config.tracking.run_name or config.output_dir.name
-    options = {
-        "id": progress.tracker_ids[-1],
-        "name": name,
-        "group": f"{name}-{progress.tracker_ids[0]}",
-        "resume": None if offline else "allow",
-        "dir": str(config.output_dir),
-        "mode": "offline" if offline else None,
-    }
-    flat = _flat(config_values(config) | {"environment": describe_environment(accelerator)})
-    accelerator.init_trackers(config.tracking.project, config=flat, init_kwargs={"wandb": options})
-    for tracker in accelerator.trackers if accelerator.is_main_process else []:
-        if tracker.name == "wandb":
-            tracker.tracker.define_metric(_STEP)
-            tracker.tracker.define_metric("*", step_metric=_STEP)
-    return offline
+        return next((reporter.tracker.tracker for reporter in self._reporters if reporter.name == "wandb"), None)
 
 
 def interval_values(reports: Sequence[StepReport]) -> dict[str, float]:
@@ -205,15 +202,3 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     write_json(folder / "null_odds.json", dict(zip(predictions.ids, odds, strict=True)))
     if evaluation.scores is not None:
         write_json(folder / "metrics.json", evaluation.scores)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name nested values `outer/inner`; trackers take plain ones only, so others become text."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}/")
-        else:
-            plain = isinstance(value, (str, int, float, bool))
-            flat[f"{prefix}{key}"] = value if plain else json.dumps(value, default=str)
-    return flat
