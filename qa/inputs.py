@@ -31,7 +31,7 @@ def paired(question: str | Sequence[str] | None, context: str | Sequence[str] | 
     return [{"question": one, "context": text} for one, text in zip(asked, texts, strict=False)]
 
 
-def chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+def chunks(rows: Iterable[object], size: int) -> Iterator[list[Row]]:
     """Cut checked rows into lists of at most `size`, fewer where contexts are long; reads no further than the list.
 
     Raises:
@@ -41,9 +41,9 @@ def chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     chunk: list[Row] = []
     characters = 0
     for index, row in enumerate(rows):
-        _check(row, index)
-        chunk.append(row)
-        characters += len(row["context"])
+        checked = _checked(row, index)
+        chunk.append(checked)
+        characters += len(checked["context"])
         if len(chunk) == size or characters >= _CHARACTERS_AT_ONCE:
             yield chunk
             chunk, characters = [], 0
@@ -51,7 +51,7 @@ def chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _check(row: object, index: int) -> None:
+def _checked(row: object, index: int) -> Row:
     if not isinstance(row, Mapping):
         raise ExampleError(f"input {index} is {_shown(row)}; wanted a dict with question and context")
     for name in ("question", "context"):
@@ -62,6 +62,7 @@ def _check(row: object, index: int) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise ExampleError(f"input {index}: {name} has a lone surrogate at character {error.start}") from error
+    return row
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,6 @@ from qa.inference import check_complete, check_numbers, decode_batch, join_spans
 from qa.inputs import INPUTS_AT_ONCE, Row, chunks, paired
 from qa.model import DEFAULT_SETTINGS, Reader, ReaderSettings, find_device, find_precision, load_reader
 from qa.results import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
-
-Backend = Literal["torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +81,7 @@ class Predictor:
         device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         revision: str | None = None,
-        backend: Backend = "torch",
+        backend: str = "torch",
     ) -> "Predictor":
         """Load a reader from a folder that a run saved, from the hub, or the embedded one (`minilm`).
 
