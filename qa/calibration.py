@@ -96,6 +96,20 @@ def judge(predictions: Predictions, references: Sequence[Sequence[str]], *, lang
     return Judged(predictions=predictions, exact=raw.exact, f1=raw.f1, answerable=answerable)
 
 
+def join_predictions(parts: Sequence[Predictions], *, ids: Sequence[str]) -> Predictions:
+    """Put the predictions of chunks of examples one after the other, under the given ids."""
+    arrays = ("start", "end", "start_logit", "end_logit", "probability", "null_logits", "null_probability")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(part.bounds) for part in parts)])
+    return Predictions(
+        ids=ids,
+        bounds=np.cumsum(sizes),
+        text=[text for part in parts for text in part.text],
+        null_possible=parts[0].null_possible,
+        **columns,
+    )
+
+
 def calibrate(judged: Judged, *, threshold: float) -> Calibration:
     """Fit on half of the examples, chosen by a hash of their ids, and measure on the other half.
 

@@ -1,0 +1,256 @@
+"""Calibration: every number against its dull definition, and fits that recover what the data was made with."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qa.answers import Predictions
+from qa.calibration import (
+    Judged,
+    best_temperature,
+    calibrate,
+    expected_calibration_error,
+    first_half,
+    join_predictions,
+    judge,
+    log_loss,
+    reliability,
+    risks,
+)
+from qa.errors import DataError
+
+confidences = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 1 / 3, 0.5, 0.9, 1.0]), st.booleans()), min_size=1)
+
+
+def arrays(pairs):
+    return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
+
+
+def predictions(scores, nulls, *, null_possible=True, texts=None):
+    """Predictions whose examples have the given n-best scores, best first, and null scores."""
+    sizes = [len(row) for row in scores]
+    flat = np.array([score for row in scores for score in row], dtype=np.float32)
+    made = Predictions(
+        ids=[f"q{at}" for at in range(len(scores))],
+        bounds=np.cumsum([0, *sizes]),
+        text=texts or [f"text {rank}" for size in sizes for rank in range(size)],
+        start=np.zeros(len(flat), dtype=np.int64),
+        end=np.ones(len(flat), dtype=np.int64),
+        start_logit=flat,
+        end_logit=np.zeros_like(flat),
+        probability=np.zeros(len(flat)),
+        null_logits=np.array([[null, 0.0] for null in nulls], dtype=np.float32),
+        null_probability=np.zeros(len(scores)),
+        null_possible=null_possible,
+    )
+    return made.calibrated(temperature=1.0, threshold=0.0)
+
+
+def softmax(values):
+    weights = np.exp(np.array(values) - max(values))
+    return weights / weights.sum()
+
+
+# --- probabilities ---
+
+
+def test_probabilities_are_the_softmax_of_scores_over_the_temperature_with_the_threshold_taken_off_the_null():
+    made = predictions([[4.0, 1.0], [2.0], []], [3.0, -1.0, 0.5]).calibrated(temperature=2.5, threshold=0.75)
+    np.testing.assert_allclose(
+        [*made.probability[:2], made.null_probability[0]], softmax([4 / 2.5, 1 / 2.5, 2.25 / 2.5]), rtol=1e-12
+    )
+    np.testing.assert_allclose([made.probability[2], made.null_probability[1]], softmax([2 / 2.5, -1.75 / 2.5]))
+    assert made.null_probability[2] == 1.0
+
+
+def test_where_no_answer_is_impossible_it_has_no_share():
+    made = predictions([[4.0, 1.0]], [9.0], null_possible=False).calibrated(temperature=1.0, threshold=3.0)
+    np.testing.assert_allclose(made.probability, softmax([4.0, 1.0]))
+    assert made.null_probability[0] == 0.0
+
+
+@given(
+    st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), min_size=1, max_size=8),
+    st.sampled_from([-2.5, 0.0, 0.25, 3.0]),
+    st.sampled_from([0.3, 1.0, 7.0]),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_is_answered_is_the_most_probable(pairs, threshold, temperature):
+    made = predictions([[best / 4, best / 4 - 1] for best, _ in pairs], [null / 4 for _, null in pairs])
+    judged = judge(made, [["other"]] * len(pairs))
+    scored = made.calibrated(temperature=temperature, threshold=threshold)
+    most = np.maximum(scored.null_probability, scored.probability[::2])
+    np.testing.assert_allclose(judged.confidence(threshold, temperature), most, rtol=1e-9)
+    is_null = scored.null_probability > scored.probability[::2]
+    assert [text == "" for text in made.texts(threshold)] == is_null.tolist()
+
+
+def test_joined_predictions_are_those_of_all_parts():
+    whole = predictions([[4.0, 1.0], [], [2.0]], [3.0, -1.0, 0.5])
+    parts = [predictions([[4.0, 1.0], []], [3.0, -1.0]), predictions([[2.0]], [0.5])]
+    joined = join_predictions(parts, ids=whole.ids)
+    assert joined.n_best() == whole.n_best()
+    assert joined.null_odds.tolist() == whole.null_odds.tolist()
+
+
+# --- right and wrong ---
+
+
+def test_an_answer_is_right_if_it_matches_exactly_or_none_is_right():
+    made = predictions([[2.0], [2.0], [2.0], [0.0], [0.0]], [0.0, 0.0, 0.0, 1.0, 1.0], texts=["The Oslo!", *"bcde"])
+    judged = judge(made, [["oslo"], ["x"], [], [], ["e"]])
+    assert judged.right(0.0).tolist() == [True, False, False, True, False]
+    assert judged.right(5.0).tolist() == [True, False, False, False, True]
+    assert judged.mean_f1(0.0, np.array([True, True, False, True, False])) == pytest.approx(200 / 3)
+
+
+def test_judging_follows_the_language():
+    made = predictions([[1.0]], [0.0], texts=["l'eau"])
+    assert judge(made, [["eau"]]).exact[0] == 0
+    assert judge(made, [["eau"]], language="fr").exact[0] == 1
+
+
+def test_an_example_without_any_span_has_no_confidence_where_it_must_answer():
+    judged = judge(predictions([[], [1.0]], [0.0, 0.0], null_possible=False), [["x"], ["y"]])
+    assert judged.confidence(0.0, 1.0).tolist() == [0.0, 1.0]
+    assert judged.right(0.0).tolist() == [False, False]
+
+
+# --- measures ---
+
+
+@given(confidences)
+@settings(max_examples=200, deadline=None)
+def test_calibration_error_is_that_of_guo(pairs):
+    confidence, right = arrays(pairs)
+    total = 0.0
+    for edge in range(15):
+        members = [
+            at for at, value in enumerate(confidence) if edge / 15 < value <= (edge + 1) / 15 or edge == value == 0
+        ]
+        if members:
+            total += len(members) * abs(right[members].mean() - confidence[members].mean())
+    assert expected_calibration_error(confidence, right) == pytest.approx(total / len(pairs), abs=1e-12)
+
+
+@given(confidences)
+@settings(max_examples=200, deadline=None)
+def test_risks_are_the_mean_over_the_orders_of_ties(pairs):
+    confidence, right = arrays(pairs)
+    random = np.random.default_rng(0)
+    found = risks(confidence, right)
+    curves = []
+    for _ in range(300):
+        order = np.lexsort((random.random(len(pairs)), -confidence))
+        curves.append(np.cumsum(~right[order]) / np.arange(1, len(pairs) + 1))
+    np.testing.assert_allclose(found, np.mean(curves, axis=0), atol=0.15)
+    assert found[-1] == pytest.approx(1 - right.mean())
+
+
+def test_risks_without_ties_are_exact():
+    confidence, right = np.array([0.2, 0.9, 0.5, 0.7]), np.array([False, True, False, True])
+    assert risks(confidence, right).tolist() == [0, 0, pytest.approx(1 / 3), 0.5]
+
+
+def test_log_loss_is_that_of_right_or_wrong():
+    found = log_loss(np.array([0.9, 0.3, 1.0]), np.array([True, False, False]))
+    assert found == pytest.approx(-(math.log(0.9) + math.log(0.7) + math.log(1e-12)) / 3)
+
+
+def test_reliability_gathers_the_measures_of_some_examples():
+    judged = random_judged(200, temperature=1.0)
+    among = np.arange(200) < 70
+    found = reliability(judged, among, 0.5, 2.0)
+    confidence, right = judged.confidence(0.5, 2.0)[among], judged.right(0.5)[among]
+    assert found.exact == pytest.approx(100 * right.mean())
+    assert found.f1 == pytest.approx(judged.mean_f1(0.5, among))
+    assert found.confidence == pytest.approx(100 * confidence.mean())
+    assert found.log_loss == log_loss(confidence, right)
+    assert found.calibration_error == pytest.approx(100 * expected_calibration_error(confidence, right))
+    assert found.area == pytest.approx(100 * risks(confidence, right).mean())
+    assert len(found.risk_at_coverage) == 20
+    assert found.risk_at_coverage[-1] == (100.0, pytest.approx(100 - found.exact))
+
+
+# --- fits ---
+
+
+def random_judged(count, *, temperature, null_bias=0.0):
+    """Examples whose right answer is drawn with the probabilities of their scores, which are then multiplied."""
+    random = np.random.default_rng(7)
+    scores = -np.sort(-random.normal(0, 2, (count, 4)), axis=1)
+    nulls = random.normal(0, 2, count)
+    shares = [softmax([*row, null]) for row, null in zip(scores, nulls, strict=True)]
+    right = np.array([random.choice(5, p=share) for share in shares])
+    made = predictions((scores * temperature).tolist(), (nulls * temperature + null_bias).tolist())
+    exact = (right == 0).astype(np.float64)
+    return Judged(predictions=made, exact=exact, f1=exact, answerable=right != 4)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_that_the_scores_were_made_with_is_found(temperature):
+    judged = random_judged(6000, temperature=temperature)
+    found = calibrate(judged, threshold=0.0)
+    assert found.temperature == pytest.approx(temperature, rel=0.12)
+    assert found.fitted.calibration_error < 3
+    assert found.fitted.log_loss <= found.untuned.log_loss + 0.01
+    if temperature == 3.0:
+        assert found.untuned.calibration_error > 10
+
+
+def test_the_threshold_takes_the_bias_off_the_null_score():
+    found = calibrate(random_judged(6000, temperature=1.0, null_bias=4.0), threshold=0.0)
+    assert found.threshold == pytest.approx(4.0, abs=0.7)
+    assert found.fitted.f1 > found.untuned.f1 + 5
+    assert found.fitted.area < found.untuned.area
+
+
+def test_a_fit_sees_its_half_only():
+    judged = random_judged(400, temperature=2.0)
+    half = first_half(judged.predictions.ids)
+    changed = Judged(
+        predictions=judged.predictions,
+        exact=np.where(half, judged.exact, 1.0),
+        f1=np.where(half, judged.f1, 1.0),
+        answerable=np.where(half, judged.answerable, True),
+    )
+    one, other = (calibrate(given_, threshold=0.0) for given_ in (judged, changed))
+    assert (one.threshold, one.temperature) == (other.threshold, other.temperature)
+    assert one.fitted != other.fitted
+    assert one.fitted_examples == half.sum()
+    assert one.measured_examples == (~half).sum()
+
+
+def test_without_unanswerable_examples_the_threshold_stays():
+    judged = random_judged(400, temperature=1.0)
+    answerable = Judged(
+        predictions=judged.predictions, exact=judged.exact, f1=judged.f1, answerable=np.ones(400, dtype=bool)
+    )
+    assert calibrate(answerable, threshold=1.25).threshold == 1.25
+
+
+def test_halves_are_by_the_hash_of_the_id():
+    ids = [f"example {at}" for at in range(2000)]
+    half = first_half(ids)
+    assert half.tolist() == [hashlib.sha256(key.encode()).hexdigest()[0] in "01234567" for key in ids]
+    assert first_half(ids[::-1]).tolist() == half.tolist()[::-1]
+    assert 900 < half.sum() < 1100
+    first_half(["lone \ud800"])
+
+
+def test_too_few_examples_are_refused():
+    with pytest.raises(DataError, match="1 examples do not make two halves"):
+        calibrate(random_judged(1, temperature=1.0), threshold=0.0)
+
+
+@pytest.mark.parametrize("place", [0.05, 0.3, 1.0, 7.7, 20.0])
+def test_the_best_temperature_is_found_among_several_minima(place):
+    def loss(value):
+        away = math.log(value / place)
+        return away * away - 0.2 * math.cos(20 * away)
+
+    assert best_temperature(loss) == pytest.approx(place, rel=2e-4)
