@@ -58,6 +58,11 @@ class Predictions:
         return len(self.ids)
 
     @property
+    def _example(self) -> Int[np.ndarray, "answer"]:
+        """Of every answer, the row of its example."""
+        return np.repeat(np.arange(len(self)), np.diff(self.bounds))
+
+    @property
     def null_odds(self) -> Float[np.ndarray, "example"]:
         """Null score minus the best span's score, in log odds; the largest float where there is no valid span."""
         any_span = np.diff(self.bounds) > 0
@@ -86,22 +91,26 @@ class Predictions:
         the most probable exactly where `texts(threshold)` is empty.
         """
         score = (self.start_logit + self.end_logit).astype(np.float64)
-        example = np.repeat(np.arange(len(self)), np.diff(self.bounds))
         null = _score(self.null_logits).astype(np.float64) if self.null_possible else np.full(len(self), -np.inf)
-        probability, null_probability = _probabilities(score / temperature, example, (null - threshold) / temperature)
+        probability, null_probability = _probabilities(
+            score / temperature, self._example, (null - threshold) / temperature
+        )
         return replace(self, probability=probability, null_probability=null_probability)
 
     def n_best(self) -> dict[str, list[dict[str, Any]]]:
         """Return the n-best records by example id, best first; `start` and `end` are None for "no answer"."""
         names = ("text", "start", "end", "start_logit", "end_logit", "probability")
+        score = self.start_logit + self.end_logit
+        above_null = score >= _score(self.null_logits)[self._example]
+        places = np.bincount(self._example[above_null], minlength=len(self)).tolist()
         columns = (self.start, self.end, self.start_logit, self.end_logit, self.probability)
         answers = zip(self.text, *(column.tolist() for column in columns), strict=True)
-        nulls = zip(self.null_logits.tolist(), self.null_probability.tolist(), strict=True)
+        nulls = zip(places, self.null_logits.tolist(), self.null_probability.tolist(), strict=True)
         records = {}
-        for key, size, (logits, share) in zip(self.ids, np.diff(self.bounds).tolist(), nulls, strict=True):
+        for key, size, (place, logits, share) in zip(self.ids, np.diff(self.bounds).tolist(), nulls, strict=True):
             rows = [next(answers) for _ in range(size)]
             if self.null_possible:
-                rows.insert(_place(logits, rows), ("", None, None, *logits, share))
+                rows.insert(place, ("", None, None, *logits, share))
             records[key] = [dict(zip(names, row, strict=True)) for row in rows]
         return records
 
@@ -139,12 +148,13 @@ def predict(
         features: the features they belong to.
         ids: of the examples.
         contexts: of the examples.
-        n_best: answers kept per example, "no answer" included where it comes among them.
+        n_best: answers kept per example, "no answer" included where it comes among them; the best span always is kept.
         null_possible: whether "no answer" takes part.
         merge: cut white space off the borders of spans, drop spans that hold nothing else, and count a span that
             overlapping windows share once, with its best score. Without, lists are those of the well-known scripts.
 
     """
+    spans = _in_order(spans)
     answers = _answers(spans, features)
     if merge:
         answers = _merged(_trimmed(answers, contexts))
@@ -165,6 +175,12 @@ def predict(
         null_probability=null_probability,
         null_possible=null_possible,
     )
+
+
+def _in_order(spans: FeatureSpans) -> FeatureSpans:
+    """Sort by feature, so that ties fall alike whatever process each feature was decoded by."""
+    order = np.argsort(spans.feature, kind="stable")
+    return FeatureSpans(**{name: column[order] for name, column in vars(spans).items()})
 
 
 def _answers(spans: FeatureSpans, features: Features) -> _Answers:
@@ -208,8 +224,9 @@ def _best(answers: _Answers, n_best: int, null_score: Float[np.ndarray, "example
     order = np.lexsort((answers.end, answers.start, -score, answers.example))
     answers, score = answers.at(order), score[order]
     begin = np.searchsorted(answers.example, answers.example)
-    rank = np.arange(len(score)) - begin + (null_score[answers.example] > score)
-    return answers.at(rank < n_best)
+    rank = np.arange(len(score)) - begin
+    with_null = rank + (null_score[answers.example] > score)
+    return answers.at((with_null < n_best) | (rank == 0))  # the null odds need the best span
 
 
 def _probabilities(
@@ -230,8 +247,3 @@ def _score(logits: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "row"]:
     """Add start and end logit, in their own precision."""
     score: Float[np.ndarray, "row"] = logits[:, 0] + logits[:, 1]
     return score
-
-
-def _place(null: Sequence[float], rows: Sequence[Sequence[Any]]) -> int:
-    """Count the answers that score at least as much as `null`; rows hold the logits at 3 and 4."""
-    return sum(row[3] + row[4] >= null[0] + null[1] for row in rows)
