@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig, Search, TrainingConfig
+from qa.dropout import use_cheap_dropout
 from qa.errors import ConfigError, ModelError
 
 EMBEDDED_MODEL = "minilm"
