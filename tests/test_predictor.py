@@ -169,6 +169,7 @@ def test_answers_are_those_that_evaluation_writes(tmp_path, family, search):
 def test_the_pretrained_model_gives_what_evaluation_writes_for_v1_examples(tmp_path):
     torch.manual_seed(3)
     reader = load_reader("minilm")
+    assert reader.has_new_head
     reader.model.save_pretrained(tmp_path)
     reader.tokenizer.save_pretrained(tmp_path)
     answerable = [row for row in rows(40) if row["answers"]["text"]][:20]
@@ -371,6 +372,8 @@ def test_loading_says_what_is_wrong(folder, tmp_path):
         Predictor.from_pretrained(folder, dtype="int64")
     with pytest.raises(ModelError):
         Predictor.from_pretrained(tmp_path / "none", device="cpu")
+    with pytest.raises(ModelError, match="'minilm' has no span head"):
+        Predictor.from_pretrained("minilm")
 
 
 # --- loading ---
