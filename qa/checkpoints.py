@@ -156,8 +156,8 @@ def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> None:
         log.warning("no checkpoint at step %d: under DeepSpeed a run cannot be continued", trainer.progress.step)
         return
     weights = _weights(trainer)
-    optimizer = get_optimizer_state_dict(trainer.model, trainer.optimizer.optimizer, options=_FULL)
-    moments = _flat(cast("dict[str, Any]", optimizer["state"]))
+    # Of both, the main process alone gets the content.
+    optimizer: dict[str, Any] = get_optimizer_state_dict(trainer.model, trainer.optimizer.optimizer, options=_FULL)
     state = {
         "progress": asdict(trainer.progress),
         "identity": dict(identity.values),
@@ -170,7 +170,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> None:
         try:
             with whole_folder(path) as part:
                 save_file(_contiguous(weights), part / "model.safetensors", metadata={"format": "pt"})
-                save_file(_contiguous(moments), part / "optimizer.safetensors")
+                save_file(_contiguous(_flat(optimizer["state"])), part / "optimizer.safetensors")
                 write_json(part / "state.json", state)
                 write_manifest(part)
             rotate(path, trainer.config.keep_last)
@@ -239,9 +239,12 @@ def load_checkpoint(trainer: Trainer, path: Path | None, identity: Identity) -> 
 
 def _read(path: Path | None, identity: Identity) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
     assert path is not None, "the main process reads, and it knows the path"
-    state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    identity.check(state["identity"])
-    return state, load_file(path / "model.safetensors"), load_file(path / "optimizer.safetensors")
+    try:
+        state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        identity.check(state["identity"])
+        return state, load_file(path / "model.safetensors"), load_file(path / "optimizer.safetensors")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read the checkpoint {path}: {error}") from error
 
 
 def _load_states(
