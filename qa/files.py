@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from qa.errors import CheckpointError
 
@@ -25,15 +25,30 @@ def write_whole(path: Path, text: str) -> None:
         CheckpointError: it cannot be written, for want of space say; the old content is still there.
 
     """
+    with whole_file(path) as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Give a temporary UTF-8 file to write; on leaving, flush it to disk and rename it to `path`.
+
+    Raises:
+        CheckpointError: it cannot be written. After this or any other error the old content is still there.
+
+    """
     part = _beside(path, "part")
     try:
-        part.write_text(text, encoding="utf-8", newline="")
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
         _flush_to_disk(part)
         part.replace(path)
         _flush_to_disk(path.parent)
-    except OSError as error:
+    except BaseException as error:
         part.unlink(missing_ok=True)
-        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+        raise
 
 
 def write_json(path: Path, value: object) -> None:
@@ -76,7 +91,7 @@ def check_manifest(folder: Path) -> None:
         manifest: dict[str, Any] = dict(json.loads((folder / MANIFEST).read_bytes()))
         found = {name: _describe(folder / name) for name in manifest}
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder} has no complete manifest, or not its files: {error}") from error
+        raise CheckpointError(f"{folder / MANIFEST} is not complete, or its files are not: {error}") from error
     for name, wanted in manifest.items():
         if found[name] != wanted:
             raise CheckpointError(f"{folder / name} is {found[name]}; wanted {wanted}")

@@ -1,0 +1,52 @@
+"""What commands print: JSON for programs; marked texts and tables for people."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_AROUND = 400  # characters shown on either side of a marked span
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON; numbers that JSON does not have become null."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_marked(text: str, start: int, end: int) -> None:
+    """Print the text around a span with the span marked: by colour on a terminal, else by `>>>` and `<<<`."""
+    console = Console(soft_wrap=True, highlight=False)
+    begin, stop = max(start - _AROUND, 0), min(end + _AROUND, len(text))
+    left, right = ("", "") if console.is_terminal else (">>>", "<<<")
+    marked = Text("…" if begin else "").append(text[begin:start])
+    if start < end:
+        marked.append(f"{left}{text[start:end]}{right}", style="bold reverse")
+    console.print(marked.append(text[end:stop]).append("…" if stop < len(text) else ""))
+
+
+def print_line(line: str) -> None:
+    """Print a line as it is."""
+    Console(soft_wrap=True, highlight=False, markup=False).print(line)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; numbers are to the right."""
+    table = Table(box=None, pad_edge=False)
+    for at, name in enumerate(columns):
+        numeric = all(isinstance(row[at], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
+    Console(highlight=False).print(table)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
