@@ -101,12 +101,10 @@ def find_checkpoint(folder: Path, resume: str) -> Path | None:
 
 @dataclass(frozen=True)
 class Identity:
-    """What must be the same for a run to be continued: named values, as JSON has them.
-
-    How an update is cut into processes, accumulation steps and batches may change, its number of features may not.
-    """
+    """What must be the same for a run to be continued (how an update is cut into processes and batches need not)."""
 
     values: Mapping[str, str | int | float]
+    """By name, as JSON has them."""
 
     @classmethod
     def of(cls, config: RunConfig, examples: Examples, plan: TrainingPlan) -> "Identity":
@@ -155,8 +153,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> None:
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         log.warning("no checkpoint at step %d: under DeepSpeed a run cannot be continued", trainer.progress.step)
         return
-    weights = _weights(trainer)
-    # Of both, the main process alone gets the content.
+    weights = _weights(trainer)  # only the main process gets it, as the optimizer's state
     optimizer: dict[str, Any] = get_optimizer_state_dict(trainer.model, trainer.optimizer.optimizer, options=_FULL)
     state = {
         "progress": asdict(trainer.progress),

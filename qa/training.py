@@ -158,10 +158,10 @@ class Trainer:
         return self.progress.step >= self.plan.total_steps
 
     def steps(self) -> Iterator[StepReport]:
-        """Train to the end of the plan, one optimizer step at a time, from where `progress` stands. Collective.
+        """Train to the end of the plan, or until no progress is made, from where `progress` stands. Collective.
 
-        Between steps the caller may evaluate, save, or stop iterating; the order of features is a function of seed and
-        step alone.
+        One optimizer step at a time: between steps the caller may evaluate, save, or stop iterating; the order of
+        features is a function of seed and step alone.
 
         Raises:
             NotFiniteError: the loss or the gradient is not finite; the step has not been taken.
@@ -172,6 +172,8 @@ class Trainer:
             updates = self._epoch_updates(epoch)[done : done + self.plan.total_steps - self.progress.step]
             batches = self._batches_of(updates)
             for update in updates:
+                if self.progress.has_stalled(self.config.patience):
+                    return
                 began = time.perf_counter()
                 yield self._step(update, next(batches), began)
 

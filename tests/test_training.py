@@ -7,56 +7,17 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.optimizer import AcceleratedOptimizer
 from torch.nn.functional import cross_entropy
 
 from qa.batching import Batch, Split, collate
-from qa.config import FeaturesConfig, TrainingConfig
+from qa.config import TrainingConfig
 from qa.errors import ConfigError, NotFiniteError
-from qa.features import build_features
-from qa.model import model_inputs, prepare_for_training
-from qa.optimization import build_optimizer
-from qa.training import Progress, StepReport, Trainer, is_due, plan_training, span_loss
+from qa.training import Progress, StepReport, is_due, plan_training, span_loss
 from tests import tiny
+from tests.trainers import assert_same_weights, scaled_trainer, trainer_for, weights
 
 STEADY = {"adam_epsilon": 1.0, "learning_rate": 0.1}
 """With a small epsilon Adam blows up the rounding errors of gradients that are almost zero."""
-WINDOWS = FeaturesConfig(max_length=64, doc_stride=8, max_question_length=16)
-CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-
-
-def trainer_for(rows=None, *, family="bert", model=None, seed=3, dropout=False, **training):
-    """A trainer of a tiny model on small examples; batch 2, constant rate without warm-up unless told otherwise."""
-    rows = tiny.small(10) if rows is None else rows
-    options = {"batch_size": 2, "learning_rate": 1e-3, "schedule": "constant", "warmup_ratio": 0.0}
-    config = TrainingConfig(**(options | training))
-    accelerator = Accelerator(cpu=True)
-    model = model or tiny.model(family, **({} if dropout or family != "bert" else CALM))
-    tokenizer = tiny.tokenizer(family)
-    features = build_features(rows, tokenizer, WINDOWS)
-    prepare_for_training(model, config)
-    prepared, optimizer = accelerator.prepare(model, build_optimizer(model, config, accelerator.device))
-    return Trainer(
-        accelerator=accelerator,
-        model=prepared,
-        optimizer=optimizer,
-        features=features,
-        ids=rows["id"][:],
-        input_names=model_inputs(model, tokenizer),
-        config=config,
-        plan=plan_training(len(features), accelerator, config),
-        seed=seed,
-        progress=Progress(),
-    )
-
-
-def weights(trainer):
-    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
-
-
-def assert_same_weights(one, two, **tolerance):
-    for name, value in one.items():
-        torch.testing.assert_close(value, two[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def batch_of(trainer, indices, *, pad_multiple=8):
@@ -333,29 +294,7 @@ def test_gradient_that_is_not_finite_stops_before_the_weights_are_touched():
 # --- fp16's loss scale, on a CPU ---
 
 
-def scaled_trainer(*, scale=2.0**16, overflow_above=math.inf, **training):
-    """A trainer with a real GradScaler; a gradient of the head above the limit overflows, as in fp16."""
-    trainer = trainer_for(**training)
-    scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=1000)
-    accelerator = trainer.accelerator
-    accelerator.scaler = scaler
-    optimizer = AcceleratedOptimizer(trainer.optimizer.optimizer, scaler=scaler)
-    accelerator._optimizers = [optimizer]
-    accelerator.state._mixed_precision = "fp16"
-    accelerator.native_amp = True
-    trainer.model.qa_outputs.weight.register_hook(
-        lambda gradient: torch.where(gradient.abs() > overflow_above, math.inf, gradient)
-    )
-    return dataclasses.replace(trainer, optimizer=optimizer)
-
-
-@pytest.fixture
-def restored_precision():
-    yield
-    Accelerator(cpu=True).state._mixed_precision = "no"
-
-
-@pytest.mark.usefixtures("restored_precision")
+@pytest.mark.usefixtures("fresh_accelerator")
 @pytest.mark.parametrize("fused", [False, True])
 def test_overflow_repeats_the_update_with_a_smaller_scale(fused):
     """accelerate does not notice the skipped step of a fused optimizer (#4242); the schedule would run ahead."""
@@ -378,7 +317,7 @@ def test_overflow_repeats_the_update_with_a_smaller_scale(fused):
     assert_same_weights(weights(trainer), weights(plain), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.usefixtures("restored_precision")
+@pytest.mark.usefixtures("fresh_accelerator")
 def test_overflow_at_every_scale_stops_with_the_examples():
     trainer = scaled_trainer(overflow_above=0.0, max_steps=1)
     before = weights(trainer)
@@ -388,7 +327,7 @@ def test_overflow_at_every_scale_stops_with_the_examples():
     assert_same_weights(weights(trainer), before, rtol=0, atol=0)
 
 
-@pytest.mark.usefixtures("restored_precision")
+@pytest.mark.usefixtures("fresh_accelerator")
 def test_scale_that_grows_is_no_overflow():
     trainer = scaled_trainer(scale=8.0, max_steps=3)
     trainer.accelerator.scaler.set_growth_interval(1)
@@ -441,6 +380,17 @@ def test_run_stalls_after_patience_evaluations_without_a_better_score():
         stalled.append(progress.has_stalled(2))
     assert stalled == [False, False, False, False, True]
     assert not progress.has_stalled(None)
+
+
+def test_stalled_run_takes_no_further_step():
+    """Nor does one that is resumed from a checkpoint of its last step."""
+    trainer = trainer_for(max_steps=9, patience=2)
+    steps = 0
+    for _ in trainer.steps():
+        steps += 1
+        trainer.progress.judge({"f1": 0.0}, None)
+    assert steps == 3
+    assert list(trainer.steps()) == []
 
 
 @pytest.mark.parametrize(
