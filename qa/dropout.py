@@ -2,10 +2,11 @@
 
 torch draws a Bernoulli variable an element, one after the other, and with dropout its attention leaves the fused kernel
 for one of many passes over `[head, token, token]` in memory. Here sixteen random bits decide on an element, and
-attention works one example at a time, which stays in the processor's cache. Bits come from torch's default generator,
-so that a restored generator gives the same masks.
+attention works on a few examples at a time, which stay in the processor's caches. Bits come from torch's default
+generator, so that a restored generator gives the same masks.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ _BITS = 16
 _LEVELS = 1 << _BITS
 _PER_WORD = 64 // _BITS
 _LOWEST = -(1 << 63)
+_CACHED_WEIGHTS = 1 << 20  # of attention, handled together: some megabytes, which a processor's caches hold
 
 
 def use_cheap_dropout(model: PreTrainedModel) -> None:
@@ -100,7 +102,7 @@ def attention(  # noqa: PLR0917  # the library's signature
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     bias = _bias(attention_mask) if attention_mask is not None else None
     output: Tensor = _DroppedAttention.apply(query * scaling, key, value, bias, dropped)  # type: ignore[no-untyped-call]
-    return output.transpose(1, 2), None
+    return output.transpose(1, 2).contiguous(), None
 
 
 def _is_plain(
@@ -131,18 +133,19 @@ class _DroppedAttention(torch.autograd.Function):
     def forward(  # noqa: PLR0917  # apply takes no keywords
         ctx: FunctionCtx, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropped: int
     ) -> Tensor:
-        examples, heads, tokens, _ = query.shape
-        weights = query.new_empty(examples, heads, tokens, tokens)
-        kept, noise = torch.empty_like(weights[0]), torch.empty_like(weights[0])
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+        weights = query.new_empty(*query.shape[:3], key.shape[2])
         output = torch.empty_like(query)
-        for at, signed in enumerate(weights):
-            torch.bmm(query[at], key[at].transpose(1, 2), out=signed)
+        for part in _parts(weights):
+            signed = weights[part]
+            torch.bmm(_flat(query[part]), _flat(key[part]).mT, out=_flat(signed))
             if bias is not None:
-                signed.add_(bias[at])
+                signed.add_(bias[part])
             torch.softmax(signed, dim=-1, out=signed)
-            noise.view(-1).copy_(_random_bits(noise.numel()))
+            noise = _random_bits(signed.numel()).to(signed.dtype).view(signed.shape)
             signed.copysign_(noise.sub_(dropped - _LEVELS // 2))
-            output[at] = torch.bmm(torch.clamp_min(signed, 0.0, out=kept), value[at])
+            kept = torch.clamp_min(signed, 0.0, out=noise)
+            torch.bmm(_flat(kept), _flat(value[part]), out=_flat(output[part]))
         output *= _scale(dropped)
         ctx.save_for_backward(query, key, value, weights, output)
         ctx.scale = _scale(dropped)  # type: ignore[attr-defined]  # the documented place for such
@@ -154,16 +157,26 @@ class _DroppedAttention(torch.autograd.Function):
         query, key, value, weights, output = ctx.saved_tensors
         of_query, of_key, of_value = (torch.empty_like(query) for _ in range(3))
         mean = (gradient * output).sum(dim=-1, keepdim=True)
-        gradient = gradient * ctx.scale
-        kept, of_scores = torch.empty_like(weights[0]), torch.empty_like(weights[0])
-        for at, signed in enumerate(weights):
-            torch.clamp_min(signed, 0.0, out=kept)
-            of_value[at] = torch.bmm(kept.transpose(1, 2), gradient[at])
-            torch.bmm(gradient[at], value[at].transpose(1, 2), out=of_scores).mul_(kept)
-            of_scores.addcmul_(torch.abs(signed, out=kept), mean[at], value=-1)
-            of_query[at] = torch.bmm(of_scores, key[at])
-            of_key[at] = torch.bmm(of_scores.transpose(1, 2), query[at])
+        gradient = gradient.contiguous() * ctx.scale
+        for part in _parts(weights):
+            signed, wanted = weights[part], _flat(gradient[part])
+            kept = signed.clamp_min(0.0)
+            torch.bmm(_flat(kept).mT, wanted, out=_flat(of_value[part]))
+            of_scores = torch.bmm(wanted, _flat(value[part]).mT).view(kept.shape).mul_(kept)
+            of_scores.addcmul_(torch.abs(signed, out=kept), mean[part], value=-1)
+            torch.bmm(_flat(of_scores), _flat(key[part]), out=_flat(of_query[part]))
+            torch.bmm(_flat(of_scores).mT, _flat(query[part]), out=_flat(of_key[part]))
         return of_query, of_key, of_value, None, None
+
+
+def _parts(weights: Float[Tensor, "example head token token"]) -> Iterator[slice]:
+    """Cut examples into parts whose weights fit a cache, with one example at least."""
+    examples = max(1, _CACHED_WEIGHTS // max(1, weights[0].numel()))
+    return (slice(begin, begin + examples) for begin in range(0, len(weights), examples))
+
+
+def _flat(part: Float[Tensor, "example head token some"]) -> Float[Tensor, "example_head token some"]:
+    return part.view(-1, *part.shape[2:])
 
 
 AttentionInterface.register(ATTENTION, attention)

@@ -110,21 +110,23 @@ def plain(query, key, value, mask, kept, scale):
     return (scores.softmax(dim=-1) * kept * scale) @ value
 
 
-def masks_of(seed, dropped):
-    """Draw the masks that `_DroppedAttention` draws, one example after the other."""
+def masks_of(seed, dropped, together):
+    """Draw the masks that `_DroppedAttention` draws, for some examples at a time."""
     torch.manual_seed(seed)
-    count = HEADS * TOKENS * TOKENS
-    drawn = [_random_bits(count).view(HEADS, TOKENS, TOKENS) >= dropped - 2**15 for _ in range(EXAMPLES)]
-    return torch.stack(drawn).float()
+    sizes = [together] * (EXAMPLES // together) + [EXAMPLES % together]
+    bits = torch.cat([_random_bits(size * HEADS * TOKENS * TOKENS) for size in sizes])
+    return (bits >= dropped - 2**15).view(EXAMPLES, HEADS, TOKENS, TOKENS).float()
 
 
 @pytest.mark.parametrize("mask", [None, padding_mask(), band_mask()], ids=["none", "padding", "band"])
 @pytest.mark.parametrize("dropped", [0, 6554, 40_000])
-def test_dropped_attention_and_its_gradient_are_those_of_the_plain_formula(mask, dropped):
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_dropped_attention_and_its_gradient_are_those_of_the_plain_formula(mask, dropped, together, monkeypatch):
+    monkeypatch.setattr("qa.dropout._CACHED_WEIGHTS", together * HEADS * TOKENS * TOKENS)
     inputs, oracle = projections(), projections()
     torch.manual_seed(7)
     output = _DroppedAttention.apply(*inputs, None if mask is None else _bias(mask), dropped)
-    wanted = plain(*oracle, mask, masks_of(7, dropped), 65536 / (65536 - dropped))
+    wanted = plain(*oracle, mask, masks_of(7, dropped, together), 65536 / (65536 - dropped))
     weights = torch.randn_like(wanted)
     if mask is not None:
         weights *= mask.any(dim=-1, keepdim=True)  # nobody asks for what a query without keys gives
@@ -145,12 +147,12 @@ def test_attention_without_dropout_is_the_library_s_own():
 
 def test_mean_of_dropped_attention_is_attention():
     query, key, value = (part.detach() for part in projections())
-    layer = nn.Module()
+    layer, draws = nn.Module(), 300
     wanted, _ = attention(layer, query, key, value, padding_mask())
-    torch.manual_seed(0)
-    draws = torch.stack([attention(layer, query, key, value, padding_mask(), dropout=0.1)[0] for _ in range(1000)])
-    deviation = draws.std(dim=0) / math.sqrt(len(draws))
-    assert ((draws.mean(dim=0) - wanted).abs() < 5 * deviation + 1e-6).all()
+    many = [part.repeat(draws, 1, 1, 1) for part in (query, key, value, padding_mask())]
+    dropped = attention(layer, *many, dropout=0.1)[0].view(draws, *wanted.shape)
+    deviation = dropped.std(dim=0) / math.sqrt(draws)
+    assert ((dropped.mean(dim=0) - wanted).abs() < 5 * deviation + 1e-6).all()
 
 
 @pytest.mark.parametrize("case", ["causal", "half precision", "position bias"])

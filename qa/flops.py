@@ -1,0 +1,93 @@
+"""How much arithmetic training takes, and how much the device could do: model-FLOPs utilisation (MFU).
+
+Counted are the multiplications and additions of the matrix products that the real tokens need, and nothing that an
+implementation does besides (padding, recomputation, element-wise work), as in PaLM (Chowdhery et al., 2022).
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import nn
+from transformers import PreTrainedModel
+
+_PASSES = 3  # forward, and the gradients of inputs and of weights
+_SIDE = 1024  # of the matrices whose product is timed: large enough for the full rate, small enough for milliseconds
+_ROWS = 2048
+_REPETITIONS = 12
+
+_PUBLISHED: dict[str, tuple[float, float]] = {
+    "B200": (2250e12, 80e12),
+    "H200": (989e12, 67e12),
+    "H100 PCIe": (756e12, 51e12),
+    "H100": (989e12, 67e12),
+    "A100": (312e12, 19.5e12),
+    "L40S": (362e12, 91.6e12),
+    "L4": (121e12, 30.3e12),
+    "A10": (125e12, 31.2e12),
+    "T4": (65e12, 8.1e12),
+    "V100": (125e12, 15.7e12),
+    "RTX 4090": (165e12, 82.6e12),
+    "RTX 3090": (71e12, 35.6e12),
+}
+"""FLOP/s of matrix products by the makers' data sheets, dense: in half precision with float32 sums, and in float32.
+
+The first name that is part of a device's name counts.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFlops:
+    """Floating-point operations of training on a text: a share for every token, and one for every pair of tokens."""
+
+    per_token: float = 0.0
+    """Of the linear layers."""
+    per_pair: float = 0.0
+    """Of attention."""
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> "TrainingFlops":
+        """Count those of an encoder with full attention; call it before the model is wrapped or sharded."""
+        weights = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear))
+        scores_and_values = 2 * model.config.hidden_size * model.config.num_hidden_layers
+        return cls(per_token=_PASSES * 2.0 * weights, per_pair=_PASSES * 2.0 * scores_and_values)
+
+    def of_texts(self, lengths: Int[np.ndarray, "text"]) -> float:
+        """Return the operations for texts of the given numbers of tokens."""
+        tokens = lengths.astype(np.float64)
+        return float(self.per_token * tokens.sum() + self.per_pair * np.square(tokens).sum())
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
+    """Return the FLOP/s of matrix products in `dtype`: measured on a CPU, of the data sheet for a GPU.
+
+    None where it is not known: another device, or float32 products that TF32 shortens.
+    """
+    if device.type == "cpu":
+        return measured_matmul_rate(dtype)
+    if device.type != "cuda" or (dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"):
+        return None
+    return published_rate(torch.cuda.get_device_name(device), dtype)
+
+
+def published_rate(device_name: str, dtype: torch.dtype) -> float | None:
+    """Look up a device's FLOP/s by its name; None for one that is not in the table."""
+    rates = next((rates for name, rates in _PUBLISHED.items() if name in device_name), None)
+    if rates is None:
+        return None
+    half, single = rates
+    return single if dtype == torch.float32 else half
+
+
+def measured_matmul_rate(dtype: torch.dtype) -> float:
+    """Time products of matrices on the CPU and return the best FLOP/s; takes a tenth of a second on two cores."""
+    left, right = torch.ones(_ROWS, _SIDE, dtype=dtype), torch.ones(_SIDE, _SIDE, dtype=dtype)
+    product = torch.empty(_ROWS, _SIDE, dtype=dtype)
+    seconds = []
+    for _ in range(_REPETITIONS):
+        began = time.perf_counter()
+        torch.mm(left, right, out=product)
+        seconds.append(time.perf_counter() - began)
+    return 2.0 * _ROWS * _SIDE * _SIDE / min(seconds)
