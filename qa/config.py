@@ -16,10 +16,12 @@ from qa.files import write_json
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
-ComparedScore = Literal[
-    "exact_match", "f1", "exact", "best_exact", "best_f1", "fitted_f1",
-    "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1",
-]  # fmt: skip
+Backend = Literal["torch", "onnx", "onnx_int8"]
+"""What runs a model: PyTorch, or onnxruntime with float32 or 8-bit weights."""
+_V2Score = Literal[
+    "exact", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", "best_exact", "best_f1", "fitted_f1"
+]
+ComparedScore = Literal["exact_match", "f1", _V2Score]
 """The scores of metrics.json of which more is better."""
 
 
@@ -98,6 +100,8 @@ class TrainingConfig(_Settings):
     """Features per device and forward pass."""
     accumulation_steps: int = 1
     """Forward passes per optimizer step."""
+    auto_batch_size: bool = False
+    """Out of memory, halve the batches and double the passes of a step, whose features stay the same."""
     weight_decay: float = 0.01
     """Decoupled weight decay; not applied to biases and normalisation layers."""
     adam_epsilon: float = 1e-8
@@ -108,6 +112,10 @@ class TrainingConfig(_Settings):
     """Optimizer steps between evaluations; none: after every epoch; 0: only at the end."""
     save_every: int | None = None
     """Optimizer steps between checkpoints; none: after every epoch; 0: only at the end."""
+    save_minutes: float | None = None
+    """Minutes after which a checkpoint is saved besides; none: only by steps."""
+    max_minutes: float | None = None
+    """Minutes from the start after which the run saves a checkpoint and ends, to be resumed; none: no limit."""
     log_every: int = 10
     """Optimizer steps between logged points."""
     keep_last: int = 2
@@ -122,12 +130,15 @@ class TrainingConfig(_Settings):
     """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
     fused: bool | None = None
     """Use the optimizer's fused kernel; none: where the device has one."""
+    profile: bool = False
+    """Record a few steps after the first ones in trace.json of the run folder, which ui.perfetto.dev opens."""
 
     def __post_init__(self) -> None:
         self._require_positive("training.", "epochs", "learning_rate", "adam_epsilon", "max_gradient_norm")
+        self._require_positive("training.", "save_minutes", "max_minutes")
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
         self._require_least("training.", evaluate_every=0, save_every=0, log_every=1, keep_last=1, patience=1)
-        _require(0 <= self.warmup_ratio <= 1, "training.warmup-ratio", self.warmup_ratio, "0 to 1")
+        _require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +161,7 @@ class DecodingConfig(_Settings):
     def __post_init__(self) -> None:
         self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1)
         threshold = self.no_answer_threshold
-        _require(threshold is None or math.isfinite(threshold), "decoding.no-answer-threshold", threshold, "a number")
+        _require(threshold is None or math.isfinite(threshold), "decoding.no_answer_threshold", threshold, "a number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +178,7 @@ class TrackingConfig(_Settings):
     """Predictions shown in the tracker's table."""
 
     def __post_init__(self) -> None:
-        alone = "none" not in self.report_to or len(self.report_to) == 1
-        _require(alone, "tracking.report-to", self.report_to, "none alone")
+        _require(self.trackers in {(), self.report_to}, "tracking.report_to", self.report_to, "none alone")
         self._require_least("tracking.", table_rows=0)
 
     @property
@@ -213,19 +223,15 @@ class RunConfig(_Settings):
 
 
 def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32, max_length: int = 384) -> RunConfig:
-    return RunConfig(
-        model=model,
-        train_data=data,
-        validation_data=data,
-        features=FeaturesConfig(max_length=max_length),
-        training=TrainingConfig(learning_rate=learning_rate, batch_size=batch_size),
-    )
+    features = FeaturesConfig(max_length=max_length)
+    training = TrainingConfig(learning_rate=learning_rate, batch_size=batch_size)
+    return RunConfig(model=model, train_data=data, validation_data=data, features=features, training=training)
 
 
 PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         output_dir=Path("runs/demo"),
-        training=TrainingConfig(epochs=12.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
+        training=TrainingConfig(epochs=3.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
     ),
     "minilm-squad": _preset("minilm", "squad", 2e-4, batch_size=16),
     "minilm-squad-v2": _preset("minilm", "squad_v2", 2e-4, batch_size=16),
@@ -241,10 +247,10 @@ PRESETS: dict[str, RunConfig] = {
 
 
 def parse_config(arguments: Sequence[str]) -> RunConfig:
-    """Read a run's configuration from the command line.
+    """Read a run's configuration from the command line; exits on unknown flags and on `--help`.
 
     The first argument may name a preset or an earlier run's config file (`.json`, `.yaml`, `.yml`), whose values are
-    the defaults that flags override; `--resume` may stand alone. Exits on unknown flags and on `--help`.
+    the defaults that flags override; `--resume` may stand alone.
 
     Raises:
         ConfigError: an unknown preset, an unreadable file, or a value no run can have.
@@ -252,13 +258,9 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     defaults, flags = RunConfig(), list(arguments)
     if flags and not flags[0].startswith("-"):
         defaults = _named_defaults(flags.pop(0))
-    return tyro.cli(
-        RunConfig,
-        args=_with_resume_value(flags),
-        default=defaults,
-        prog="train_qa.py [PRESET | CONFIG FILE]",
-        description=f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}.",
-    )
+    prog = "train_qa.py [PRESET | CONFIG FILE]"
+    about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
+    return tyro.cli(RunConfig, args=_with_resume_value(flags), default=defaults, prog=prog, description=about)
 
 
 def save_config(config: RunConfig, path: Path) -> None:
@@ -299,7 +301,6 @@ def _named_defaults(name: str) -> RunConfig:
 
 def _with_resume_value(flags: list[str]) -> list[str]:
     """Give a bare `--resume` the value `auto`."""
-    completed: list[str] = []
-    for flag, after in itertools.pairwise([*flags, "--"]):
-        completed += [flag, "auto"] if flag == "--resume" and after.startswith("-") else [flag]
-    return completed
+    pairs = itertools.pairwise([*flags, "--"])
+    bare = (flag == "--resume" and after.startswith("-") for flag, after in pairs)
+    return [word for flag, is_bare in zip(flags, bare, strict=True) for word in ([flag, "auto"] if is_bare else [flag])]

@@ -59,7 +59,12 @@ class Evaluator:
         """Decide whether "no answer" is possible by the references, or without any by how the reader was trained.
 
         The threshold is the configuration's, or the one saved with the reader, or 0.
+
+        Raises:
+            ConfigError: a language without rules for scores.
+
         """
+        metrics.normalize_answer("", config.language)  # now, not after an epoch of training
         saved = reader.settings
         trained_null, fitted = (saved.null_possible, saved.no_answer_threshold) if saved is not None else (False, 0.0)
         return cls(

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 from qa.batching import Batch, Split, collate
 from qa.config import TrainingConfig
 from qa.errors import ConfigError, NotFiniteError
-from qa.training import Progress, StepReport, is_due, plan_training, span_loss
+from qa.progress import Progress, StepReport, is_due
+from qa.training import plan_training, span_loss
 from tests import tiny
 from tests.trainers import assert_same_weights, scaled_trainer, trainer_for, weights
 
