@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import tyro
 from tyro.conf import Positional, arg, subcommand
 
-from qa.config import FeaturesConfig, OnBadExample
+from qa.config import Backend, FeaturesConfig, OnBadExample
 from qa.errors import QAError
 
 _Json = Annotated[bool, arg(name="json")]
@@ -31,6 +31,8 @@ class ModelFlags:
     """Device, such as cpu or cuda:1; none: the accelerator if there is one."""
     dtype: str | None = None
     """Precision, such as bfloat16; none: float32."""
+    backend: Backend = "torch"
+    """What runs it: PyTorch, or onnxruntime with a file that `qa export` made, in float32 or with 8-bit weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +170,48 @@ class Calibrate(DataFlags, ModelFlags):
     """Print the report as JSON."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a model as ONNX files, in float32 and with 8-bit weights, and compare them with PyTorch on examples."""
+
+    runner: ClassVar[str] = "qa.exporting"
+    model: Positional[str]
+    """Folder of a trained model, or hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    out: Path | None = None
+    """Folder that gets onnx/ and what else it takes to answer; none: the model's own, which gets onnx/."""
+    data: str = "sample"
+    """Examples to compare on: hub id, file, folder, or sample for the embedded data set."""
+    split: str = "validation"
+    """Split, where the source has splits."""
+    max_examples: int = 200
+    """Examples taken, spread evenly over the set."""
+    json: _Json = False
+    """Print the comparison as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve(ModelFlags):
+    """Serve a model over HTTP: POST /answer and /search, GET /health and /metrics, a page at / and the API's at /docs.
+
+    Listens on this machine only unless told otherwise: there is no authentication. Ends at SIGINT or SIGTERM, when the
+    requests that have come are answered.
+    """
+
+    runner: ClassVar[str] = "qa.serving.command"
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8000
+    """Port to listen on; 0: any free one."""
+    max_waiting: int = 256
+    """Questions and passages, of all clients, that may wait; more are answered 503 at once."""
+    max_body_bytes: int = 1 << 20
+    """Largest request."""
+    timeout: float = 30.0
+    """Seconds from a request to its answer."""
+
+
 class UsageError(QAError):
     """A combination of flags that makes no command."""
 
@@ -178,6 +222,8 @@ Command = (
     | Annotated[Score, subcommand("score")]
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Calibrate, subcommand("calibrate")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Serve, subcommand("serve")]
 )
 
 
@@ -186,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Exits like any command line tool, with status 2, on a wrong command line, and on `--help`.
     """
-    command: Ask | Predict | Score | Inspect | Calibrate = tyro.cli(
+    command: Ask | Predict | Score | Inspect | Calibrate | Export | Serve = tyro.cli(
         Command,
         args=arguments,
         prog="qa",

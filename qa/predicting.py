@@ -71,7 +71,9 @@ def load_predictor(flags: ModelFlags) -> Predictor:
     """Load the model that the flags name, without the library's bars and reports."""
     disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    return Predictor.from_pretrained(flags.model, revision=flags.revision, device=flags.device, dtype=flags.dtype)
+    return Predictor.from_pretrained(
+        flags.model, revision=flags.revision, device=flags.device, dtype=flags.dtype, backend=flags.backend
+    )
 
 
 def load_data(flags: DataFlags) -> Examples:

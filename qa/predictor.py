@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from qa.answers import FeatureSpans, Predictions, predict
 from qa.batching import batch_loader, evaluation_batches
@@ -24,6 +25,7 @@ from qa.features import Encoder, Features, features_of_table
 from qa.inference import check_complete, check_numbers, decode_batch, join_spans
 from qa.inputs import INPUTS_AT_ONCE, Row, chunks, paired
 from qa.model import DEFAULT_SETTINGS, Reader, ReaderSettings, find_device, find_precision, load_reader
+from qa.onnx_model import OnnxReader, check_onnx_target, known_backend, load_onnx_reader
 from qa.results import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 
 
@@ -90,15 +92,16 @@ class Predictor:
             device: where it runs; None: the accelerator if there is one, else the CPU.
             dtype: precision of weights and activations, such as "bfloat16"; None: float32. Logits become float32.
             revision: branch, tag or commit of a hub model.
-            backend: what runs the model.
+            backend: what runs the model: "torch", or "onnx" or "onnx_int8" for a file that `qa export` made.
 
         Raises:
             ModelError: it does not load, has no span head, or does not fit its tokenizer.
             ConfigError: an unknown device, precision or backend.
 
         """
-        if backend != "torch":
-            raise ConfigError(f"backend is {backend!r}; wanted 'torch'")
+        if known_backend(backend) != "torch":
+            check_onnx_target(device, dtype)
+            return cls.of_onnx(load_onnx_reader(os.fspath(source), backend, revision=revision))
         target, precision = find_device(device), find_precision(dtype)
         reader = load_reader(os.fspath(source), revision=revision)
         if reader.has_new_head:
@@ -109,7 +112,7 @@ class Predictor:
     def of(cls, reader: Reader, *, device: torch.device, dtype: torch.dtype = torch.float32) -> "Predictor":
         """Make a predictor of a loaded reader, whose model is moved to `device` and switched to inference."""
         settings = reader.settings or DEFAULT_SETTINGS
-        positions = getattr(reader.model.config, "max_position_embeddings", None) or reader.tokenizer.model_max_length
+        positions = getattr(reader.model.config, "max_position_embeddings", None)
         model: nn.Module = reader.model
         return cls(
             model=model.to(device=device, dtype=dtype).train(mode=False),
@@ -117,7 +120,19 @@ class Predictor:
             input_names=reader.input_names,
             settings=settings,
             device=device,
-            longest=max(settings.max_length, min(positions, reader.tokenizer.model_max_length)),
+            longest=_longest(settings, reader.tokenizer, positions),
+        )
+
+    @classmethod
+    def of_onnx(cls, reader: OnnxReader) -> "Predictor":
+        """Make a predictor of an ONNX file."""
+        return cls(
+            model=reader.model,
+            encoder=Encoder.of(reader.tokenizer),
+            input_names=reader.model.input_names,
+            settings=reader.settings,
+            device=torch.device("cpu"),
+            longest=_longest(reader.settings, reader.tokenizer, reader.positions),
         )
 
     def __call__(
@@ -310,6 +325,12 @@ class Predictor:
             doc_stride=own.doc_stride if doc_stride is None else doc_stride,
             max_question_length=own.max_question_length if max_length is None else min(own.max_question_length, half),
         )
+
+
+def _longest(settings: ReaderSettings, tokenizer: PreTrainedTokenizerBase, positions: int | None) -> int:
+    """Return the longest window, in tokens, that model and tokenizer take."""
+    most = tokenizer.model_max_length
+    return max(settings.max_length, min(positions or most, most))
 
 
 def _less_null(spans: FeatureSpans) -> FeatureSpans:
