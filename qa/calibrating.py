@@ -11,7 +11,8 @@ from qa.errors import DataError
 from qa.files import write_json
 from qa.model import SETTINGS_FILE
 from qa.predicting import load_data, load_predictor, progress
-from qa.predictor import Predictor, ReadingOptions
+from qa.predictor import Predictor
+from qa.reading import ReadingOptions
 
 _MEASURES = {
     "exact": "right answers (%)",

@@ -18,7 +18,8 @@ from qa.data import Examples, load_examples, take
 from qa.display import print_json, print_line
 from qa.files import whole_file
 from qa.inputs import Row
-from qa.predictor import Predictor, ReadingOptions
+from qa.predictor import Predictor
+from qa.reading import ReadingOptions
 from qa.results import answers_of
 
 _AT_ONCE = 256  # examples between two steps of the progress bar
