@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -19,29 +19,14 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.answers import FeatureSpans, Predictions, predict
 from qa.batching import batch_loader, evaluation_batches
-from qa.config import DecodingConfig, FeaturesConfig
-from qa.errors import ConfigError, ExampleError, ModelError
+from qa.errors import ExampleError, ModelError
 from qa.features import Encoder, Features, features_of_table
 from qa.inference import check_complete, check_numbers, decode_batch, join_spans
-from qa.inputs import INPUTS_AT_ONCE, Row, chunks, paired
+from qa.inputs import Row, chunks, paired
 from qa.model import DEFAULT_SETTINGS, Reader, ReaderSettings, find_device, find_precision, load_reader
 from qa.onnx_model import OnnxReader, check_onnx_target, known_backend, load_onnx_reader
+from qa.reading import ReadingArguments, ReadingOptions, reading_options
 from qa.results import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadingOptions:
-    """How one call reads; made by `Predictor.options`."""
-
-    features: FeaturesConfig
-    decoding: DecodingConfig
-    null_possible: bool
-    threshold: float
-    """Null odds above which the answer is "no answer"."""
-    temperature: float
-    top_k: int
-    align_to_words: bool
-    inputs_at_once: int = INPUTS_AT_ONCE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -230,41 +215,15 @@ class Predictor:
         null_score = -options.threshold if options.null_possible else -np.inf
         return passage_answers(kept, null_score=null_score, temperature=options.temperature, top_k=top_k)
 
-    def options(
-        self,
-        *,
-        top_k: int = 1,
-        max_answer_length: int | None = None,
-        max_length: int | None = None,
-        doc_stride: int | None = None,
-        batch_size: int | None = None,
-        no_answer: bool | float | None = None,
-        align_to_words: bool = False,
-    ) -> ReadingOptions:
-        """Fill up what a call leaves out with the model's settings; the arguments are those of a call.
+    def options(self, **given: Unpack[ReadingArguments]) -> ReadingOptions:
+        """Fill up what is not given with the model's settings; the arguments are those of a call.
 
         Raises:
             ConfigError: an option out of range.
 
         """
-        if top_k < 1:
-            raise ConfigError(f"top_k is {top_k}; wanted at least 1")
-        own = self.settings
-        threshold = own.no_answer_threshold if no_answer is None or isinstance(no_answer, bool) else no_answer
-        return ReadingOptions(
-            features=self._windows(max_length, doc_stride),
-            decoding=DecodingConfig(
-                n_best=max(own.n_best, top_k),
-                max_answer_tokens=own.max_answer_tokens if max_answer_length is None else max_answer_length,
-                search=own.search,
-                batch_size=DecodingConfig.batch_size if batch_size is None else batch_size,
-            ),
-            null_possible=own.null_possible if no_answer is None else no_answer is not False,
-            threshold=threshold,
-            temperature=own.temperature,
-            top_k=top_k,
-            align_to_words=align_to_words,
-        )
+        special_tokens = self.encoder.layout.special_tokens
+        return reading_options(self.settings, longest=self.longest, special_tokens=special_tokens, **given)
 
     def predictions(self, rows: Iterable[Row], options: ReadingOptions) -> Iterator[tuple[list[Row], Predictions]]:
         """Answer rows chunk by chunk, as evaluation does, with calibrated probabilities; ids are indices of rows."""
@@ -313,18 +272,6 @@ class Predictor:
         check_complete(spans.feature, len(features))
         check_numbers(spans, features, ids)
         return spans
-
-    def _windows(self, max_length: int | None, doc_stride: int | None) -> FeaturesConfig:
-        own = self.settings
-        length = own.max_length if max_length is None else max_length
-        if length > self.longest:
-            raise ConfigError(f"max_length is {length}; the model takes at most {self.longest} tokens")
-        half = max((length - self.encoder.layout.special_tokens) // 2, 1)
-        return FeaturesConfig(
-            max_length=length,
-            doc_stride=own.doc_stride if doc_stride is None else doc_stride,
-            max_question_length=own.max_question_length if max_length is None else min(own.max_question_length, half),
-        )
 
 
 def _longest(settings: ReaderSettings, tokenizer: PreTrainedTokenizerBase, positions: int | None) -> int:
