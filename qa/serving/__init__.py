@@ -1,0 +1,1 @@
+"""An HTTP service and a page that answer questions with one reader."""

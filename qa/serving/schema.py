@@ -1,0 +1,127 @@
+"""What clients send and get, as the OpenAPI document shows it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MOST_ANSWERS = 20
+"""Answers that a client may ask for: as many as a reader keeps to begin with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the service takes; more is refused with a 4xx status, a full queue with 503."""
+
+    body_bytes: int = 1 << 20
+    """Of a request; bounds the work that one request can cause."""
+    inputs: int = 64
+    """Questions of a request, or passages of a search."""
+    waiting: int = 256
+    """Inputs of all clients that wait for the model."""
+    together: int = 32
+    """Inputs of all clients that the model gets at once."""
+    seconds: float = 30.0
+    """From the first byte of a request to its answer."""
+
+
+def _not_blank(text: str) -> str:
+    if text.isspace():
+        raise ValueError("wanted text, found white space only")
+    return text
+
+
+Question = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_not_blank)]
+Text = Annotated[str, Field(min_length=1, max_length=500_000), AfterValidator(_not_blank)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Options(_Strict):
+    """How to read; what is left out is as the model was trained."""
+
+    top_k: int = Field(1, ge=1, le=MOST_ANSWERS, description="Answers of an input, at most, best first.")
+    max_answer_length: int | None = Field(None, ge=1, le=200, description="Longest answer, in tokens.")
+    no_answer: bool | None = Field(None, description='Whether "no answer" is possible.')
+    align_to_words: bool = Field(default=False, description="Let answers end at the borders of words only.")
+
+
+class Input(_Strict):
+    """A question and the text that may hold its answer."""
+
+    question: Question
+    context: Text
+
+
+class AskOne(Options):
+    """One question about one text."""
+
+    question: Question
+    context: Text
+
+
+class AskMany(Options):
+    """Several questions, each about a text."""
+
+    inputs: list[Input] = Field(min_length=1, max_length=Limits.inputs)
+
+
+class Search(Options):
+    """One question about many passages."""
+
+    question: Question
+    contexts: list[Text] = Field(min_length=1, max_length=Limits.inputs)
+
+
+class Answered(BaseModel):
+    """One answer; "no answer" is the empty text, from 0 to 0."""
+
+    score: float = Field(ge=0, le=1, description="Its probability.")
+    start: int = Field(ge=0, description="First character in the context, counted in Unicode code points.")
+    end: int = Field(ge=0, description="Character after the last one.")
+    answer: str
+    no_answer_score: float = Field(ge=0, le=1, description='Probability of "no answer".')
+
+
+class Answers(BaseModel):
+    """The answers of every input, in the order of the inputs, best first."""
+
+    results: list[list[Answered]]
+
+
+class Found(BaseModel):
+    """An answer of a search."""
+
+    score: float = Field(ge=0, le=1, description="Its probability among all passages' answers.")
+    passage: int = Field(ge=0, description="Index of its passage.")
+    start: int = Field(ge=0, description="First character in that passage, counted in Unicode code points.")
+    end: int = Field(ge=0, description="Character after the last one.")
+    answer: str
+    log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
+
+
+class FoundAnswers(BaseModel):
+    """The best answers over all passages."""
+
+    results: list[Found]
+
+
+class Health(BaseModel):
+    """That the service works, and with what."""
+
+    status: str
+    model: str
+    waiting: int = Field(description="Inputs that wait for the model.")
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+def describe_problems(statuses: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Describe refusals for the OpenAPI document."""
+    return {status: {"model": Problem, "description": text} for status, text in statuses.items()}
