@@ -17,6 +17,7 @@ from qa.errors import QAError
 from qa.evaluation import Evaluator
 from qa.feature_store import cached_features
 from qa.model import Reader, load_reader, prepare_for_training, settings_of
+from qa.model_card import publish
 from qa.optimization import build_optimizer
 from qa.runtime import configure_logging, on_main, seed_generators, start_accelerator
 from qa.tracking import Tracking, write_evaluation
@@ -45,6 +46,8 @@ def run(config: RunConfig) -> None:
         evaluate_only(accelerator, reader, evaluator, config)
     else:
         fine_tune(accelerator, reader, evaluator, config)
+        if accelerator.is_main_process:
+            publish(config)
 
 
 def prepare_evaluation(accelerator: Accelerator, reader: Reader, config: RunConfig) -> Evaluator | None:

@@ -209,6 +209,8 @@ class RunConfig(_Settings):
     """Examples to train on, spread evenly over the set."""
     max_validation_examples: int | None = None
     """Examples to evaluate on, spread evenly over the set."""
+    push_to_hub: str | None = None
+    """Hub id that the trained model is uploaded to, with its card; none: it stays in the run folder."""
     data: DataConfig = DataConfig()
     features: FeaturesConfig = FeaturesConfig()
     training: TrainingConfig = TrainingConfig()
