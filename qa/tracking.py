@@ -92,9 +92,9 @@ class Tracking:
             summary = {f"best/{name}": value for name, value in evaluation.scores.items()}
             self._to_wandb(partial(run.summary.update, summary))
 
-    def watch(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Show a progress bar over the batches of an evaluation."""
-        return tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=self._bar.disable)
+        yield from tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=self._bar.disable)
 
     def finish(self) -> None:
         """Log what is not logged yet, close bar and trackers, and say where an offline run is. Collective."""
