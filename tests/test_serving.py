@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 import tiny
+import torch
 import uvicorn
 
 from qa.model import DEFAULT_SETTINGS, load_reader
@@ -38,7 +39,7 @@ CHROMIUM = shutil.which("chromium")
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     reader = load_reader(str(tiny.save_reader(tmp_path_factory.mktemp("reader"))))
-    return Predictor.of(replace(reader, settings=SETTINGS), device="cpu")
+    return Predictor.of(replace(reader, settings=SETTINGS), device=torch.device("cpu"))
 
 
 class Gate:

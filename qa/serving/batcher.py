@@ -77,7 +77,8 @@ class Batcher(Generic[Task, Result]):
         """Run tasks until `close`, and then what still waits."""
         while self._jobs or not self._closing:
             if self._jobs:
-                await self._answer(self._next())
+                if jobs := self._next():
+                    await self._answer(jobs)
             else:
                 self._wake.clear()
                 await self._wake.wait()
