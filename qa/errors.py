@@ -37,6 +37,10 @@ class NotFiniteError(QAError):
     """A loss or logits that are not finite numbers."""
 
 
+class MemoryLimitError(QAError):
+    """A batch that does not fit into the device's memory."""
+
+
 class GatherError(QAError):
     """A feature that was lost, or counted twice, between the processes of an evaluation."""
 

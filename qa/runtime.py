@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
+from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gather_object
 from transformers.utils.logging import disable_progress_bar
 
 from qa.errors import LaunchError, QAError
@@ -116,6 +116,26 @@ def for_all(accelerator: Accelerator, function: Callable[[], Value]) -> Value:
     """Run `function` on the main process and give its result, or its error, to all. Collective."""
     (result,) = broadcast_object_list([on_main(accelerator, function)])
     return result  # type: ignore[no-any-return]
+
+
+def require_same(accelerator: Accelerator, values: Mapping[str, object]) -> None:
+    """Compare what all processes must agree on, for they would train on different things without a word. Collective.
+
+    Raises:
+        LaunchError: on all processes, naming what differs and where.
+
+    """
+    (wanted,) = broadcast_object_list([dict(values)])
+    names = sorted({*wanted, *values})
+    here, other = f"on process {accelerator.process_index}", "on process 0"
+    differing = [
+        f"{name} is {values.get(name)!r} {here} and {wanted.get(name)!r} {other}"
+        for name in names
+        if values.get(name) != wanted.get(name)
+    ]
+    found = gather_object(differing) if accelerator.num_processes > 1 else differing
+    if found:
+        raise LaunchError(f"the processes were not started alike: {'; '.join(found)}")
 
 
 def describe_environment(accelerator: Accelerator) -> dict[str, Any]:

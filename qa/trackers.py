@@ -18,8 +18,8 @@ from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
 from qa.config import RunConfig, config_values
+from qa.progress import Progress
 from qa.runtime import describe_environment
-from qa.training import Progress
 
 log = logging.getLogger(__name__)
 

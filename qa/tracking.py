@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
 import wandb
 from accelerate import Accelerator
 from tqdm import tqdm
@@ -19,9 +20,11 @@ from qa.data import Examples
 from qa.evaluation import Evaluation
 from qa.features import Features
 from qa.files import write_json
+from qa.flops import peak_flops
+from qa.progress import Progress, StepReport
 from qa.round_trip import label_round_trip
+from qa.stopping import StoppedError
 from qa.trackers import STEP, start_trackers
-from qa.training import Progress, StepReport
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Tracking:
             unit="step",
             disable=not (accelerator.is_main_process and sys.stderr.isatty()),
         )
+        self._peak = peak_of(accelerator) if total_steps and accelerator.is_main_process else None
         self._logged_at = time.perf_counter()
 
     def features(self, features: Features, examples: Examples) -> None:
@@ -108,7 +112,7 @@ class Tracking:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish; after an error, which other processes may not have, without a collective."""
-        if error is None:
+        if error is None or isinstance(error, StoppedError):
             self.finish()
         else:
             self._close()
@@ -128,14 +132,16 @@ class Tracking:
         reports, self._unlogged = self._unlogged, []
         now = time.perf_counter()
         seconds, self._logged_at = now - self._logged_at, now
-        values = interval_values(reports)
+        values = interval_values(reports, self._peak)
         self._log({f"train/{name}": value for name, value in values.items()}, last.step)
         shown = {"loss": f"{values['loss']:.3f}", "lr": f"{last.learning_rate:.2e}"}
         self._bar.set_postfix(shown | {"examples/s": f"{values['examples_per_second']:.1f}"})
         if self._bar.disable:
+            utilisation = f", MFU {values['mfu']:.0%}" if "mfu" in values else ""
             self._say(
                 f"step {last.step}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
                 f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"
+                f"{utilisation}"
             )
 
     def _log(self, values: dict[str, Any], step: int) -> None:
@@ -155,12 +161,24 @@ class Tracking:
         return next((reporter.tracker.tracker for reporter in self._reporters if reporter.name == "wandb"), None)
 
 
-def interval_values(reports: Sequence[StepReport]) -> dict[str, float]:
-    """Summarise the steps of a logging interval: means over features, rates over the steps' seconds."""
+def peak_of(accelerator: Accelerator) -> float | None:
+    """Return the FLOP/s of matrix products that all processes could do together; None where it is not known."""
+    precision = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}.get(accelerator.mixed_precision)
+    rate = peak_flops(accelerator.device, precision) if precision is not None else None
+    return rate * accelerator.num_processes if rate is not None else None
+
+
+def interval_values(reports: Sequence[StepReport], peak: float | None = None) -> dict[str, float]:
+    """Summarise the steps of a logging interval: means over features, rates over the steps' seconds.
+
+    With the `peak` FLOP/s of the devices the model-FLOPs utilisation is among them, as a share of 1.
+    """
     seconds = sum(report.seconds for report in reports)
     features = sum(report.features for report in reports)
     tokens = sum(report.tokens for report in reports)
-    return {
+    flops = sum(report.flops for report in reports)
+    utilisation = {"mfu": flops / seconds / peak} if peak is not None and flops else {}
+    return utilisation | {
         "loss": sum(report.loss * report.features for report in reports) / features,
         "learning_rate": reports[-1].learning_rate,
         "gradient_norm": sum(report.gradient_norm for report in reports) / len(reports),

@@ -2,10 +2,11 @@
 
 import contextlib
 import itertools
+import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,76 +19,19 @@ from torch.nn.functional import cross_entropy
 
 from qa.batching import PAD_MULTIPLE, Batch, Split, batch_loader, epoch_order, micro_batches, updates_per_epoch
 from qa.config import TrainingConfig
-from qa.errors import ConfigError, NotFiniteError
+from qa.errors import ConfigError, MemoryLimitError, NotFiniteError
 from qa.features import Features
+from qa.flops import TrainingFlops
+from qa.memory import any_process, average_gradients, free_memory, is_out_of_memory, memory_error
 from qa.optimization import learning_rate, set_learning_rate
+from qa.progress import Progress, StepReport
+
+log = logging.getLogger(__name__)
 
 COMPILED_PAD_MULTIPLE = 64
 """Padded lengths when compiling: few shapes, since each is compiled for itself."""
+_WHOLE_MODELS = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 _MAX_OVERFLOWS = 30  # in a row: from the scale that fp16 starts at down to far below one
-
-
-@dataclass
-class Progress:
-    """How far a run has come; all that a resumed run must know beside weights, optimizer and generators."""
-
-    step: int = 0
-    """Optimizer steps done."""
-    best_score: float | None = None
-    evaluations_since_best: int = 0
-    tracker_ids: list[str] = field(default_factory=list)
-    """Ids of this run at the tracker, one an attempt."""
-
-    def judge(self, scores: Mapping[str, float] | None, metric: str | None) -> bool:
-        """Take note of an evaluation's scores; return whether it is the best so far.
-
-        Without references there are no scores, and the newest model counts as the best.
-
-        Args:
-            scores: of the evaluation.
-            metric: the score to compare by; None: `best_f1` where there is one, else `f1`.
-
-        Raises:
-            ConfigError: the metric is not among the scores.
-
-        """
-        if scores is None:
-            return True
-        name = metric or ("best_f1" if "best_f1" in scores else "f1")
-        if name not in scores:
-            raise ConfigError(f"training.best-metric is {name!r}; wanted one of {', '.join(scores)}")
-        better = self.best_score is None or scores[name] > self.best_score
-        self.best_score = scores[name] if better else self.best_score
-        self.evaluations_since_best = 0 if better else self.evaluations_since_best + 1
-        return better
-
-    def has_stalled(self, patience: int | None) -> bool:
-        """Return whether `patience` evaluations have passed without a better score."""
-        return patience is not None and self.evaluations_since_best >= patience
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepReport:
-    """What one optimizer step did, over all processes."""
-
-    step: int
-    """Optimizer steps done, this one included."""
-    epoch: float
-    """Passes over the training features done."""
-    ends_epoch: bool
-    loss: float
-    """Mean over the update's features of the cross entropies of start and end, averaged; in nats."""
-    learning_rate: float
-    gradient_norm: float
-    """Before clipping."""
-    features: int
-    tokens: int
-    """Without padding."""
-    padded_tokens: int
-    overflows: int
-    """How often the update was repeated with a smaller loss scale (fp16)."""
-    seconds: float
-    """Loading of the batches included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +47,12 @@ def plan_training(features: int, accelerator: Accelerator, config: TrainingConfi
     """Work out how many optimizer steps an epoch and the run have.
 
     Raises:
-        ConfigError: fewer features than forward passes of one step.
+        ConfigError: fewer features than forward passes of one step, or batches of a size that cannot be halved.
 
     """
+    if config.auto_batch_size and accelerator.distributed_type not in _WHOLE_MODELS:
+        kind = accelerator.distributed_type.value
+        raise ConfigError(f"training.auto-batch-size under {kind}; wanted one process, or whole models on each (DDP)")
     split = Split(
         process=accelerator.process_index,
         processes=accelerator.num_processes,
@@ -115,11 +62,6 @@ def plan_training(features: int, accelerator: Accelerator, config: TrainingConfi
     updates = updates_per_epoch(features, split)
     total = config.max_steps if config.max_steps is not None else math.ceil(config.epochs * updates)
     return TrainingPlan(split=split, updates_per_epoch=updates, total_steps=total)
-
-
-def is_due(every: int | None, report: StepReport) -> bool:
-    """Return whether what happens `every` so many steps (None: after each epoch; 0: never) happens after this step."""
-    return report.ends_epoch if every is None else every > 0 and report.step % every == 0
 
 
 def span_loss(
@@ -151,6 +93,8 @@ class Trainer:
     plan: TrainingPlan
     seed: int
     progress: Progress
+    flops: TrainingFlops = field(default_factory=TrainingFlops)
+    """What a feature costs, for the reports."""
 
     @property
     def is_done(self) -> bool:
@@ -165,25 +109,47 @@ class Trainer:
 
         Raises:
             NotFiniteError: the loss or the gradient is not finite; the step has not been taken.
+            MemoryLimitError: a batch does not fit into memory, and smaller ones do not help or are not allowed.
 
         """
         while not self.is_done:
             epoch, done = divmod(self.progress.step, self.plan.updates_per_epoch)
             updates = self._epoch_updates(epoch)[done : done + self.plan.total_steps - self.progress.step]
-            batches = self._batches_of(updates)
-            for update in updates:
+            for update, batches, began in self._loaded(updates):
                 if self.progress.has_stalled(self.config.patience):
                     return
-                began = time.perf_counter()
-                yield self._step(update, next(batches), began)
+                yield self._step(update, batches, began)
 
     def _epoch_updates(self, epoch: int) -> list[np.ndarray]:
         lengths = self.features.lengths
         return epoch_order(lengths, seed=self.seed, epoch=epoch, updates=self.plan.updates_per_epoch)
 
+    @property
+    def _split(self) -> Split:
+        """The plan's, with the batches halved as often as memory demanded."""
+        split, factor = self.plan.split, 2**self.progress.halvings
+        return replace(
+            split,
+            accumulation_steps=split.accumulation_steps * factor,
+            batch_size=math.ceil(split.batch_size / factor),
+        )
+
+    def _loaded(self, updates: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Batch], float]]:
+        """Load updates, each with the time when that began; the rest anew where the batches were halved meanwhile."""
+        at = 0
+        while at < len(updates):
+            halvings = self.progress.halvings
+            began = time.perf_counter()
+            for batches in self._batches_of(updates[at:]):
+                yield updates[at], batches, began
+                began = time.perf_counter()
+                at += 1
+                if self.progress.halvings != halvings:
+                    break
+
     def _batches_of(self, updates: Sequence[np.ndarray]) -> Iterator[list[Batch]]:
         """Load this process's micro-batches, grouped by update."""
-        split = self.plan.split
+        split = self._split
         shares = [part for update in updates for part in micro_batches(update, split)]
         loader = batch_loader(
             self.features,
@@ -196,6 +162,24 @@ class Trainer:
             yield group
 
     def _step(self, update: np.ndarray, batches: Sequence[Batch], began: float) -> StepReport:
+        """Take one optimizer step, with batches halved as often as it takes where the configuration allows it.
+
+        Not accelerate's `find_executable_batch_size`: that starts its function over, here one update is repeated.
+        """
+        try:
+            return self._attempt(update, batches, began)
+        except MemoryLimitError as error:
+            smallest = len(self.features) // self.plan.updates_per_epoch
+            if not self.config.auto_batch_size or smallest < 2 * self._split.micro_batches:
+                raise
+            log.warning("step %d: %s; going on with halved batches", self.progress.step, error)
+        self.optimizer.zero_grad(set_to_none=True)
+        free_memory()
+        self.progress.halvings += 1
+        (smaller,) = self._batches_of([update])
+        return self._step(update, smaller, began)
+
+    def _attempt(self, update: np.ndarray, batches: Sequence[Batch], began: float) -> StepReport:
         """Take one optimizer step; an update whose fp16 gradient overflows is repeated with the smaller loss scale."""
         rate = learning_rate(self.progress.step, total=self.plan.total_steps, config=self.config)
         set_learning_rate(self.optimizer, rate)
@@ -208,6 +192,7 @@ class Trainer:
                 raise self._not_finite(loss, norm, rate, batches)
             loss, padded, norm = self._gradient(update, batches, rate)
         self.progress.step += 1
+        lengths = self.features.lengths_of(update)
         return StepReport(
             step=self.progress.step,
             epoch=self.progress.step / self.plan.updates_per_epoch,
@@ -216,8 +201,9 @@ class Trainer:
             learning_rate=rate,
             gradient_norm=norm,
             features=len(update),
-            tokens=int(self.features.lengths_of(update).sum()),
+            tokens=int(lengths.sum()),
             padded_tokens=padded,
+            flops=self.flops.of_texts(lengths),
             overflows=overflows,
             seconds=time.perf_counter() - began,
         )
@@ -235,20 +221,43 @@ class Trainer:
         Dividing by the true count of the whole update, not by each batch's, makes the gradient independent of how the
         update is cut. Backends average gradients over processes, hence the factor.
         """
-        processes = self.accelerator.num_processes
+        accelerator, apart = self.accelerator, self._exchanges_apart
         self._seed_step()
-        summed = torch.zeros(2, device=self.accelerator.device, dtype=torch.float64)
+        summed = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
+        failed: MemoryLimitError | None = None
         for batch in batches:
             last = batch is batches[-1]
-            self.accelerator.sync_gradients = last
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                output = self.model(**batch.inputs)
-                loss = span_loss(output.start_logits, output.end_logits, batch) / features
-                self.accelerator.backward(loss * processes)
-            summed[0] += loss.detach()
+            accelerator.sync_gradients = last
+            try:
+                with contextlib.nullcontext() if last and not apart else accelerator.no_sync(self.model):
+                    summed[0] += self._backward(batch, features)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                failed = memory_error(batch.shape)
+                break
             summed[1] += math.prod(batch.shape)
-        total = self.accelerator.reduce(summed, "sum").tolist()
+        if any_process(accelerator, failed is not None) if apart else failed is not None:
+            raise failed or memory_error(max((batch.shape for batch in batches), key=math.prod))
+        if apart:
+            average_gradients(accelerator, self.model.parameters())
+        total = accelerator.reduce(summed, "sum").tolist()
         return total[0], int(total[1])
+
+    @property
+    def _exchanges_apart(self) -> bool:
+        """Whether processes exchange gradients after all backward passes, not in the last one.
+
+        A process that runs out of memory could not take part in an exchange, and the others would wait for it.
+        """
+        return self.config.auto_batch_size and self.accelerator.num_processes > 1
+
+    def _backward(self, batch: Batch, features: int) -> Float[Tensor, ""]:
+        """Add a batch's gradient to what is there; return its part of the update's loss."""
+        output = self.model(**batch.inputs)
+        loss = span_loss(output.start_logits, output.end_logits, batch) / features
+        self.accelerator.backward(loss * self.accelerator.num_processes)
+        return loss.detach()
 
     def _seed_step(self) -> None:
         """Make dropout a function of (seed, step, process), as the order of features is one of (seed, epoch).
