@@ -10,12 +10,20 @@ from torch.profiler import ProfilerActivity
 
 Step = TypeVar("Step")
 
+TRACE = "trace.json"
+"""File of a run folder."""
 SKIPPED, RECORDED = 3, 3
 """Steps before the profile, in which kernels are chosen and memory is allocated, and steps in it."""
 
 
-def profiled(steps: Iterable[Step], path: Path) -> Iterator[Step]:
-    """Pass `steps` on; write the trace of the few after the first ones, and of what is done with them, to `path`."""
+def profiled(steps: Iterable[Step], path: Path | None) -> Iterator[Step]:
+    """Pass `steps` on; write the trace of a few after the first ones, and of what is done with them, to `path`.
+
+    Without a path nothing is recorded.
+    """
+    if path is None:
+        yield from steps
+        return
     devices = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     iterator = iter(steps)
     yield from itertools.islice(iterator, SKIPPED)

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-import tiny
 import torch
 from torch import nn
 from transformers import AutoModelForQuestionAnswering
@@ -11,6 +10,7 @@ from transformers import AutoModelForQuestionAnswering
 from qa.config import TrainingConfig
 from qa.dropout import ATTENTION, CheapDropout, _bias, _DroppedAttention, _random_bits, attention, use_cheap_dropout
 from qa.model import prepare_for_training
+from tests import tiny
 
 EXAMPLES, HEADS, TOKENS, SIZE = 3, 2, 10, 4
 

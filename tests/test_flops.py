@@ -1,12 +1,17 @@
 """Counted operations are those that torch counts, and the rates that they are compared with are sensible."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from qa.flops import TrainingFlops, measured_matmul_rate, peak_flops, published_rate
+from qa.progress import StepReport
+from qa.tracking import interval_values, peak_of
+from tests import tiny
+from tests.trainers import trainer_for
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
@@ -67,3 +72,32 @@ def test_float32_that_may_be_shortened_has_no_published_rate():
 def test_the_cpu_is_measured():
     assert 1e8 < measured_matmul_rate(torch.float32) < 1e14
     assert peak_flops(torch.device("cpu"), torch.float32) > 1e8
+
+
+# --- in a run ---
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_steps_report_what_their_features_cost():
+    plain = trainer_for()
+    trainer = dataclasses.replace(plain, flops=TrainingFlops(per_token=2.0, per_pair=1.0))
+    counted = sum(report.flops for report in trainer.steps())
+    lengths = plain.features.lengths.astype(np.float64)
+    epochs = plain.plan.total_steps / plain.plan.updates_per_epoch
+    assert counted == epochs * (2 * lengths + lengths**2).sum()
+    assert peak_of(trainer.accelerator) > 1e8
+
+
+def report(flops):
+    counts = dict.fromkeys(("step", "features", "tokens", "padded_tokens", "overflows"), 1)
+    values = dict.fromkeys(("epoch", "loss", "learning_rate", "gradient_norm"), 1.0)
+    return StepReport(**counts, **values, ends_epoch=False, seconds=2.0, flops=flops)
+
+
+def test_utilisation_is_the_share_of_the_peak():
+    assert interval_values([report(30.0), report(10.0)], 100.0)["mfu"] == 0.1
+
+
+@pytest.mark.parametrize(("flops", "peak"), [(30.0, None), (0.0, 100.0)])
+def test_nothing_is_told_of_an_unknown_peak_or_an_uncounted_model(flops, peak):
+    assert "mfu" not in interval_values([report(flops)], peak)

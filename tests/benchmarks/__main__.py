@@ -1,0 +1,77 @@
+"""Measure every stage against the classic recipe, write bench.json and bench.md, and print the table.
+
+    python -m tests.benchmarks [--data FOLDER] [--only WORD ...] [--output FOLDER]
+
+Exits with 1 when a ratio is under its bar. Without data the embedded set is measured.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.contest import Result, compete
+from tests.benchmarks.contestants import Setup
+from tests.benchmarks.stages import STAGES
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--data", help="folder with train.parquet and validation.parquet")
+    parser.add_argument("--only", nargs="+", default=[""], help="stages whose names hold one of these words")
+    parser.add_argument("--output", type=Path, default=Path(), help="folder for bench.json and bench.md")
+    parser.add_argument("--rows", type=int, default=Setup.rows, help="rows that features are built of")
+    parser.add_argument("--steps", type=int, default=Setup.steps, help="training steps a turn")
+    options = parser.parse_args()
+    setup = Setup(data=options.data, rows=options.rows, steps=options.steps)
+    results = []
+    for stage in STAGES:
+        if any(word in stage.name for word in options.only):
+            results.append(compete(stage, setup))
+            print(line(results[-1]), flush=True)
+    write(results, options.output, source=options.data or "the embedded set")
+    print("\n" + (options.output / "bench.md").read_text(encoding="utf-8"))
+    return int(any(result.ratio < result.bar for result in results))
+
+
+def line(result: Result) -> str:
+    ours, theirs = (figure(value) for value in (result.ours, result.theirs))
+    under = "" if result.ratio >= result.bar else " **under**"
+    cells = (result.stage, result.opponent, ours, theirs, result.unit, f"{result.ratio:.2f}×{under}", f"{result.bar}×")
+    return f"| {' | '.join(cells)} |"
+
+
+def figure(value: float) -> str:
+    return f"{value:.2e}" if value >= 1e7 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def write(results: list[Result], folder: Path, *, source: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.json").write_text(json.dumps([dataclasses.asdict(result) for result in results], indent=2) + "\n")
+    head = ["| stage | opponent | ours | theirs | unit | ratio | bar |", "|---|---|---|---|---|---|---|"]
+    text = "\n".join([f"{describe()}; data: {source}.", "", *head, *map(line, results), ""])
+    (folder / "bench.md").write_text(text, encoding="utf-8")
+
+
+def describe() -> str:
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "accelerate"))
+    return f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}, {torch_threads()}"
+
+
+def torch_threads() -> str:
+    return f"{torch.get_num_threads()} threads"
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((text.split(":")[1].strip() for text in lines if text.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

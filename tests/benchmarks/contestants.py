@@ -1,0 +1,322 @@
+"""What competes: generators that prepare something, do it once to warm up, and then once for every `next`.
+
+Each `next` gives the amount done (rows, examples, …), or what was measured if that is not a rate. `ours_*` go through
+the same functions as `train_qa.py`; `theirs_*` are the classic recipe. Every one runs in a process of its own.
+"""
+
+import dataclasses
+import itertools
+import resource
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from qa import metrics
+from qa.answers import predict
+from qa.batching import PAD_MULTIPLE, batch_loader, collate, evaluation_batches
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.data import load_training_examples, load_validation_examples
+from qa.features import build_features
+from qa.flops import measured_matmul_rate
+from qa.inference import decode_batch, join_spans
+from qa.model import load_reader
+from qa.preparation import prepare_training
+from qa.runtime import start_accelerator
+from tests.benchmarks import baselines
+
+WINDOW = FeaturesConfig(max_length=384, doc_stride=128)
+BATCH = 16
+LEARNING_RATE = 2e-4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is measured on, and how much of it at once."""
+
+    data: str | None = None
+    """Folder with train.parquet and validation.parquet; None: the embedded set."""
+    rows: int = 20_000
+    """For features."""
+    steps: int = 10
+    """Of training, a repetition."""
+    blocks: int = 12
+    """Every so many blocks of 100 neighbours of the validation set are evaluated."""
+    window: int = 384
+    """Tokens of the logits whose memory is measured."""
+
+
+def run_config(setup: Setup, **changes) -> RunConfig:
+    sources = {}
+    if setup.data is not None:
+        sources = {f"{split}_data": str(Path(setup.data) / f"{split}.parquet") for split in ("train", "validation")}
+    folder = Path(tempfile.mkdtemp(prefix="qa-benchmark-"))
+    features = dataclasses.replace(WINDOW, cache_dir=folder / "cache")
+    return RunConfig(**sources, output_dir=folder, features=features, **changes)
+
+
+def columns(rows) -> dict[str, list]:
+    return {name: list(rows[name]) for name in ("question", "context", "answers")}
+
+
+def neighbours(rows, blocks: int):
+    """Some hundreds of rows in the order of the data set: its neighbours are about the same context."""
+    return rows.select([at for at in range(len(rows)) if (at // 100) % blocks == 0])
+
+
+def minilm():
+    torch.manual_seed(0)
+    return load_reader("minilm", max_length=WINDOW.max_length)
+
+
+# --- features -----------------------------------------------------------------------------------------------------
+
+
+def training_rows(setup: Setup):
+    rows = load_training_examples(run_config(setup)).rows
+    return rows.select(range(min(setup.rows, len(rows))))
+
+
+def ours_features(setup: Setup) -> Iterator[float]:
+    rows, tokenizer = training_rows(setup), minilm().tokenizer
+    while True:
+        build_features(rows, tokenizer, WINDOW)
+        yield len(rows)
+
+
+def theirs_features(setup: Setup) -> Iterator[float]:
+    rows, tokenizer = columns(training_rows(setup)), minilm().tokenizer
+    while True:
+        baselines.features(rows, tokenizer)
+        yield len(rows["question"])
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+def ours_training(setup: Setup, *, flops: bool = False) -> Iterator[float]:
+    training = TrainingConfig(batch_size=BATCH, learning_rate=LEARNING_RATE, epochs=1000)
+    config = run_config(setup, training=training, max_train_examples=4000)
+    accelerator = start_accelerator(trackers=(), folder=config.output_dir)
+    steps = prepare_training(accelerator, minilm(), load_training_examples(config), config).steps()
+    for count in itertools.chain([3], itertools.repeat(setup.steps)):
+        reports = list(itertools.islice(steps, count))
+        yield sum(report.flops if flops else report.features for report in reports)
+
+
+def theirs_training(setup: Setup, *, pad: bool) -> Iterator[float]:
+    rows = load_training_examples(run_config(setup, max_train_examples=4000)).rows
+    reader = minilm()
+    windows = baselines.features(columns(rows), reader.tokenizer, pad=pad)
+    optimizer = baselines.optimizer_for(reader.model, LEARNING_RATE)
+    scheduler = baselines.linear_schedule(optimizer, warmup=0, total=100_000)
+    loader = baselines.loader(windows, reader.tokenizer, batch_size=BATCH, shuffle=True, labels=True)
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
+    for count in itertools.chain([2], itertools.repeat(setup.steps)):
+        done = 0
+        for batch in itertools.islice(batches, count):
+            baselines.train_step(reader.model, optimizer, scheduler, batch, max_norm=1.0 if pad else None)
+            done += len(batch["input_ids"])
+        yield done
+
+
+def theirs_matmul(setup: Setup) -> Iterator[float]:
+    """The arithmetic of matrix products at the best rate that this machine gives, for as long as it takes."""
+    del setup
+    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    while True:
+        yield max(measured_matmul_rate(torch.float32) for _ in range(5))
+
+
+# --- evaluation ---------------------------------------------------------------------------------------------------
+
+
+def ours_evaluation(setup: Setup) -> Iterator[float]:
+    config = run_config(setup)
+    accelerator = start_accelerator(trackers=(), folder=config.output_dir)
+    reader = minilm()
+    features = build_features(validation_rows(setup), reader.tokenizer, WINDOW)
+    model = accelerator.prepare(reader.model)
+    while True:
+        batches = evaluation_batches(features.lengths, config.decoding.batch_size)
+        loader = batch_loader(features, batches, input_names=reader.input_names, device=accelerator.device)
+        model.train(mode=False)
+        join_spans([decode_batch(model, batch, config.decoding) for batch in loader], config.decoding.n_best)
+        yield len(features)
+
+
+def theirs_evaluation(setup: Setup, *, batch_size: int) -> Iterator[float]:
+    reader = minilm()
+    windows = baselines.features(columns(validation_rows(setup)), reader.tokenizer)
+    while True:
+        baselines.logits_of(reader.model, windows, reader.tokenizer, batch_size=batch_size)
+        yield len(windows)
+
+
+def validation_rows(setup: Setup):
+    examples = load_validation_examples(run_config(setup))
+    assert examples is not None, "the configuration names validation data"
+    return neighbours(examples.rows, setup.blocks) if setup.data is not None else examples.rows
+
+
+# --- decoding and answers -----------------------------------------------------------------------------------------
+
+
+def all_validation_rows(setup: Setup):
+    return validation_rows(dataclasses.replace(setup, blocks=1))
+
+
+def peaked_logits(lengths) -> tuple[np.ndarray, np.ndarray]:
+    """Start and end logits of rows padded with −100: noise, and one peak each, as trained readers have them."""
+    random = np.random.default_rng(0)
+    shape = len(lengths), int(lengths.max())
+    places = random.integers(0, np.stack([lengths, lengths]))
+    places[1] = np.minimum(places[0] + random.integers(0, 6, len(lengths)), lengths - 1)
+    both = random.normal(-4.0, 2.0, (2, *shape)).astype(np.float32)
+    for logits, place in zip(both, places, strict=True):
+        logits[np.arange(len(lengths)), place] += 10.0
+        logits[np.arange(shape[1]) >= lengths[:, None]] = -100.0
+    return both[0], both[1]
+
+
+class Playback(torch.nn.Module):
+    """A model that gives logits made before, in the order of the batches."""
+
+    def __init__(self, logits) -> None:
+        super().__init__()
+        self.logits = iter(logits)
+
+    def forward(self, **inputs):
+        del inputs
+        start, end = next(self.logits)
+        return SimpleNamespace(start_logits=start, end_logits=end)
+
+
+def played_back(features, starts, ends, config: DecodingConfig):
+    """Batches of `features`, and for each the logits that a model would give."""
+    batches = [
+        collate(features, indices, input_names=("input_ids",), pad_multiple=PAD_MULTIPLE)
+        for indices in evaluation_batches(features.lengths, config.batch_size)
+    ]
+    logits = [[padded(values, batch) for values in (starts, ends)] for batch in batches]
+    return batches, logits
+
+
+def padded(values, batch) -> torch.Tensor:
+    rows = torch.from_numpy(values)[batch.feature, : batch.shape[1]]
+    return torch.nn.functional.pad(rows, (0, batch.shape[1] - rows.shape[1]), value=-100.0)
+
+
+def our_answers(features, batches, logits, rows, config: DecodingConfig):
+    model = Playback(logits)
+    spans = join_spans([decode_batch(model, batch, config) for batch in batches], config.n_best)
+    return predict(
+        spans,
+        features,
+        ids=rows["id"][:],
+        contexts=rows["context"][:],
+        n_best=config.n_best,
+        null_possible=True,
+        merge=config.search == "exact",
+    )
+
+
+def ours_answers(setup: Setup) -> Iterator[float]:
+    rows, config = all_validation_rows(setup), DecodingConfig()
+    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    features = build_features(rows, minilm().tokenizer, WINDOW)
+    batches, logits = played_back(features, *peaked_logits(features.lengths), config)
+    while True:
+        our_answers(features, batches, logits, rows, config).n_best()
+        yield len(features)
+
+
+def theirs_answers(setup: Setup) -> Iterator[float]:
+    rows = all_validation_rows(setup)
+    windows = baselines.features(columns(rows), minilm().tokenizer)
+    starts, ends = peaked_logits(np.array([len(window["input_ids"]) for window in windows]))
+    starts, ends, contexts = starts.astype(np.float64), ends.astype(np.float64), list(rows["context"])
+    while True:
+        baselines.answers(contexts, windows, starts, ends)
+        yield len(windows)
+
+
+# --- scores -------------------------------------------------------------------------------------------------------
+
+
+def guesses(setup: Setup):
+    """Ids, predicted texts, references, references of which every third list is empty, and null odds."""
+    rows = all_validation_rows(setup)
+    random = np.random.default_rng(0)
+    references = [answers["text"] or ["nothing"] for answers in rows["answers"]]
+    texts = []
+    for context, listed in zip(rows["context"], references, strict=True):
+        begin = int(random.integers(0, len(context)))
+        texts.append(listed[0] if random.random() < 0.5 else context[begin : begin + int(random.integers(1, 60))])
+    some = [listed if at % 3 else [] for at, listed in enumerate(references)]
+    return list(rows["id"]), texts, references, some, random.normal(0, 3, len(rows)).tolist()
+
+
+def ours_scores(setup: Setup) -> Iterator[float]:
+    ids, texts, references, some, odds = guesses(setup)
+    texts, references, some, odds = (dict(zip(ids, values, strict=True)) for values in (texts, references, some, odds))
+    while True:
+        metrics.score(texts, references)
+        metrics.score(texts, some, null_odds=odds)
+        yield len(ids)
+
+
+def theirs_scores(setup: Setup) -> Iterator[float]:
+    ids, texts, references, some, odds = guesses(setup)
+    while True:
+        baselines.v1_scores(texts, references)
+        baselines.v2_scores(texts, some, odds)
+        yield len(ids)
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+_BATCHES, _ROWS = 500, 32
+
+
+def ours_memory(setup: Setup) -> Iterator[float]:
+    """Bytes a feature by which the peak of resident memory grows in an evaluation."""
+    config = DecodingConfig()
+    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    features = build_features(validation_rows(setup).select(range(_ROWS)), minilm().tokenizer, WINDOW)
+    batch = collate(features, np.arange(_ROWS), input_names=("input_ids",), pad_multiple=setup.window)
+    model = Playback(random_logits(batch.shape))
+    decode_batch(model, batch, config)
+    while True:
+        before = resident()
+        join_spans([decode_batch(model, batch, config) for _ in range(_BATCHES)], config.n_best)
+        yield (peak_resident() - before) / (_BATCHES * _ROWS)
+
+
+def theirs_memory(setup: Setup) -> Iterator[float]:
+    logits = random_logits((_ROWS, setup.window))
+    while True:
+        before = resident()
+        kept = [[values.numpy() for values in next(logits)] for _ in range(_BATCHES)]
+        [baselines.whole_logits(batches, _BATCHES * _ROWS) for batches in zip(*kept, strict=True)]
+        yield (peak_resident() - before) / (_BATCHES * _ROWS)
+
+
+def random_logits(shape):
+    while True:
+        yield torch.randn(shape), torch.randn(shape)
+
+
+def resident() -> float:
+    """Bytes resident now; the peak begins here."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+def peak_resident() -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

@@ -1,0 +1,112 @@
+"""The table of what is measured."""
+
+import dataclasses
+from functools import partial
+
+from tests.benchmarks import contestants as c
+from tests.benchmarks.contest import Stage
+
+
+def longer(contestant, window):
+    return lambda setup: contestant(dataclasses.replace(setup, window=window))
+
+
+STAGES = (
+    Stage(
+        name="feature building",
+        opponent="pair calls, offset tuples, loops",
+        unit="rows/s",
+        bar=3.0,
+        ours=c.ours_features,
+        theirs=c.theirs_features,
+    ),
+    Stage(
+        name="training",
+        opponent="padding to 384 (notebook)",
+        unit="examples/s",
+        bar=4.5,
+        ours=c.ours_training,
+        theirs=partial(c.theirs_training, pad=True),
+        turns=5,
+    ),
+    Stage(
+        name="training, batches",
+        opponent="random order, padding to the longest (no-Trainer script)",
+        unit="examples/s",
+        bar=3.0,
+        ours=c.ours_training,
+        theirs=partial(c.theirs_training, pad=False),
+        turns=5,
+    ),
+    Stage(
+        name="training, model-FLOPs utilisation",
+        opponent="matrix products",
+        unit="FLOP/s",
+        bar=0.6,
+        ours=partial(c.ours_training, flops=True),
+        theirs=c.theirs_matmul,
+        turns=5,
+        measures="value",
+        our_rate=True,
+    ),
+    Stage(
+        name="evaluation forward",
+        opponent="data set's order, batches of 8",
+        unit="features/s",
+        bar=1.5,
+        ours=c.ours_evaluation,
+        theirs=partial(c.theirs_evaluation, batch_size=8),
+    ),
+    Stage(
+        name="evaluation forward, batches",
+        opponent="data set's order, batches of 16",
+        unit="features/s",
+        bar=1.5,
+        ours=c.ours_evaluation,
+        theirs=partial(c.theirs_evaluation, batch_size=16),
+    ),
+    Stage(
+        name="decoding + answers",
+        opponent="double loop over 20 × 20",
+        unit="features/s",
+        bar=20.0,
+        ours=c.ours_answers,
+        theirs=c.theirs_answers,
+    ),
+    Stage(
+        name="metrics",
+        opponent="the official scripts' method",
+        unit="predictions/s",
+        bar=3.0,
+        ours=c.ours_scores,
+        theirs=c.theirs_scores,
+        turns=5,
+    ),
+    Stage(
+        name="evaluation memory at 384",
+        opponent="whole logits",
+        unit="bytes/feature",
+        bar=8.0,
+        ours=c.ours_memory,
+        theirs=c.theirs_memory,
+        measures="cost",
+    ),
+    Stage(
+        name="evaluation memory at 512",
+        opponent="whole logits",
+        unit="bytes/feature",
+        bar=8.0,
+        ours=longer(c.ours_memory, 512),
+        theirs=longer(c.theirs_memory, 512),
+        measures="cost",
+    ),
+    Stage(
+        name="evaluation memory, 384 over 512",
+        opponent="ours at 384",
+        unit="bytes/feature",
+        bar=0.9,  # constant in the length, up to pages
+        ours=longer(c.ours_memory, 512),
+        theirs=c.ours_memory,
+        measures="cost",
+    ),
+)
