@@ -165,7 +165,7 @@ def compare(reader: Reader, folder: Path, examples: Examples) -> list[BackendRep
     if not differences["onnx"] <= TOLERANCE:
         raise ExportError(f"logits of the ONNX file differ by {differences['onnx']:.2g}; wanted {TOLERANCE} at most")
     answers, seconds = _timed(predictors, examples)
-    bytes_of = {name: (folder / file).stat().st_size for name, file in ONNX_FILES.items()}
+    bytes_of: dict[str, int] = {name: (folder / file).stat().st_size for name, file in ONNX_FILES.items()}
     bytes_of["torch"] = sum(weights.nbytes for weights in reader.model.parameters())
     scores = {name: _scores(found, examples) for name, found in answers.items()}
     return [

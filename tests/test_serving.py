@@ -42,21 +42,20 @@ def predictor(tmp_path_factory):
     return Predictor.of(replace(reader, settings=SETTINGS), device=torch.device("cpu"))
 
 
-class Gate:
-    """A predictor that waits at a gate, so that a test decides when the model is busy."""
+class Gate(torch.nn.Module):
+    """A model that waits at a gate, so that a test decides when it is busy; it notes the rows of every call."""
 
     def __init__(self, predictor):
-        self.predictor, self.calls = predictor, []
+        super().__init__()
+        self.inner, self.calls = predictor.model, []
+        self.predictor = replace(predictor, model=self)
         self.open = threading.Event()
         self.open.set()
 
-    def __call__(self, rows, **options):
-        self.calls.append(len(rows))
+    def forward(self, **inputs):
+        self.calls.append(len(inputs["input_ids"]))
         assert self.open.wait(20)
-        return self.predictor(rows, **options)
-
-    def search(self, question, contexts, **options):
-        return self.predictor.search(question, contexts, **options)
+        return self.inner(**inputs)
 
 
 @contextlib.contextmanager
@@ -177,7 +176,7 @@ def test_a_slow_request_is_408(predictor):
 
 def test_an_answer_that_takes_too_long_is_408(predictor):
     gate = Gate(predictor)
-    with serving(gate, replace(SMALL, seconds=0.3)) as client:
+    with serving(gate.predictor, replace(SMALL, seconds=0.3)) as client:
         gate.open.clear()
         found = client.post("/answer", json=ONE)
         gate.open.set()
@@ -187,7 +186,7 @@ def test_an_answer_that_takes_too_long_is_408(predictor):
 
 def test_a_full_queue_is_503_at_once(predictor):
     gate = Gate(predictor)
-    with serving(gate, replace(SMALL, waiting=2)) as client, ThreadPoolExecutor(3) as pool:
+    with serving(gate.predictor, replace(SMALL, waiting=2)) as client, ThreadPoolExecutor(3) as pool:
         gate.open.clear()
         running = pool.submit(client.post, "/answer", json=ONE)
         wait_until(lambda: gate.calls)
@@ -202,7 +201,9 @@ def test_a_full_queue_is_503_at_once(predictor):
         assert [one.result().status_code for one in (running, *waiting)] == [200] * 3
 
 
-@pytest.mark.parametrize("path", ["/../../etc/passwd", "/page/../app.py", "/page.js/..", "/static/page.js", "/app.py"])
+@pytest.mark.parametrize(
+    "path", ["/../../etc/passwd", "/page/../app.py", "/page.js/x", "/%2e%2e/app.py", "/static/page.js", "/app.py"]
+)
 def test_no_path_reads_a_file(client, path):
     assert client.get(path).status_code == 404
 
@@ -229,7 +230,7 @@ def test_the_pages_have_no_inline_scripts_and_load_nothing_from_elsewhere(client
 
 def test_what_waits_is_run_together(predictor):
     gate = Gate(predictor)
-    with serving(gate) as client, ThreadPoolExecutor(9) as pool:
+    with serving(gate.predictor) as client, ThreadPoolExecutor(9) as pool:
         gate.open.clear()
         jobs = [pool.submit(client.post, "/answer", json=ONE)]
         wait_until(lambda: gate.calls)
