@@ -301,6 +301,8 @@ def test_clients_by_requests_without_an_error(client):
 # --- the OpenAPI document ---
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_service_keeps_to_its_openapi_document(client):
     """Not `positive_data_acceptance`: the document cannot say that a text of white space only is refused."""
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
