@@ -41,6 +41,7 @@ class Attempt:
     """The processes of one attempt at a run; `per_process` are further flags of each."""
 
     def __init__(self, folder, reader, *flags, processes=1, before="", per_process=None):
+        folder.parent.mkdir(parents=True, exist_ok=True)
         self.log = folder.with_name(f"{folder.name}.log")
         self.log.write_text("")
         arguments = ["--model", str(reader), "--output-dir", str(folder), *WINDOWS, "--training.log-every", "1"]
@@ -66,8 +67,11 @@ class Attempt:
 
     def wait_for(self, pattern):
         ends = time.monotonic() + BOUND
-        while not re.search(pattern, self.output()):
-            assert self.is_running(), self.output()
+        while True:
+            running = self.is_running()  # before reading, so that nothing that was written can be missed
+            if re.search(pattern, self.output()):
+                return
+            assert running, self.output()
             assert time.monotonic() < ends, self.output()
             time.sleep(0.02)
 

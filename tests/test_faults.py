@@ -142,15 +142,20 @@ def test_20_kills_at_random_moments_end_with_the_weights_of_the_undisturbed_run(
     chance = random.Random(os.environ.get("QA_FAULT_SEED", "7"))
     flags = ["--training.max-steps", "40", "--training.save-every", "1", "--training.evaluate-every", "10"]
     flags += ["--training.batch-size", "2"]
-    began = time.monotonic()
     finish(tmp_path / "whole", reader, *flags, processes=2)
-    whole = time.monotonic() - began
     folder, kills, attempts, reached = tmp_path / "killed", 0, 0, []
     while kills < KILLS:
         attempts += 1
         run = Attempt(folder, reader, *flags, "--resume", processes=2)
-        time.sleep(chance.uniform(0.3, 1.2) * min(whole, 4.0))
-        kills += run.is_running()
+        if attempts % 4:  # else while it starts
+            run.wait_for(r"step \d+/40|at step 40")
+        time.sleep(chance.uniform(0.0, 1.0))
+        if not run.is_running():  # it has come to its end: from the beginning again
+            assert_same_end(folder, tmp_path / "whole")
+            shutil.rmtree(folder)
+            reached.clear()
+            continue
+        kills += 1
         for rank in chance.sample([0, 1], 2):
             run.signal(rank, signal.SIGKILL)
         run.statuses()
