@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_WIDE = 10_000  # columns, where there is no terminal to fold lines for
 _AROUND = 400  # characters shown on either side of a marked span
 
 
@@ -34,14 +35,19 @@ def print_line(line: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; numbers are to the right."""
+    """Print a table; numbers are to the right, and white space in texts is made plain."""
     table = Table(box=None, pad_edge=False)
     for at, name in enumerate(columns):
         numeric = all(isinstance(row[at], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
-    Console(highlight=False).print(table)
+        table.add_row(
+            *(Text(f"{cell:.4g}" if isinstance(cell, float) else " ".join(str(cell).split())) for cell in row)
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 def _plain(value: object) -> object:

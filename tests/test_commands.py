@@ -79,6 +79,14 @@ def test_ask_marks_the_answer_and_lists_the_best(capsys, folder):
         assert answer["answer"] in row
 
 
+def test_ask_marks_by_colour_on_a_terminal(capsys, folder, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = output(capsys, "ask", folder, "--question", QUESTION, "--context", CONTEXT, "--no-answer", "False").out
+    assert "\x1b[1;7m" in out
+    assert ">>>" not in out
+
+
 def test_ask_says_that_there_is_no_answer(capsys, folder):
     out = output(capsys, "ask", folder, "--question", QUESTION, "--context", CONTEXT, "--no-answer", "-1e6").out
     assert out.startswith("The text does not answer this (probability 1.00).")
@@ -246,7 +254,8 @@ def test_score_needs_what_it_needs(capsys, predicted, official, tmp_path):
 
 def test_inspect_counts_and_measures(capsys):
     found = json.loads(output(capsys, "inspect", "sample", "--json", "--max-examples", "50", "--max-length", "128").out)
-    rows = tiny.sample("validation").select([at * 230 // 50 for at in range(50)])
+    every = tiny.sample("validation")
+    rows = every.select([at * len(every) // 50 for at in range(50)])
     assert found["examples"] == 50
     assert found["contexts"] == len(set(rows["context"]))
     assert found["unanswerable"] == sum(not answers["text"] for answers in rows["answers"])
