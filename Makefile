@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data an
 	$(RUN) -m qa.demo
 
 test: $(VENV)/installed  ## All tests but those that need a GPU.
-	$(RUN) -m pytest -m "not gpu"
+	$(RUN) -m pytest -m "not gpu" --numprocesses 2 --dist worksteal
 
 gates: $(VENV)/installed  ## Format, lint and types.
 	$(VENV)/bin/ruff format --check .

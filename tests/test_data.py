@@ -368,11 +368,11 @@ def test_take_and_drop_impossible_follow_each_other_and_keep_the_problems(tmp_pa
 
 def test_problems_are_written_one_a_line(tmp_path):
     problem = DataProblem(row=3, id="é\ud800", kind="k", found="f\n", wanted="w", action="repaired")
-    write_problems([problem] * 2, tmp_path / "p.jsonl")
+    write_problems({"train": [problem], "validation": [problem]}, tmp_path / "p.jsonl")
     lines = (tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()
     wanted = {"row": 3, "id": "é\ud800", "kind": "k", "found": "f\n", "wanted": "w", "action": "repaired"}
-    assert [json.loads(line) for line in lines] == [wanted] * 2
-    write_problems([], tmp_path / "p.jsonl")
+    assert [json.loads(line) for line in lines] == [{"split": split} | wanted for split in ("train", "validation")]
+    write_problems({}, tmp_path / "p.jsonl")
     assert (tmp_path / "p.jsonl").read_bytes() == b""
     assert [path.name for path in tmp_path.iterdir()] == ["p.jsonl"]
 

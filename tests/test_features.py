@@ -294,7 +294,7 @@ def test_a_context_of_100000_characters(family):
     row = tiny.example("Who?", context, ("end.", 100_000))
     features = build_features(tiny.examples(row), tiny.tokenizer(family), config())
     assert features.first[-1] + features.size[-1] == len(features.context_ids[0])
-    assert label_round_trip(features, tiny.examples(row)).exact >= (family != "modernbert")
+    assert label_round_trip(features, tiny.examples(row)).exact >= (family not in {"modernbert", "deberta-v2"})
     assert our_labels(features).count(None) in (len(features) - 1, len(features) - 2)
 
 
