@@ -11,7 +11,7 @@ from qa.data import load_validation_examples
 from qa.features import build_features
 from qa.training import span_loss
 from tests import tiny
-from tests.benchmarks import baselines, contestants
+from tests.benchmarks import baselines, contestants, memory
 
 torch.set_num_threads(1)  # so small tensors are slower on several, the more when other programs run
 SIZES = {"max_length": 96, "doc_stride": 24}
@@ -125,7 +125,7 @@ def test_scores_are_the_same():
 
 @pytest.mark.parametrize("kind", ["ours", "theirs"])
 def test_memory_of_logits_grows_with_the_window_and_that_of_spans_does_not(kind, monkeypatch):
-    monkeypatch.setattr(contestants, "_BATCHES", 60)
-    contestant = {"ours": contestants.ours_memory, "theirs": contestants.theirs_memory}[kind]
+    monkeypatch.setattr(memory, "_BATCHES", 60)
+    contestant = {"ours": memory.ours_memory, "theirs": memory.theirs_memory}[kind]
     short, long = (next(contestant(contestants.Setup(window=window))) for window in (384, 1536))
     assert (long < 2000) if kind == "ours" else (long > short + 8 * 1000)

@@ -6,7 +6,6 @@ the same functions as `train_qa.py`; `theirs_*` are the classic recipe. Every on
 
 import dataclasses
 import itertools
-import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,8 +42,10 @@ class Setup:
     """For features."""
     steps: int = 10
     """Of training, a repetition."""
-    blocks: int = 12
-    """Every so many blocks of 100 neighbours of the validation set are evaluated."""
+    forward_blocks: int = 12
+    """One of so many blocks of 100 neighbours of the validation set goes through the model."""
+    blocks: int = 1
+    """The same for what comes after it."""
     window: int = 384
     """Tokens of the logits whose memory is measured."""
 
@@ -138,7 +139,7 @@ def ours_evaluation(setup: Setup) -> Iterator[float]:
     config = run_config(setup)
     accelerator = start_accelerator(trackers=(), folder=config.output_dir)
     reader = minilm()
-    features = build_features(validation_rows(setup), reader.tokenizer, WINDOW)
+    features = build_features(validation_rows(setup, setup.forward_blocks), reader.tokenizer, WINDOW)
     model = accelerator.prepare(reader.model)
     while True:
         batches = evaluation_batches(features.lengths, config.decoding.batch_size)
@@ -150,23 +151,19 @@ def ours_evaluation(setup: Setup) -> Iterator[float]:
 
 def theirs_evaluation(setup: Setup, *, batch_size: int) -> Iterator[float]:
     reader = minilm()
-    windows = baselines.features(columns(validation_rows(setup)), reader.tokenizer)
+    windows = baselines.features(columns(validation_rows(setup, setup.forward_blocks)), reader.tokenizer)
     while True:
         baselines.logits_of(reader.model, windows, reader.tokenizer, batch_size=batch_size)
         yield len(windows)
 
 
-def validation_rows(setup: Setup):
+def validation_rows(setup: Setup, blocks: int):
     examples = load_validation_examples(run_config(setup))
     assert examples is not None, "the configuration names validation data"
-    return neighbours(examples.rows, setup.blocks) if setup.data is not None else examples.rows
+    return neighbours(examples.rows, blocks) if setup.data is not None else examples.rows
 
 
 # --- decoding and answers -----------------------------------------------------------------------------------------
-
-
-def all_validation_rows(setup: Setup):
-    return validation_rows(dataclasses.replace(setup, blocks=1))
 
 
 def peaked_logits(lengths) -> tuple[np.ndarray, np.ndarray]:
@@ -225,7 +222,7 @@ def our_answers(features, batches, logits, rows, config: DecodingConfig):
 
 
 def ours_answers(setup: Setup) -> Iterator[float]:
-    rows, config = all_validation_rows(setup), DecodingConfig()
+    rows, config = validation_rows(setup, setup.blocks), DecodingConfig()
     start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
     features = build_features(rows, minilm().tokenizer, WINDOW)
     batches, logits = played_back(features, *peaked_logits(features.lengths), config)
@@ -235,7 +232,7 @@ def ours_answers(setup: Setup) -> Iterator[float]:
 
 
 def theirs_answers(setup: Setup) -> Iterator[float]:
-    rows = all_validation_rows(setup)
+    rows = validation_rows(setup, setup.blocks)
     windows = baselines.features(columns(rows), minilm().tokenizer)
     starts, ends = peaked_logits(np.array([len(window["input_ids"]) for window in windows]))
     starts, ends, contexts = starts.astype(np.float64), ends.astype(np.float64), list(rows["context"])
@@ -249,7 +246,7 @@ def theirs_answers(setup: Setup) -> Iterator[float]:
 
 def guesses(setup: Setup):
     """Ids, predicted texts, references, references of which every third list is empty, and null odds."""
-    rows = all_validation_rows(setup)
+    rows = validation_rows(setup, setup.blocks)
     random = np.random.default_rng(0)
     references = [answers["text"] or ["nothing"] for answers in rows["answers"]]
     texts = []
@@ -275,48 +272,3 @@ def theirs_scores(setup: Setup) -> Iterator[float]:
         baselines.v1_scores(texts, references)
         baselines.v2_scores(texts, some, odds)
         yield len(ids)
-
-
-# --- memory -------------------------------------------------------------------------------------------------------
-
-_BATCHES, _ROWS = 500, 32
-
-
-def ours_memory(setup: Setup) -> Iterator[float]:
-    """Bytes a feature by which the peak of resident memory grows in an evaluation."""
-    config = DecodingConfig()
-    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
-    features = build_features(validation_rows(setup).select(range(_ROWS)), minilm().tokenizer, WINDOW)
-    batch = collate(features, np.arange(_ROWS), input_names=("input_ids",), pad_multiple=setup.window)
-    model = Playback(random_logits(batch.shape))
-    decode_batch(model, batch, config)
-    while True:
-        before = resident()
-        join_spans([decode_batch(model, batch, config) for _ in range(_BATCHES)], config.n_best)
-        yield (peak_resident() - before) / (_BATCHES * _ROWS)
-
-
-def theirs_memory(setup: Setup) -> Iterator[float]:
-    logits = random_logits((_ROWS, setup.window))
-    while True:
-        before = resident()
-        kept = [[values.numpy() for values in next(logits)] for _ in range(_BATCHES)]
-        [baselines.whole_logits(batches, _BATCHES * _ROWS) for batches in zip(*kept, strict=True)]
-        yield (peak_resident() - before) / (_BATCHES * _ROWS)
-
-
-def random_logits(shape):
-    while True:
-        yield torch.randn(shape), torch.randn(shape)
-
-
-def resident() -> float:
-    """Bytes resident now; the peak begins here."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
-
-
-def peak_resident() -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

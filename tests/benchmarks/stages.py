@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 from tests.benchmarks import contestants as c
+from tests.benchmarks import memory
 from tests.benchmarks.contest import Stage
 
 
@@ -87,8 +88,8 @@ STAGES = (
         opponent="whole logits",
         unit="bytes/feature",
         bar=8.0,
-        ours=c.ours_memory,
-        theirs=c.theirs_memory,
+        ours=memory.ours_memory,
+        theirs=memory.theirs_memory,
         measures="cost",
     ),
     Stage(
@@ -96,8 +97,8 @@ STAGES = (
         opponent="whole logits",
         unit="bytes/feature",
         bar=8.0,
-        ours=longer(c.ours_memory, 512),
-        theirs=longer(c.theirs_memory, 512),
+        ours=longer(memory.ours_memory, 512),
+        theirs=longer(memory.theirs_memory, 512),
         measures="cost",
     ),
     Stage(
@@ -105,8 +106,8 @@ STAGES = (
         opponent="ours at 384",
         unit="bytes/feature",
         bar=0.9,  # constant in the length, up to pages
-        ours=longer(c.ours_memory, 512),
-        theirs=c.ours_memory,
+        ours=longer(memory.ours_memory, 512),
+        theirs=memory.ours_memory,
         measures="cost",
     ),
 )

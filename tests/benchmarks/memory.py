@@ -1,0 +1,60 @@
+"""What competes in the memory that an evaluation keeps: bytes a feature by which resident memory's peak grows."""
+
+import resource
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qa.batching import collate
+from qa.config import DecodingConfig
+from qa.features import build_features
+from qa.inference import decode_batch, join_spans
+from qa.runtime import start_accelerator
+from tests.benchmarks import baselines
+from tests.benchmarks import contestants as c
+
+_BATCHES, _ROWS = 500, 32
+
+
+def ours_memory(setup: c.Setup) -> Iterator[float]:
+    config = DecodingConfig()
+    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    features = build_features(
+        c.validation_rows(setup, setup.blocks).select(range(_ROWS)), c.minilm().tokenizer, c.WINDOW
+    )
+    batch = collate(features, np.arange(_ROWS), input_names=("input_ids",), pad_multiple=setup.window)
+    model = c.Playback(random_logits(batch.shape))
+    decode_batch(model, batch, config)
+    while True:
+        before = resident()
+        join_spans([decode_batch(model, batch, config) for _ in range(_BATCHES)], config.n_best)
+        yield (peak_resident() - before) / (_BATCHES * _ROWS)
+
+
+def theirs_memory(setup: c.Setup) -> Iterator[float]:
+    logits = random_logits((_ROWS, setup.window))
+    while True:
+        before = resident()
+        kept = [[values.numpy() for values in next(logits)] for _ in range(_BATCHES)]
+        [baselines.whole_logits(batches, _BATCHES * _ROWS) for batches in zip(*kept, strict=True)]
+        yield (peak_resident() - before) / (_BATCHES * _ROWS)
+
+
+def random_logits(shape):
+    while True:
+        yield torch.randn(shape), torch.randn(shape)
+
+
+def resident() -> float:
+    """Bytes resident now; the peak begins here."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+def peak_resident() -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
