@@ -21,7 +21,7 @@ from qa.model_card import publish
 from qa.preparation import prepare_evaluation, prepare_training, require_same_settings
 from qa.profiling import TRACE, profiled
 from qa.progress import Progress, is_due
-from qa.runtime import configure_logging, on_main, seed_generators, start_accelerator
+from qa.runtime import configure_logging, end_process, on_main, seed_generators, start_accelerator
 from qa.stopping import SaveTimer, StoppedError, StopRequest
 from qa.tracking import Tracking, write_evaluation
 
@@ -76,10 +76,10 @@ def fine_tune(
     """Train, evaluate and save as often as the configuration says, and keep the best model."""
     examples, training = load_training_examples(config), config.training
     trainer = prepare_training(accelerator, reader, examples, config)
-    progress, identity = trainer.progress, Identity.of(config, examples, trainer.plan)
+    data = {"train": examples} | ({"validation": evaluator.examples} if evaluator is not None else {})
+    progress, identity = trainer.progress, Identity.of(config, data, trainer.plan)
     if config.resume is not None:
         resume_from(trainer, config.output_dir, config.resume, identity)
-    data = {"train": examples} | ({"validation": evaluator.examples} if evaluator is not None else {})
     on_main(accelerator, partial(write_records, accelerator, config, data))
     settings = settings_of(config, null_possible=any(split.has_impossible for split in data.values()), threshold=0.0)
     with Tracking(accelerator, config, progress, total_steps=trainer.plan.total_steps) as tracking:
@@ -114,4 +114,4 @@ def fine_tune(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -107,14 +107,14 @@ class Identity:
     """By name, as JSON has them."""
 
     @classmethod
-    def of(cls, config: RunConfig, examples: Examples, plan: TrainingPlan) -> "Identity":
-        """Return the identity of a run."""
+    def of(cls, config: RunConfig, data: Mapping[str, Examples], plan: TrainingPlan) -> "Identity":
+        """Return the identity of a run on `data`, by split: the best score is one on its validation data."""
         features, training = config.features, config.training
         return cls(
             {
                 "model": config.model,
                 "seed": config.seed,
-                "fingerprint of the training data": examples.fingerprint,
+                **{f"fingerprint of the {split} data": examples.fingerprint for split, examples in data.items()},
                 "features.max-length": features.max_length,
                 "features.doc-stride": features.doc_stride,
                 "features.max-question-length": features.max_question_length,
@@ -134,7 +134,8 @@ class Identity:
             CheckpointError: naming all that differ.
 
         """
-        pairs = ((name, saved.get(name), value) for name, value in self.values.items())
+        names = dict.fromkeys((*self.values, *saved))
+        pairs = ((name, saved.get(name), self.values.get(name)) for name in names)
         differing = [f"{name} is {there!r} there and {here!r} here" for name, there, here in pairs if there != here]
         if differing:
             raise CheckpointError(f"the checkpoint is of another run: {'; '.join(differing)}")
@@ -203,9 +204,11 @@ def resume_from(trainer: Trainer, folder: Path, resume: str, identity: Identity)
     """Continue from the checkpoint that `resume` means, or from the start where there is none yet. Collective.
 
     Raises:
-        CheckpointError: see `find_checkpoint` and `load_checkpoint`.
+        CheckpointError: the run uses DeepSpeed, or see `find_checkpoint` and `load_checkpoint`.
 
     """
+    if trainer.accelerator.distributed_type == DistributedType.DEEPSPEED:
+        raise CheckpointError("found --resume under DeepSpeed; wanted a way of running that has checkpoints, as FSDP")
     path = on_main(trainer.accelerator, lambda: find_checkpoint(folder, resume))
     (found,) = broadcast_object_list([path is not None])
     if not found:

@@ -10,7 +10,7 @@ from qa.flops import TrainingFlops
 from qa.model import Reader, prepare_for_training
 from qa.optimization import build_optimizer
 from qa.progress import Progress
-from qa.runtime import require_same, seed_generators
+from qa.runtime import require_same
 from qa.trackers import flat_values
 from qa.training import Trainer, plan_training
 
@@ -41,13 +41,12 @@ def prepare_evaluation(accelerator: Accelerator, reader: Reader, config: RunConf
 
 def prepare_training(accelerator: Accelerator, reader: Reader, examples: Examples, config: RunConfig) -> Trainer:
     """Build features and optimizer, and let accelerate prepare what is trained. Collective."""
-    require_same(accelerator, {"fingerprint of the training data": examples.fingerprint})
+    require_same(accelerator, {"fingerprint of the train data": examples.fingerprint})
     features = cached_features(examples.rows, reader.tokenizer, config.features, fingerprint=examples.fingerprint)
     plan = plan_training(len(features), accelerator, config.training)
     prepare_for_training(reader.model, config.training)
     optimizer = build_optimizer(reader.model, config.training, accelerator.device)
     model, optimizer = accelerator.prepare(reader.model, optimizer)
-    seed_generators(config.seed + accelerator.process_index)  # each process drops out other units
     return Trainer(
         accelerator=accelerator,
         model=model,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -23,6 +23,8 @@ Value = TypeVar("Value")
 
 _COLLECTIVE_TIMEOUT = timedelta(hours=2)  # the longest that one process may work alone, such as building features
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_ALIVE: list[torch.distributed.ProcessGroup] = []
+"""Process groups, which must outlive all that use them; see `end_process`."""
 _RECORDED = ("accelerate", "datasets", "evaluate", "numpy", "tokenizers", "torch", "transformers", "wandb")
 
 
@@ -48,6 +50,8 @@ def start_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator
         project_dir=folder,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_COLLECTIVE_TIMEOUT)],
     )
+    if (group := torch.distributed.group.WORLD) is not None:
+        _ALIVE.append(group)
     if accelerator.device.type == "cpu":
         use_all_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         keep_freed_memory()
@@ -57,6 +61,20 @@ def start_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator
     if missing:  # accelerate leaves them out without a word
         raise LaunchError(f"not installed: {', '.join(sorted(missing))}; wanted by tracking.report-to")
     return accelerator
+
+
+def end_process(status: int) -> NoReturn:
+    """End the process with an exit status; one of several processes without calling destructors.
+
+    Gloo's joins a thread while it holds Python's global lock, which that thread may wait for to free a tensor of the
+    last collective: runs of two processes on the CPU now and then hung so at their end.
+    """
+    if _ALIVE:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def use_all_cores(local_processes: int) -> None:

@@ -46,8 +46,8 @@ SETTINGS = ReaderSettings(
 )
 
 
-def identity_of(trainer, config=RUN, rows=ROWS):
-    return Identity.of(config, Examples(rows=rows), trainer.plan)
+def identity_of(trainer, config=RUN, rows=ROWS, validation=ROWS):
+    return Identity.of(config, {"train": Examples(rows=rows), "validation": Examples(rows=validation)}, trainer.plan)
 
 
 def save(trainer, folder):
@@ -188,7 +188,8 @@ def run_folder(saved, tmp_path):
         ({"config": {"model": "other"}}, "model is 'tiny' there and 'other' here"),
         ({"config": {"features": FeaturesConfig(doc_stride=3)}}, "features.doc-stride is 128 there and 3 here"),
         ({"config": {"training": TrainingConfig(learning_rate=1.0)}}, "training.learning-rate is 0.001 there and 1.0"),
-        ({"rows": tiny.small(10)}, "fingerprint of the training data"),
+        ({"rows": tiny.small(10)}, "fingerprint of the train data"),
+        ({"validation": tiny.small(10)}, "fingerprint of the validation data"),
         ({"trainer": {"max_steps": 7}}, "steps of the run is 6 there and 7 here"),
         ({"trainer": {"max_steps": 6, "batch_size": 3}}, "features of a step is 2 there and 3 here"),
     ],
@@ -197,8 +198,9 @@ def test_another_run_is_refused_with_what_differs(change, named, saved):
     trainer = new_trainer(**change.get("trainer", {"max_steps": 6}))
     before = weights(trainer)
     config = dataclasses.replace(RUN, **change.get("config", {}))
+    data = {name: change[name] for name in ("rows", "validation") if name in change}
     with pytest.raises(CheckpointError) as error:
-        resume_from(trainer, saved, "auto", identity_of(trainer, config, change.get("rows", ROWS)))
+        resume_from(trainer, saved, "auto", identity_of(trainer, config, **data))
     assert named in str(error.value)
     assert_same_weights(weights(trainer), before, rtol=0, atol=0)
     assert trainer.progress.step == 0
