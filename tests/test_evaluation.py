@@ -231,7 +231,10 @@ def test_fitted_threshold_gives_the_score_that_it_promises():
 # --- what must not happen ---
 
 
-def test_logits_that_are_no_numbers_stop_with_the_examples(monkeypatch):
+@pytest.mark.parametrize(
+    ("value", "position"), [(math.nan, -1), (math.inf, 30), (math.inf, 0)], ids=["padding", "context", "null"]
+)
+def test_logits_that_are_no_numbers_stop_with_the_examples(value, position, monkeypatch):
     """Elsewhere they rank first, and the answer is whatever is there."""
     reader = reader_of()
     evaluator = evaluator_for(reader)
@@ -241,7 +244,7 @@ def test_logits_that_are_no_numbers_stop_with_the_examples(monkeypatch):
     def poisoned(**inputs):
         output = forward(**inputs)
         rows = (inputs["input_ids"][:, : len(ids)] == ids[: inputs["input_ids"].shape[1]]).all(dim=1)
-        output.start_logits[rows, -1] = math.nan
+        output.start_logits[rows, position] = value
         return output
 
     monkeypatch.setattr(reader.model, "forward", poisoned)
