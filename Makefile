@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 DATA ?=
+MODEL ?=
 
 .PHONY: demo test gates format bench bench-f1 clean
 
@@ -28,8 +29,8 @@ format: $(VENV)/installed
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER for real SQuAD Parquet files.
-	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA))
+bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER of SQuAD, MODEL=FOLDER trained.
+	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL))
 
 bench-f1: $(VENV)/installed  ## Time to F1 60, against the no-Trainer recipe.
 	$(RUN) -m tests.benchmarks.time_to_f1 $(if $(DATA),--data $(DATA))

@@ -232,7 +232,7 @@ def test_fitted_threshold_gives_the_score_that_it_promises():
 
 
 @pytest.mark.parametrize(
-    ("value", "position"), [(math.nan, -1), (math.inf, 30), (math.inf, 0)], ids=["padding", "context", "null"]
+    ("value", "position"), [(math.nan, -1), (math.inf, 20), (math.inf, 0)], ids=["padding", "context", "null"]
 )
 def test_logits_that_are_no_numbers_stop_with_the_examples(value, position, monkeypatch):
     """Elsewhere they rank first, and the answer is whatever is there."""

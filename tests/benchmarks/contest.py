@@ -31,6 +31,8 @@ class Stage:
     """rate: amount a second; value: what contestants give, more is better; cost: the same, less is better."""
     our_rate: bool = False
     """Ours is a rate although theirs is a value."""
+    needs_model: bool = False
+    """It says nothing of a model that was not trained."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,12 @@ class Setup:
     """The same for what comes after it."""
     window: int = 384
     """Tokens of the logits whose memory is measured."""
+    model: str | None = None
+    """Folder of a trained model, for the predictor; None: the embedded one with a new head."""
+    asked: int = 200
+    """Questions that the predictor answers at once."""
+    scored: int = 1000
+    """Examples that F1 is measured on."""
 
 
 def run_config(setup: Setup, **changes) -> RunConfig:

@@ -1,5 +1,6 @@
 """What competes in the memory that an evaluation keeps: bytes a feature by which resident memory's peak grows."""
 
+import itertools
 import resource
 import tempfile
 from collections.abc import Iterator
@@ -27,20 +28,26 @@ def ours_memory(setup: c.Setup) -> Iterator[float]:
     )
     batch = collate(features, np.arange(_ROWS), input_names=("input_ids",), pad_multiple=setup.window)
     model = c.Playback(random_logits(batch.shape))
-    decode_batch(model, batch, config)
-    while True:
+    held = []  # all of it, so that no turn finds memory that an earlier one has freed
+    for batches in _warmed_up():
         before = resident()
-        join_spans([decode_batch(model, batch, config) for _ in range(_BATCHES)], config.n_best)
-        yield (peak_resident() - before) / (_BATCHES * _ROWS)
+        held.append([decode_batch(model, batch, config) for _ in range(batches)])
+        held.append(join_spans(held[-1], config.n_best))
+        yield (peak_resident() - before) / (batches * _ROWS)
 
 
 def theirs_memory(setup: c.Setup) -> Iterator[float]:
     logits = random_logits((_ROWS, setup.window))
-    while True:
+    held = []
+    for batches in _warmed_up():
         before = resident()
-        kept = [[values.numpy() for values in next(logits)] for _ in range(_BATCHES)]
-        [baselines.whole_logits(batches, _BATCHES * _ROWS) for batches in zip(*kept, strict=True)]
-        yield (peak_resident() - before) / (_BATCHES * _ROWS)
+        held.append([[values.numpy() for values in next(logits)] for _ in range(batches)])
+        held.append([baselines.whole_logits(side, batches * _ROWS) for side in zip(*held[-1], strict=True)])
+        yield (peak_resident() - before) / (batches * _ROWS)
+
+
+def _warmed_up() -> Iterator[int]:
+    return itertools.chain([3], itertools.repeat(_BATCHES))
 
 
 def random_logits(shape):

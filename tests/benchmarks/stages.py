@@ -4,7 +4,7 @@ import dataclasses
 from functools import partial
 
 from tests.benchmarks import contestants as c
-from tests.benchmarks import memory
+from tests.benchmarks import inference, memory
 from tests.benchmarks.contest import Stage
 
 
@@ -109,5 +109,32 @@ STAGES = (
         ours=longer(memory.ours_memory, 512),
         theirs=memory.ours_memory,
         measures="cost",
+    ),
+    Stage(
+        name="predictor, fp32 PyTorch",
+        opponent="one at a time: tokenise, forward, arg-max",
+        unit="examples/s",
+        bar=1.25,
+        ours=partial(inference.ours_asked, backend="torch"),
+        theirs=inference.theirs_asked,
+    ),
+    Stage(
+        name="predictor, int8 ONNX",
+        opponent="one at a time: tokenise, forward, arg-max",
+        unit="examples/s",
+        bar=1.8,
+        ours=partial(inference.ours_asked, backend="onnx_int8"),
+        theirs=inference.theirs_asked,
+    ),
+    Stage(
+        name="F1 of int8 ONNX",
+        opponent=f"fp32 PyTorch, less {inference.MOST_F1_LOST:g}",
+        unit="F1",
+        bar=1.0,
+        ours=partial(inference.f1, backend="onnx_int8"),
+        theirs=partial(inference.f1, backend="torch", less=inference.MOST_F1_LOST),
+        turns=1,
+        measures="value",
+        needs_model=True,
     ),
 )
