@@ -67,7 +67,7 @@ class ReadingFlags:
     doc_stride: int | None = None
     """Tokens that neighbouring windows share."""
     batch_size: int | None = None
-    """Windows per forward pass."""
+    """Most windows per forward pass; on a CPU fewer are together if they are long."""
     no_answer: bool | float | None = None
     """Whether "no answer" is possible, or the log odds above which it is the answer."""
     align_to_words: bool = False
@@ -161,7 +161,7 @@ class Calibrate(DataFlags, ModelFlags):
 
     runner: ClassVar[str] = "qa.calibrating"
     batch_size: int | None = None
-    """Windows per forward pass."""
+    """Most windows per forward pass; on a CPU fewer are together if they are long."""
     language: str = "en"
     """Language whose rules decide what is an exact match (ISO 639-1 code)."""
     save: bool = True

@@ -154,7 +154,7 @@ class DecodingConfig(_Settings):
     no_answer_threshold: float | None = None
     """Null score minus best span score above which the answer is "no answer"; none: the model's own, or 0."""
     batch_size: int = 32
-    """Features per device and forward pass in evaluation."""
+    """Most features per device and forward pass in evaluation; on a CPU fewer are together if they are long."""
     language: str = "en"
     """Language whose articles and word borders the scores follow (ISO 639-1 code); en is the official one."""
 

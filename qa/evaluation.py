@@ -104,7 +104,7 @@ class Evaluator:
 
     def _spans(self, model: nn.Module, watch: Callable[[Iterable[Batch]], Iterable[Batch]]) -> FeatureSpans:
         accelerator, processes = self.accelerator, self.accelerator.num_processes
-        batches = evaluation_batches(self.features.lengths, self.config.batch_size)
+        batches = evaluation_batches(self.features.lengths, self.config.batch_size, accelerator.device)
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
         loader = batch_loader(self.features, share, input_names=self.input_names, device=accelerator.device)
         model.train(mode=False)

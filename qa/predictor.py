@@ -145,7 +145,7 @@ class Predictor:
             max_answer_length: longest answer, in tokens.
             max_length: longest window, in tokens; a question may take up to half of it.
             doc_stride: tokens that neighbouring windows share.
-            batch_size: windows per forward pass.
+            batch_size: most windows per forward pass; on a CPU fewer are together if they are long.
             no_answer: whether "no answer" is possible; a number is the log odds above which it is the answer, True
                 takes the model's own, or 0.
             align_to_words: let answers end at the borders of words only.
@@ -265,7 +265,7 @@ class Predictor:
             done += len(chunk)
 
     def _spans(self, features: Features, ids: Sequence[str], options: ReadingOptions) -> FeatureSpans:
-        batches = evaluation_batches(features.lengths, options.decoding.batch_size)
+        batches = evaluation_batches(features.lengths, options.decoding.batch_size, self.device)
         loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
         decoded = [decode_batch(self.model, batch, options.decoding) for batch in loader]
         spans = join_spans(decoded, options.decoding.n_best)

@@ -1,5 +1,7 @@
 """The order of features and how they are cut, against plain counting; batches against `tokenizer.pad`."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tiny
@@ -129,7 +131,7 @@ def test_padding_is_a_fraction_of_that_of_random_order_where_lengths_are_skewed(
     assert padded_share(lengths, ordered) < padded_share(lengths, shuffled) / 4
     halves = [part for update in ordered for part in micro_batches(update, split(1, 2, 8))]
     assert padded_share(lengths, halves) <= padded_share(lengths, ordered)
-    assert padded_share(lengths, evaluation_batches(lengths, 16)) < 0.05
+    assert padded_share(lengths, evaluation_batches(lengths, 16, CPU)) < 0.05
 
 
 def test_updates_of_an_epoch_are_not_sorted_by_length():
@@ -144,7 +146,7 @@ def test_updates_of_an_epoch_are_not_sorted_by_length():
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=200), st.integers(1, 20), st.integers(1, 7))
 def test_evaluation_batches_are_the_same_for_any_number_of_processes(lengths, batch_size, processes):
-    batches = evaluation_batches(np.array(lengths), batch_size)
+    batches = evaluation_batches(np.array(lengths), batch_size, torch.device("meta"))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
     dealt = [share_of_batches(batches, process=process, processes=processes) for process in range(processes)]
@@ -154,6 +156,18 @@ def test_evaluation_batches_are_the_same_for_any_number_of_processes(lengths, ba
     known = {tuple(batch) for batch in batches}
     assert all(tuple(batch) in known for share, _ in dealt for batch in share)
     assert sum(len(share) - count for share, count in dealt) < processes
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=200), st.integers(1, 64))
+def test_evaluation_batches_of_a_cpu_are_as_full_as_a_thousand_tokens_allow(lengths, batch_size):
+    lengths = np.array(lengths)
+    batches = evaluation_batches(lengths, batch_size, CPU)
+    assert np.concatenate(batches).tolist() == np.argsort(-lengths, kind="stable").tolist()
+    for batch, following in itertools.pairwise(batches):
+        longest = lengths[batch].max()
+        assert len(batch) == 1 or len(batch) * longest <= 1024
+        assert len(batch) == batch_size or (len(batch) + 1) * longest > 1024
+        assert lengths[following].max() <= longest
 
 
 # --- Collation ---
@@ -248,7 +262,7 @@ def test_padded_lengths_are_multiples(multiple):
 
 def test_the_loader_gives_the_batches_in_their_order():
     features = build_features(tiny.sample("validation"), tiny.tokenizer(), config())
-    batches = evaluation_batches(features.lengths, 16)
+    batches = evaluation_batches(features.lengths, 16, CPU)
     loaded = list(batch_loader(features, batches, input_names=INPUTS, device=CPU))
     assert [batch.feature.tolist() for batch in loaded] == [batch.tolist() for batch in batches]
     alone = collate(features, batches[3], input_names=INPUTS, pad_multiple=PAD_MULTIPLE)

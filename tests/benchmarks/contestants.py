@@ -52,7 +52,7 @@ class Setup:
     """Folder of a trained model, for the predictor; None: the embedded one with a new head."""
     asked: int = 200
     """Questions that the predictor answers at once."""
-    scored: int = 1000
+    scored: int = 2000
     """Examples that F1 is measured on."""
 
 
@@ -148,7 +148,7 @@ def ours_evaluation(setup: Setup) -> Iterator[float]:
     features = build_features(validation_rows(setup, setup.forward_blocks), reader.tokenizer, WINDOW)
     model = accelerator.prepare(reader.model)
     while True:
-        batches = evaluation_batches(features.lengths, config.decoding.batch_size)
+        batches = evaluation_batches(features.lengths, config.decoding.batch_size, accelerator.device)
         loader = batch_loader(features, batches, input_names=reader.input_names, device=accelerator.device)
         model.train(mode=False)
         join_spans([decode_batch(model, batch, config.decoding) for batch in loader], config.decoding.n_best)
@@ -202,7 +202,7 @@ def played_back(features, starts, ends, config: DecodingConfig):
     """Batches of `features`, and for each the logits that a model would give."""
     batches = [
         collate(features, indices, input_names=("input_ids",), pad_multiple=PAD_MULTIPLE)
-        for indices in evaluation_batches(features.lengths, config.batch_size)
+        for indices in evaluation_batches(features.lengths, config.batch_size, torch.device("cpu"))
     ]
     logits = [[padded(values, batch) for values in (starts, ends)] for batch in batches]
     return batches, logits
