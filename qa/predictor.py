@@ -19,13 +19,13 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.answers import FeatureSpans, Predictions, predict
 from qa.batching import batch_loader, evaluation_batches
-from qa.errors import ExampleError, ModelError
+from qa.errors import ConfigError, ExampleError, ModelError
 from qa.features import Encoder, Features, features_of_table
 from qa.inference import check_complete, check_numbers, decode_batch, join_spans
 from qa.inputs import Row, chunks, paired
 from qa.model import DEFAULT_SETTINGS, Reader, ReaderSettings, find_device, find_precision, load_reader
 from qa.onnx_model import OnnxReader, check_onnx_target, known_backend, load_onnx_reader
-from qa.reading import ReadingArguments, ReadingOptions, reading_options
+from qa.reading import PassageArguments, ReadingArguments, ReadingOptions, reading_options, with_pipeline_names
 from qa.results import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 
 
@@ -45,7 +45,7 @@ class Predictor:
       pipeline never gave "no answer" unless asked.
     - A list gives a list, also of one input. With `top_k` above 1, every result is a list of answers.
     - `max_answer_length` and `max_length` are the pipeline's `max_answer_len` and `max_seq_len`, `no_answer` is its
-      `handle_impossible_answer`. All lengths are in tokens.
+      `handle_impossible_answer`; a call takes either name. All lengths are in tokens.
     - `align_to_words` is off unless asked for. So a call gives exactly the texts that evaluation writes for the same
       model, settings and examples. On, an answer that ends inside a word (letters, digits and marks between spaces or
       punctuation) grows to the word's border.
@@ -133,6 +133,7 @@ class Predictor:
         batch_size: int | None = None,
         no_answer: bool | float | None = None,
         align_to_words: bool = False,
+        **pipeline_names: Any,  # noqa: ANN401  # checked by name
     ) -> Any:  # noqa: ANN401  # an answer, a list or an iterator, by the form of the input
         """Answer one question, or many.
 
@@ -149,6 +150,7 @@ class Predictor:
             no_answer: whether "no answer" is possible; a number is the log odds above which it is the answer, True
                 takes the model's own, or 0.
             align_to_words: let answers end at the borders of words only.
+            pipeline_names: `max_answer_len`, `max_seq_len` and `handle_impossible_answer`, as the pipeline had them.
 
         Returns:
             `Answer` dicts: one result an input, in order; the result itself for a single input.
@@ -159,7 +161,7 @@ class Predictor:
             NotFiniteError: the model gives logits that are not numbers.
 
         """
-        options = self.options(
+        given = ReadingArguments(
             top_k=top_k,
             max_answer_length=max_answer_length,
             max_length=max_length,
@@ -168,6 +170,7 @@ class Predictor:
             no_answer=no_answer,
             align_to_words=align_to_words,
         )
+        options = self.options(**with_pipeline_names(given, pipeline_names))
         if inputs is None:
             inputs = paired(question, context)
         elif question is not None or context is not None:
@@ -183,11 +186,9 @@ class Predictor:
         contexts: Iterable[str],
         *,
         top_k: int = 5,
-        max_answer_length: int | None = None,
-        no_answer: bool | float | None = None,
-        align_to_words: bool = False,
+        **reading: Unpack[PassageArguments],
     ) -> list[PassageAnswer]:
-        """Find the best answers to one question over many passages, best first; arguments are those of a call.
+        """Find the best answers to one question over many passages, best first; all options of a call may be given.
 
         Spans are ranked by their log odds against "not in this window": start plus end logit, less those of the null
         position of the same window. The softmax that readers are trained with leaves the level of a window's logits
@@ -201,15 +202,13 @@ class Predictor:
             NotFiniteError: the model gives logits that are not numbers.
 
         """
-        options = self.options(
-            top_k=top_k, max_answer_length=max_answer_length, no_answer=no_answer, align_to_words=align_to_words
-        )
+        options = self.options(top_k=top_k, **reading)
         rows = ({"question": question, "context": context} for context in contexts)
         kept: list[PassageSpan] = []
         done = 0
         for chunk, predictions in self._predictions(rows, options, against_null=True):
             texts = [row["context"] for row in chunk]
-            found = spans_of(predictions, texts, first_passage=done, align_to_words=align_to_words)
+            found = spans_of(predictions, texts, first_passage=done, align_to_words=options.align_to_words)
             kept = heapq.nsmallest(options.decoding.n_best, itertools.chain(kept, found))
             done += len(chunk)
         null_score = -options.threshold if options.null_possible else -np.inf
@@ -272,6 +271,40 @@ class Predictor:
         check_complete(spans.feature, len(features))
         check_numbers(spans, features, ids)
         return spans
+
+
+def pipeline(
+    task: str = "question-answering",
+    model: str | os.PathLike[str] = "",
+    *,
+    tokenizer: str | os.PathLike[str] | None = None,
+    device: str | int | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    revision: str | None = None,
+) -> Predictor:
+    """Make a predictor the way that transformers' `pipeline` made its own, so that an import is all that changes.
+
+    Args:
+        task: "question-answering".
+        model: folder or hub id.
+        tokenizer: None, or the same as `model`, whose tokenizer is the one that fits it.
+        device: as `Predictor.from_pretrained` has it; -1 is the CPU, as it was.
+        dtype: precision.
+        revision: of a hub model.
+
+    Raises:
+        ConfigError: another task, no model, or another tokenizer.
+        ModelError: see `Predictor.from_pretrained`.
+
+    """
+    if task != "question-answering":
+        raise ConfigError(f"task is {task!r}; wanted 'question-answering'")
+    if not model:
+        raise ConfigError("found no model; wanted a folder or a hub id")
+    if tokenizer is not None and os.fspath(tokenizer) != os.fspath(model):
+        raise ConfigError(f"tokenizer is {os.fspath(tokenizer)!r}; wanted none, or the model's, {os.fspath(model)!r}")
+    target = "cpu" if device == -1 else device
+    return Predictor.from_pretrained(model, device=target, dtype=dtype, revision=revision)
 
 
 def _longest(settings: ReaderSettings, tokenizer: PreTrainedTokenizerBase, positions: int | None) -> int:

@@ -1,24 +1,54 @@
 """How a call of the predictor reads: what it says, filled up with what was saved with the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from qa.config import DecodingConfig, FeaturesConfig
 from qa.errors import ConfigError
 from qa.inputs import INPUTS_AT_ONCE
 from qa.model import ReaderSettings
 
+PIPELINE_NAMES = {
+    "max_answer_len": "max_answer_length",
+    "max_seq_len": "max_length",
+    "handle_impossible_answer": "no_answer",
+}
+"""Arguments of the pipeline that transformers had until 5.2, and what they are called here."""
 
-class ReadingArguments(TypedDict, total=False):
-    """What a call may say of reading; `Predictor.__call__` describes each."""
 
-    top_k: int
+class PassageArguments(TypedDict, total=False):
+    """What a search may say of reading; `Predictor.__call__` describes each."""
+
     max_answer_length: int | None
     max_length: int | None
     doc_stride: int | None
     batch_size: int | None
     no_answer: bool | float | None
     align_to_words: bool
+
+
+class ReadingArguments(PassageArguments, total=False):
+    """What a call may say of reading."""
+
+    top_k: int
+
+
+def with_pipeline_names(given: ReadingArguments, old: Mapping[str, Any]) -> ReadingArguments:
+    """Add what a call says with the pipeline's names.
+
+    Raises:
+        ConfigError: a name that neither has, or the same thing said twice.
+
+    """
+    named: dict[str, Any] = dict(given)
+    for name, value in old.items():
+        if name not in PIPELINE_NAMES:
+            raise ConfigError(f"found the argument {name}; wanted one of {', '.join((*given, *PIPELINE_NAMES))}")
+        if named[PIPELINE_NAMES[name]] is not None:
+            raise ConfigError(f"found {PIPELINE_NAMES[name]} and {name}; wanted one of them, they mean the same")
+        named[PIPELINE_NAMES[name]] = value
+    return cast("ReadingArguments", named)
 
 
 @dataclass(frozen=True, kw_only=True)

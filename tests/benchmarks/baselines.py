@@ -263,7 +263,7 @@ def loop(model, tokenizer, asked, *, max_length=384):
             return_offsets_mapping=True, return_tensors="pt",
         )  # fmt: skip
         offsets = encoded.pop("offset_mapping")[0].tolist()
-        output = model(**encoded)
+        output = model(**encoded.to(model.device))
         first, last = int(output.start_logits.argmax()), int(output.end_logits.argmax())
         texts.append(one["context"][offsets[first][0] : offsets[last][1]])
     return texts
