@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 import datasets
+import httpx
 import pytest
 
 import train_qa
+from qa import model_card
 from qa.config import parse_config
 from qa.files import write_json
 from qa.model import SETTINGS_FILE, load_reader, settings_of
 from tests import tiny
+from tests.test_serving import is_up, wait_until
 
 ROOT = Path(__file__).parent.parent
 MAKE = re.compile(r"^(\w[\w-]*):", re.MULTILINE)
@@ -31,7 +34,7 @@ def blocks(language):
 COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
 TARGETS = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 NEEDS_HUB = [line for line in COMMANDS if "train_qa.py" in line and re.search(r"\b[\w-]*squad[\w-]*\b", line)]
-LOCAL = [line for line in COMMANDS if line not in NEEDS_HUB and not line.startswith("make ")]
+LOCAL = [line for line in COMMANDS if line not in NEEDS_HUB and not re.match(r"make |.*pytest", line)]
 
 
 def test_the_readme_opens_with_the_two_commands():
@@ -63,6 +66,9 @@ def test_commands_that_need_no_hub_run_as_written(tmp_path):
     environment = os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}"}
     assert len(LOCAL) >= 10
     for line in LOCAL:
+        if " serve " in line:
+            serve(line, tmp_path, environment)
+            continue
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=tmp_path,
@@ -74,17 +80,46 @@ def test_commands_that_need_no_hub_run_as_written(tmp_path):
         assert done.returncode == 0, f"{line}\n{done.stderr.decode()}"
 
 
+def serve(line, folder, environment):
+    """Let the service start, ask it, and end it."""
+    words = shlex.split(line)
+    pipes = {"stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=folder, env=environment | {"PYTHONUNBUFFERED": "1"}, **pipes) as server:
+        try:
+            url = server.stdout.readline().split()[-1]
+            wait_until(lambda: is_up(url))
+            asked = {"question": "Who named the river?", "context": "Francisco de Orellana named it."}
+            assert httpx.post(f"{url}/answer", json=asked).status_code == 200
+        finally:
+            server.terminate()
+
+
+class Hub:
+    """In place of the hub's client: notes what is uploaded."""
+
+    def __init__(self):
+        self.uploaded = {}
+
+    def create_repo(self, repository, **_):
+        self.uploaded[repository] = None
+
+    def upload_folder(self, *, repo_id, folder_path, **_):
+        self.uploaded[repo_id] = sorted(path.name for path in folder_path.iterdir())
+
+
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """Stand-ins for what hubs hold: the embedded set for every data set, a tiny reader for every model."""
+    client = Hub()
+    monkeypatch.setattr(model_card, "HfApi", lambda: client)
     reader = str(tiny.save_reader(tmp_path / "reader", "bert"))
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, split, **__: tiny.sample(split))
     monkeypatch.setattr(train_qa, "load_reader", lambda _, **options: load_reader(reader, **options))
     monkeypatch.chdir(tmp_path)
+    return client
 
 
-@pytest.mark.usefixtures("hub")
-def test_commands_that_need_the_hub_run_with_a_stand_in(fresh_accelerator, tmp_path):
+def test_commands_that_need_the_hub_run_with_a_stand_in(hub, fresh_accelerator, tmp_path):
     """With the flags that make them short; an earlier run's files are where the command before left them."""
     assert len(NEEDS_HUB) >= 5
     for line in NEEDS_HUB:
@@ -93,3 +128,5 @@ def test_commands_that_need_the_hub_run_with_a_stand_in(fresh_accelerator, tmp_p
         train_qa.run(parse_config([*written, *(SHORT[2:] if evaluates else SHORT), *UNTRACKED]))
         fresh_accelerator()
         assert (tmp_path / parse_config(written).output_dir / "metrics.json").exists()
+    assert set(hub.uploaded) == {"you/distilbert-squad"}
+    assert {"README.md", "model.safetensors", SETTINGS_FILE} <= set(hub.uploaded["you/distilbert-squad"])

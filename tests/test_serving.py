@@ -331,7 +331,7 @@ def test_the_command_serves_and_ends_gracefully(tmp_path):
         with ThreadPoolExecutor(1) as pool:
             many = {"inputs": [{"question": QUESTION, "context": CONTEXT * 40}] * 48}
             job = pool.submit(httpx.post, f"{url}/answer", json=many, timeout=60)
-            wait_until(lambda: 'path="/health"' in httpx.get(f"{url}/metrics").text)
+            wait_until(lambda: "qa_batch_inputs_count 1.0" in httpx.get(f"{url}/metrics").text)  # it is being answered
             server.send_signal(signal.SIGTERM)
             assert job.result().status_code == 200
         assert server.wait(30) in {0, -signal.SIGTERM}
