@@ -99,20 +99,33 @@ class Predictions:
 
     def n_best(self) -> dict[str, list[dict[str, Any]]]:
         """Return the n-best records by example id, best first; `start` and `end` are None for "no answer"."""
-        names = ("text", "start", "end", "start_logit", "end_logit", "probability")
-        score = self.start_logit + self.end_logit
-        above_null = score >= _score(self.null_logits)[self._example]
-        places = np.bincount(self._example[above_null], minlength=len(self)).tolist()
         columns = (self.start, self.end, self.start_logit, self.end_logit, self.probability)
-        answers = zip(self.text, *(column.tolist() for column in columns), strict=True)
-        nulls = zip(places, self.null_logits.tolist(), self.null_probability.tolist(), strict=True)
-        records = {}
-        for key, size, (place, logits, share) in zip(self.ids, np.diff(self.bounds).tolist(), nulls, strict=True):
-            rows = [next(answers) for _ in range(size)]
-            if self.null_possible:
-                rows.insert(place, ("", None, None, *logits, share))
-            records[key] = [dict(zip(names, row, strict=True)) for row in rows]
+        answers = _records(self.text, *(column.tolist() for column in columns))
+        bounds = itertools.pairwise(self.bounds.tolist())
+        records = {key: answers[begin:end] for key, (begin, end) in zip(self.ids, bounds, strict=True)}
+        if self.null_possible:
+            nothing = [""] * len(self), [None] * len(self), [None] * len(self)
+            nulls = _records(*nothing, *self.null_logits.T.tolist(), self.null_probability.tolist())
+            above_null = self.start_logit + self.end_logit >= _score(self.null_logits)[self._example]
+            places = np.bincount(self._example[above_null], minlength=len(self)).tolist()
+            for listed, place, null in zip(records.values(), places, nulls, strict=True):
+                listed.insert(place, null)
         return records
+
+
+def _records(*columns: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return a record an answer, of columns in the order of its names."""
+    return [
+        {
+            "text": text,
+            "start": start,
+            "end": end,
+            "start_logit": start_logit,
+            "end_logit": end_logit,
+            "probability": probability,
+        }
+        for text, start, end, start_logit, end_logit, probability in zip(*columns, strict=True)
+    ]
 
 
 class _Answers(NamedTuple):

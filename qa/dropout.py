@@ -2,13 +2,14 @@
 
 torch draws a Bernoulli variable an element, one after the other, and with dropout its attention leaves the fused kernel
 for one of many passes over `[head, token, token]` in memory. Here sixteen random bits decide on an element, and
-attention works on a few examples at a time, which stay in the processor's caches. Bits come from torch's default
+attention works on a few examples at a time, which stay in the processor's caches. Bits follow from torch's default
 generator, so that a restored generator gives the same masks.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int16
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ ATTENTION = "sdpa_cheap_dropout"
 _BITS = 16
 _LEVELS = 1 << _BITS
 _PER_WORD = 64 // _BITS
-_LOWEST = -(1 << 63)
+_WORDS = 1 << 64
 _CACHED_WEIGHTS = 1 << 20  # of attention, handled together: some megabytes, which a processor's caches hold
 
 
@@ -61,14 +62,17 @@ def _scale(dropped: int) -> float:
 
 
 def _random_bits(count: int) -> Int16[Tensor, "{count}"]:
-    words = torch.empty(-(-count // _PER_WORD), dtype=torch.int64).random_(_LOWEST, None)
-    return words.view(torch.int16)[:count]
+    """Draw from a generator of NumPy's that torch's default generator seeds: it takes half the time."""
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    words = np.random.Generator(np.random.SFC64(seed)).integers(_WORDS, size=-(-count // _PER_WORD), dtype=np.uint64)
+    return torch.from_numpy(words.view(np.int16))[:count]
 
 
 def _scaled_mask(like: Tensor, dropped: int) -> Tensor:
     """Return the scale where an element is kept and 0 where it is dropped."""
-    kept = _random_bits(like.numel()) >= dropped - _LEVELS // 2
-    return kept.view(like.shape).to(like.dtype).mul_(_scale(dropped))
+    kept = torch.empty(like.numel(), dtype=like.dtype)
+    torch.ge(_random_bits(like.numel()), dropped - _LEVELS // 2, out=kept)  # a third of the time of bool and a cast
+    return kept.view(like.shape).mul_(_scale(dropped))
 
 
 def attention(  # noqa: PLR0917  # the library's signature

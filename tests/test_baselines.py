@@ -1,5 +1,6 @@
 """The classic recipe of the benchmarks gives the same features, losses, logits, answers and scores as ours."""
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -109,10 +110,20 @@ def test_answers_are_the_same(ours, theirs):
     starts, ends = contestants.peaked_logits(ours.lengths)
     batches, logits = contestants.played_back(ours, starts, ends, PARITY)
     predictions = contestants.our_answers(ours, batches, logits, ROWS, PARITY)
-    texts, odds = baselines.answers(COLUMNS["context"], theirs, starts.astype(np.float64), ends.astype(np.float64))
+    features = datasets.Dataset.from_list(theirs)  # as the recipe has them
+    texts, odds, records = baselines.answers(
+        COLUMNS["context"], features, starts.astype(np.float64), ends.astype(np.float64)
+    )
     found = np.diff(predictions.bounds) > 0
     assert predictions.best_texts == texts
     np.testing.assert_allclose(predictions.null_odds[found], np.array(odds)[found], rtol=1e-5)
+    n_best = predictions.n_best()
+    for key, plain in zip(ROWS["id"], records, strict=True):
+        shares = [record["probability"] for record in n_best[key]][: len(plain)]  # a best span below the n-best is kept
+        np.testing.assert_allclose(shares, [record["probability"] for record in plain], atol=1e-6)
+        spans = [record["text"] for record in n_best[key] if record["start"] is not None]
+        wanted = [record["text"] for record in plain if record["end"] > 0]
+        assert spans[: len(wanted)] == wanted
 
 
 def test_scores_are_the_same():

@@ -143,24 +143,29 @@ def whole_logits(batches, count):
 # --- logits to answers ------------------------------------------------------------------------------------------------
 
 
-def answers(contexts, windows, starts, ends, *, n_best=20, max_answer_tokens=30):
-    """The best text of every example and its null odds: the null score less the best span's score."""
+def answers(contexts, windows, starts, ends, *, n_best=20, max_answer_tokens=30, null_possible=True):
+    """The best text of every example, its null odds (the null score less the best span's), and its n-best records."""
     windows_of = collections.defaultdict(list)
     for at, window in enumerate(windows):
         windows_of[window["example"]].append(at)
-    texts, odds = [], []
+    texts, odds, records = [], [], []
     for example, context in enumerate(contexts):
         null, candidates = None, []
         for at in windows_of[example]:
-            place = windows[at]["null"]
+            window = windows[at]
+            place = window["null"]
             score = starts[at][place] + ends[at][place]
-            null = score if null is None else min(null, score)
-            candidates += _candidates(windows[at]["offsets"], starts[at], ends[at], n_best, max_answer_tokens)
-        best = sorted(candidates, key=lambda candidate: candidate["score"], reverse=True)[:n_best]
-        _add_texts_and_probabilities(best, context)
-        texts.append(best[0]["text"] if best else "")
-        odds.append(null - best[0]["score"] if best else float("inf"))
-    return texts, odds
+            if null is None or score < null["score"]:
+                logits = {"start_logit": starts[at][place], "end_logit": ends[at][place]}
+                null = {"start": 0, "end": 0, "score": score, **logits}
+            candidates += _candidates(window["offsets"], starts[at], ends[at], n_best, max_answer_tokens)
+        spans = sorted(candidates, key=lambda candidate: candidate["score"], reverse=True)[:n_best]
+        texts.append(context[spans[0]["start"] : spans[0]["end"]] if spans else "")
+        odds.append(null["score"] - spans[0]["score"] if spans else float("inf"))
+        both = [*spans, null] if null_possible else spans
+        best = sorted(both, key=lambda candidate: candidate["score"], reverse=True)[:n_best]
+        records.append(_records(best, context))
+    return texts, odds, records
 
 
 def _candidates(offsets, start_logits, end_logits, n_best, max_answer_tokens):
@@ -173,19 +178,30 @@ def _candidates(offsets, start_logits, end_logits, n_best, max_answer_tokens):
                 continue
             if end < start or end - start + 1 > max_answer_tokens:
                 continue
-            score = start_logits[start] + end_logits[end]
-            found.append({"start": offsets[start][0], "end": offsets[end][1], "score": score})
+            found.append(
+                {
+                    "start": offsets[start][0],
+                    "end": offsets[end][1],
+                    "score": start_logits[start] + end_logits[end],
+                    "start_logit": start_logits[start],
+                    "end_logit": end_logits[end],
+                }
+            )
     return found
 
 
-def _add_texts_and_probabilities(best, context):
-    for candidate in best:
+def _records(best, context):
+    if not best:
+        return []
+    scores = np.array([candidate["score"] for candidate in best])
+    weights = np.exp(scores - scores.max())
+    for candidate, probability in zip(best, weights / weights.sum(), strict=True):
         candidate["text"] = context[candidate["start"] : candidate["end"]]
-    if best:
-        scores = np.array([candidate["score"] for candidate in best])
-        weights = np.exp(scores - scores.max())
-        for candidate, probability in zip(best, weights / weights.sum(), strict=True):
-            candidate["probability"] = probability
+        candidate["probability"] = probability
+    return [
+        {name: float(value) if isinstance(value, np.floating) else value for name, value in candidate.items()}
+        for candidate in best
+    ]
 
 
 # --- official scores --------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import datasets
 import torch
 
 from qa.data import load_training_examples, load_validation_examples
@@ -125,8 +126,9 @@ def script(job: Job) -> float:
         baselines.train_step(reader.model, optimizer, schedule, batch, max_norm=None)
     dev = baselines.features(c.columns(held_out), reader.tokenizer)
     starts, ends = baselines.logits_of(reader.model, dev, reader.tokenizer)
-    texts, odds = baselines.answers(list(held_out["context"]), dev, starts, ends)
     references = [answers["text"] for answers in held_out["answers"]]
+    dev, contexts = datasets.Dataset.from_list(dev), list(held_out["context"])
+    texts, odds, _ = baselines.answers(contexts, dev, starts, ends, null_possible=not all(references))
     if all(references):
         return baselines.v1_scores(texts, references)["f1"]
     return baselines.v2_scores(texts, references, odds)["best_f1"]
