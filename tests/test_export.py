@@ -10,6 +10,7 @@ import pytest
 import tiny
 import torch
 
+from qa.commands import main
 from qa.config import DataConfig
 from qa.data import load_examples, take
 from qa.errors import ConfigError, ModelError
@@ -144,3 +145,33 @@ def test_what_an_onnx_file_cannot_do_is_said(folder, tmp_path):
 def test_onnxruntime_is_imported_only_when_asked_for():
     code = "import qa.predictor, sys; assert not {'onnxruntime', 'onnx', 'onnxscript'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- the command ---
+
+
+def test_the_command_exports_into_another_folder_which_then_answers(capsys, tmp_path):
+    model, out = saved(tmp_path / "model"), tmp_path / "exported"
+    assert main(["export", str(model), "--out", str(out), "--max-examples", "6", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["folder"], found["examples"]) == (str(out), 6)
+    backends = {report["backend"]: report for report in found["backends"]}
+    assert list(backends) == ["torch", "onnx", "onnx_int8"]
+    assert backends["onnx"]["logit_difference"] < TOLERANCE
+    assert backends["onnx"]["equal_answers"] == 100
+    assert backends["onnx_int8"]["megabytes"] < backends["onnx"]["megabytes"]
+    assert not (out / "model.safetensors").exists()
+    asked = {"question": "Who named it?", "context": "Francisco de Orellana named it."}
+    wanted = Predictor.from_pretrained(model)(**asked)
+    assert Predictor.from_pretrained(out, backend="onnx")(**asked)["answer"] == wanted["answer"]
+
+
+def test_the_command_shows_a_line_for_each_backend(capsys, folder):
+    assert main(["export", str(folder), "--max-examples", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("torch", "onnx", "onnx_int8", str(folder / "onnx" / "model_int8.onnx")))
+
+
+def test_the_command_needs_a_folder_to_write_to(capsys):
+    assert main(["export", "someone/reader"]) == 2
+    assert "wanted a folder, or --out FOLDER" in capsys.readouterr().err
