@@ -28,7 +28,6 @@ STAGES = (
         bar=4.5,
         ours=c.ours_training,
         theirs=partial(c.theirs_training, pad=True),
-        turns=5,
     ),
     Stage(
         name="training, batches",
@@ -37,7 +36,6 @@ STAGES = (
         bar=3.0,
         ours=c.ours_training,
         theirs=partial(c.theirs_training, pad=False),
-        turns=5,
     ),
     Stage(
         name="training, model-FLOPs utilisation",
