@@ -4,16 +4,13 @@ python -m pytest -m gpu
 """
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests import tiny
-from tests.test_processes import LOSS
+from tests.test_processes import LOSS, finished
 
 pytestmark = [
     pytest.mark.gpu,
@@ -22,10 +19,9 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 
-ROOT = Path(__file__).parent.parent
 FLAGS = ["--training.max-steps", "8", "--training.log-every", "1", "--training.save-every", "4"]
 FLAGS += ["--training.keep-last", "9", "--max-train-examples", "200", "--max-validation-examples", "40"]
-FLAGS += ["--tracking.report-to", "none", "--training.learning-rate", "1e-3"]
+FLAGS += ["--training.learning-rate", "1e-3"]
 CLOSE = {"no": 1e-3, "fp16": 0.03, "bf16": 0.1}
 """Largest difference of a step's loss from a CPU's in fp32, whose losses are about 5."""
 
@@ -36,18 +32,9 @@ def reader(tmp_path_factory):
     return tiny.save_reader(tmp_path_factory.mktemp("reader"), "bert", **calm)
 
 
-def run(folder, reader, *flags, config="single_gpu_fp16.yaml", launcher=()):
-    command = [
-        str(Path(sys.executable).parent / "accelerate"),
-        "launch",
-        "--config_file",
-        f"accelerate_configs/{config}",
-    ]
-    command += [*launcher, "train_qa.py", "--model", str(reader), "--output-dir", str(folder), *FLAGS, *flags]
-    command += ["--features.cache-dir", str(folder.parent / "cache")]
-    command += ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def run(folder, reader, *flags, config="single_gpu_fp16.yaml", processes=1, launcher=()):
+    """The loss of every step."""
+    done = finished(folder, reader, *FLAGS, *flags, processes=processes, config=config, launcher=launcher)
     return {int(step): float(loss) for step, loss in LOSS.findall(done.stderr)}
 
 
@@ -97,7 +84,6 @@ def test_a_compiled_model_trains_as_a_plain_one(tmp_path, reader, wanted):
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 def test_two_gpus_train_and_score_as_one(tmp_path, reader, wanted):
     flags = ["--training.batch-size", "8"]
-    launcher = ["--num_processes", "2", "--mixed_precision", "no"]
-    losses = run(tmp_path / "run", reader, *flags, config="multi_gpu_bf16.yaml", launcher=launcher)
-    assert environment(tmp_path / "run")["processes"] == 2
+    launcher = ["--mixed_precision", "no"]
+    losses = run(tmp_path / "run", reader, *flags, config="multi_gpu_bf16.yaml", processes=2, launcher=launcher)
     assert losses == pytest.approx(wanted, abs=CLOSE["no"])

@@ -31,15 +31,16 @@ def reader(tmp_path_factory):
     return tiny.save_reader(tmp_path_factory.mktemp("reader"), "bert", **nothing_dropped)
 
 
-def launch(folder, reader, *flags, processes, config="cpu_2_processes.yaml"):
+def launch(folder, reader, *flags, processes, config="cpu_2_processes.yaml", launcher=()):
     command = [*LAUNCH, f"accelerate_configs/{config}", "--num_processes", str(processes), "--main_process_port", "0"]
+    command += launcher
     command += ["train_qa.py", "--model", str(reader), "--output-dir", str(folder), "--tracking.report-to", "none"]
     command += ["--features.cache-dir", str(folder.parent / "cache"), *WINDOWS, *flags]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def finished(folder, reader, *flags, processes, config="cpu_2_processes.yaml"):
-    done = launch(folder, reader, *flags, processes=processes, config=config)
+def finished(folder, reader, *flags, processes, config="cpu_2_processes.yaml", launcher=()):
+    done = launch(folder, reader, *flags, processes=processes, config=config, launcher=launcher)
     assert done.returncode == 0, done.stderr
     seen = json.loads((folder / "environment.json").read_text())
     assert seen["processes"] == processes
