@@ -117,7 +117,7 @@ def _trace(reader: Reader, path: Path) -> None:
 def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
     """Let attention be matrix products and a softmax, which onnxruntime runs best.
 
-    torch's fused attention would become the same and checks for rows without any token: half as much time again.
+    torch's fused attention would become the same and checks for rows without any token: in 8 bits 1.4 times the time.
     """
     before = model.config._attn_implementation  # noqa: SLF001  # the library has no public name for it
     model.set_attn_implementation("eager")

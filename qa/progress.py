@@ -8,7 +8,7 @@ from qa.errors import ConfigError
 
 @dataclass
 class Progress:
-    """How far a run has come; all that a resumed run must know beside weights, optimizer and generators."""
+    """How far a run has come; all that a resumed run must know beside weights, optimizer and loss scale."""
 
     step: int = 0
     """Optimizer steps done."""
