@@ -6,12 +6,12 @@ in the records that are written to files.
 
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from qa.decoding import NO_SPAN
 from qa.features import Features
@@ -31,6 +31,10 @@ class FeatureSpans:
     start_logit: Float[np.ndarray, "feature k"]
     end_logit: Float[np.ndarray, "feature k"]
     null_logits: Float[np.ndarray, "feature 2"]
+
+    def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "feature"] | slice) -> "FeatureSpans":
+        """Return some of the features."""
+        return FeatureSpans(**{name: column[rows] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -129,19 +133,23 @@ def _records(*columns: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 class _Answers(NamedTuple):
-    """Columns over answers: the example, the characters and the logits of each."""
+    """Columns over answers: the example, the characters, the text (as objects) and the logits of each."""
 
     example: Int[np.ndarray, "answer"]
     start: Int[np.ndarray, "answer"]
     end: Int[np.ndarray, "answer"]
-    logits: Float[np.ndarray, "answer 2"]
+    text: Shaped[np.ndarray, "answer"]
+    start_logit: Float[np.ndarray, "answer"]
+    end_logit: Float[np.ndarray, "answer"]
+
+    @property
+    def score(self) -> Float[np.ndarray, "answer"]:
+        """Start and end logit added in their own precision."""
+        score: Float[np.ndarray, "answer"] = self.start_logit + self.end_logit
+        return score
 
     def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "answer"]) -> "_Answers":
         return _Answers(*(column[rows] for column in self))
-
-    def texts(self, contexts: Sequence[str]) -> list[str]:
-        spans = zip(self.example.tolist(), self.start.tolist(), self.end.tolist(), strict=True)
-        return [contexts[example][start:end] for example, start, end in spans]
 
 
 def predict(
@@ -167,22 +175,21 @@ def predict(
             overlapping windows share once, with its best score. Without, lists are those of the well-known scripts.
 
     """
-    spans = _in_order(spans)
-    answers = _answers(spans, features)
-    if merge:
-        answers = _merged(_trimmed(answers, contexts))
+    spans = spans.at(np.argsort(spans.feature))  # ties fall alike whatever process each feature was decoded by
+    answers = _answers(spans, features, contexts)
+    answers = _merged(_ranked(_trimmed(answers))) if merge else _ranked(answers)
     null = _null_logits(spans, features, len(ids))
     null_score = _score(null) if null_possible else np.full(len(ids), -np.inf)
     answers = _best(answers, n_best, null_score)
-    probability, null_probability = _probabilities(_score(answers.logits), answers.example, null_score)
+    probability, null_probability = _probabilities(answers.score, answers.example, null_score)
     return Predictions(
         ids=ids,
         bounds=np.searchsorted(answers.example, np.arange(len(ids) + 1)),
-        text=answers.texts(contexts),
+        text=answers.text.tolist(),
         start=answers.start,
         end=answers.end,
-        start_logit=answers.logits[:, 0],
-        end_logit=answers.logits[:, 1],
+        start_logit=answers.start_logit,
+        end_logit=answers.end_logit,
         probability=probability,
         null_logits=null,
         null_probability=null_probability,
@@ -190,38 +197,55 @@ def predict(
     )
 
 
-def _in_order(spans: FeatureSpans) -> FeatureSpans:
-    """Sort by feature, so that ties fall alike whatever process each feature was decoded by."""
-    order = np.argsort(spans.feature, kind="stable")
-    return FeatureSpans(**{name: column[order] for name, column in vars(spans).items()})
-
-
-def _answers(spans: FeatureSpans, features: Features) -> _Answers:
+def _answers(spans: FeatureSpans, features: Features, contexts: Sequence[str]) -> _Answers:
     """Flatten the candidates and translate them to characters."""
-    row, at = np.nonzero(spans.first != NO_SPAN)
-    feature = spans.feature[row]
-    start, end = features.char_spans(feature, spans.first[row, at], spans.last[row, at])
-    logits = np.stack([spans.start_logit[row, at], spans.end_logit[row, at]], axis=1)
-    return _Answers(features.example[feature], start, end, logits)
+    found = spans.first != NO_SPAN
+    feature = np.repeat(spans.feature, found.sum(axis=1))
+    example = features.example[feature]
+    start, end = features.char_spans(feature, spans.first[found], spans.last[found])
+    places = zip(np.array(contexts, dtype=object)[example], start.tolist(), end.tolist(), strict=True)
+    text = np.array([context[begin:stop] for context, begin, stop in places], dtype=object)
+    return _Answers(example, start, end, text, spans.start_logit[found], spans.end_logit[found])
 
 
-def _trimmed(answers: _Answers, contexts: Sequence[str]) -> _Answers:
+def _trimmed(answers: _Answers) -> _Answers:
     """Move the borders of each answer to its first and last character that is not white space; drop those without."""
-    texts = answers.texts(contexts)
-    kept = np.array([len(text.strip()) for text in texts], dtype=np.int64)
-    leading = np.array([len(text) - len(text.lstrip()) for text in texts], dtype=np.int64)
-    start = answers.start + leading
-    return answers._replace(start=start, end=start + kept).at(kept > 0)
+    text = np.fromiter(map(str.strip, answers.text), dtype=object, count=len(answers.text))
+    moved = np.flatnonzero(text != answers.text)
+    start, end = answers.start.copy(), answers.end.copy()
+    start[moved] += _lengths(answers.text[moved]) - _lengths(map(str.lstrip, answers.text[moved]))
+    end[moved] = start[moved] + _lengths(text[moved])
+    return answers._replace(start=start, end=end, text=text).at(text != "")
 
 
-def _merged(answers: _Answers) -> _Answers:
-    """Keep the best of the answers that are the same characters of the same example."""
-    same = np.lexsort((-_score(answers.logits), answers.end, answers.start, answers.example))
-    answers = answers.at(same)
-    key = np.stack([answers.example, answers.start, answers.end])
-    fresh = np.ones(len(answers.example), dtype=bool)
-    fresh[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
-    return answers.at(fresh)
+def _lengths(texts: Iterable[str]) -> Int[np.ndarray, "text"]:
+    return np.fromiter(map(len, texts), dtype=np.int64)
+
+
+def _ranked(answers: _Answers) -> _Answers:
+    """Sort by example, the best score first, of equal ones by place.
+
+    Example and score are one integer, which is fast to sort: floats are ordered as the integers that their bits are,
+    negative ones the other way round. Candidates come best first, so that there is little to sort.
+    """
+    bits = (answers.score + np.float32(0.0)).view(np.int32)  # with 0.0, so that there is no -0.0
+    score = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+    rank = (answers.example.astype(np.int64) << 32) - score
+    order = np.argsort(rank, kind="stable")
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] = rank[order[1:]] == rank[order[:-1]]
+    tied[:-1] |= tied[1:]
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((answers.end[rows], answers.start[rows], rank[rows]))]
+    return answers.at(order)
+
+
+def _merged(ranked: _Answers) -> _Answers:
+    """Of ranked answers that are the same characters of the same example keep the first."""
+    columns = ranked.example, ranked.start, ranked.end - ranked.start
+    place = np.ravel_multi_index(columns, [int(column.max(initial=0)) + 1 for column in columns])  # fast to sort
+    _, first = np.unique(place, return_index=True)
+    return ranked.at(np.sort(first))
 
 
 def _null_logits(spans: FeatureSpans, features: Features, examples: int) -> Float[np.ndarray, "example 2"]:
@@ -232,13 +256,10 @@ def _null_logits(spans: FeatureSpans, features: Features, examples: int) -> Floa
 
 
 def _best(answers: _Answers, n_best: int, null_score: Float[np.ndarray, "example"]) -> _Answers:
-    """Sort answers by example and score and keep `n_best` of each, one of which the null score may be."""
-    score = _score(answers.logits)
-    order = np.lexsort((answers.end, answers.start, -score, answers.example))
-    answers, score = answers.at(order), score[order]
-    begin = np.searchsorted(answers.example, answers.example)
-    rank = np.arange(len(score)) - begin
-    with_null = rank + (null_score[answers.example] > score)
+    """Keep the first `n_best` of each example's ranked answers, one of which the null score may be."""
+    counts = np.bincount(answers.example, minlength=len(null_score))
+    rank = np.arange(len(answers.example)) - np.repeat(np.cumsum(counts) - counts, counts)
+    with_null = rank + (null_score[answers.example] > answers.score)
     return answers.at((with_null < n_best) | (rank == 0))  # the null odds need the best span
 
 

@@ -51,11 +51,12 @@ def best_spans(
     ends_from = pad(end, (0, width - 1), value=-torch.inf)
     best_end = max_pool1d(ends_from.unsqueeze(1), kernel_size=width, stride=1).squeeze(1)
     starts = (start + best_end).topk(min(k, tokens), dim=1).indices
-    lasts = starts.unsqueeze(2) + torch.arange(width, device=start.device)
-    start_logit = start.gather(1, starts).unsqueeze(2).expand(-1, -1, width)
-    end_logit = ends_from.gather(1, lasts.flatten(1)).view(lasts.shape)
-    candidates = starts.unsqueeze(2).expand(-1, -1, width), lasts, start_logit, end_logit
-    return _best(SpanCandidates(*(values.flatten(1) for values in candidates)), k)
+    row = torch.arange(len(start), device=start.device).unsqueeze(1)
+    scores = start.gather(1, starts).unsqueeze(2) + ends_from.unfold(1, width, 1)[row, starts]
+    score, at = _best(scores, k)
+    first = starts.gather(1, at // width)
+    last = first + at % width
+    return _filled(SpanCandidates(first, last, start.gather(1, first), ends_from.gather(1, last)), score, k)
 
 
 def hf_parity_spans(
@@ -73,12 +74,19 @@ def hf_parity_spans(
     """
     taken = min(k, start_logits.shape[1])
     starts, ends = start_logits.topk(taken, dim=1), end_logits.topk(taken, dim=1)
-    first = starts.indices.unsqueeze(2).expand(-1, -1, taken).flatten(1)
-    last = ends.indices.unsqueeze(1).expand(-1, taken, -1).flatten(1)
-    start_logit = starts.values.unsqueeze(2).expand(-1, -1, taken).flatten(1)
-    end_logit = ends.values.unsqueeze(1).expand(-1, taken, -1).flatten(1)
-    valid = in_context.gather(1, first) & in_context.gather(1, last) & (first <= last) & (last - first < max_tokens)
-    return _best(SpanCandidates(first, last, _only(start_logit, valid), _only(end_logit, valid)), k)
+    first, last = starts.indices.unsqueeze(2), ends.indices.unsqueeze(1)
+    start = _only(starts.values, in_context.gather(1, starts.indices)).unsqueeze(2)
+    end = _only(ends.values, in_context.gather(1, ends.indices)).unsqueeze(1)
+    valid = (first <= last) & (last - first < max_tokens)
+    score, at = _best((start + end).masked_fill(~valid, -torch.inf), k)
+    start_at, end_at = at // taken, at % taken
+    spans = SpanCandidates(
+        starts.indices.gather(1, start_at),
+        ends.indices.gather(1, end_at),
+        starts.values.gather(1, start_at),
+        ends.values.gather(1, end_at),
+    )
+    return _filled(spans, score, k)
 
 
 def null_logits(
@@ -89,29 +97,28 @@ def null_logits(
     """Return the start and end logit of "not in this window"; NaN where any logit of the feature is NaN or +inf."""
     at = null_position.unsqueeze(1)
     logits = torch.cat([start_logits.gather(1, at), end_logits.gather(1, at)], dim=1)
-    broken = (_uncomparable(start_logits) | _uncomparable(end_logits)).any(dim=1, keepdim=True)
-    return logits.masked_fill(broken, torch.nan)
+    highest = torch.maximum(start_logits, end_logits).amax(dim=1, keepdim=True)  # NaN, if any is
+    return torch.where(highest < torch.inf, logits, torch.nan)
 
 
 def _only(logits: Float[Tensor, "feature some"], kept: Bool[Tensor, "feature some"]) -> Float[Tensor, "feature some"]:
-    return logits.masked_fill(~kept | _uncomparable(logits), -torch.inf)
+    """Put −inf where a logit is not kept, and for NaN and +inf, which make sums NaN, and NaN ranks first."""
+    return torch.where(kept & (logits < torch.inf), logits, -torch.inf)
 
 
-def _uncomparable(logits: Float[Tensor, "feature some"]) -> Bool[Tensor, "feature some"]:
-    """Find NaN and +inf, which make sums NaN, and NaN ranks first."""
-    return ~(logits < torch.inf)
+def _best(
+    scores: Float[Tensor, "feature start end"], k: int
+) -> tuple[Float[Tensor, "feature best"], Int[Tensor, "feature best"]]:
+    """Return the k largest scores, or all where there are fewer, and their places among `start × end`."""
+    every = scores.flatten(1)
+    return every.topk(min(k, every.shape[1]), dim=1)
 
 
-def _best(spans: SpanCandidates, k: int) -> SpanCandidates:
-    """Keep the k best of the given candidates, filled up with `NO_SPAN`."""
-    missing = max(k - spans.first.shape[1], 0)
-    first, last = (pad(positions, (0, missing), value=NO_SPAN) for positions in (spans.first, spans.last))
-    start, end = (pad(logits, (0, missing), value=-torch.inf) for logits in (spans.start_logit, spans.end_logit))
-    score, at = (start + end).topk(k, dim=1)
+def _filled(spans: SpanCandidates, score: Float[Tensor, "feature best"], k: int) -> SpanCandidates:
+    """Put `NO_SPAN` where the score is −inf, and fill up with it to `k`."""
     none = score == -torch.inf
-    return SpanCandidates(
-        first.gather(1, at).masked_fill(none, NO_SPAN),
-        last.gather(1, at).masked_fill(none, NO_SPAN),
-        start.gather(1, at).masked_fill(none, -torch.inf),
-        end.gather(1, at).masked_fill(none, -torch.inf),
-    )
+    missing = (0, k - score.shape[1])
+    first, last = (pad(at.masked_fill(none, NO_SPAN), missing, value=NO_SPAN) for at in (spans.first, spans.last))
+    logits = (spans.start_logit, spans.end_logit)
+    start, end = (pad(logit.masked_fill(none, -torch.inf), missing, value=-torch.inf) for logit in logits)
+    return SpanCandidates(first, last, start, end)

@@ -16,7 +16,7 @@ from qa.batching import Batch, batch_loader, evaluation_batches, share_of_batche
 from qa.config import DecodingConfig
 from qa.data import Examples
 from qa.features import Features
-from qa.inference import check_complete, check_numbers, decode_batch, join_spans
+from qa.inference import check_complete, check_numbers, find_spans
 from qa.metrics import Scores
 from qa.model import Reader
 from qa.runtime import for_all, on_main
@@ -108,9 +108,10 @@ class Evaluator:
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
         loader = batch_loader(self.features, share, input_names=self.input_names, device=accelerator.device)
         model.train(mode=False)
-        decoded = [decode_batch(model, batch, self.config) for batch in watch(loader)]
+        spans = find_spans(model, watch(loader), self.config)
+        first = spans.at(slice(sum(len(batch) for batch in share[:own])))  # repeats follow
         rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
-        return _gathered(accelerator, join_spans(decoded[:own], self.config.n_best), rows=rows)
+        return _gathered(accelerator, first, rows=rows)
 
     def _predictions(self, spans: FeatureSpans) -> Predictions:
         ids = self.examples.rows["id"][:]

@@ -1,10 +1,12 @@
 """A reader over batches: inputs → logits → spans of features. What evaluation and predictor share; no accelerate."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from qa.answers import FeatureSpans
@@ -14,22 +16,74 @@ from qa.decoding import NO_SPAN, best_spans, hf_parity_spans, null_logits
 from qa.errors import GatherError, NotFiniteError
 from qa.features import Features
 
+_TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small
+
+
+class _Read(NamedTuple):
+    """What the model said of some features, and what decoding has to know of them."""
+
+    feature: Int[Tensor, "feature"]
+    start_logits: Float[Tensor, "feature token"]
+    end_logits: Float[Tensor, "feature token"]
+    in_context: Bool[Tensor, "feature token"]
+    context_begin: Int[Tensor, "feature"]
+    null_position: Int[Tensor, "feature"]
+
 
 @torch.inference_mode()
-def decode_batch(model: nn.Module, batch: Batch, config: DecodingConfig) -> FeatureSpans:
-    """Run a batch through the model and keep, of each feature, the best spans and the null logits."""
+def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfig) -> FeatureSpans:
+    """Run batches through the model and keep, of each feature, the best spans and the null logits.
+
+    Small batches are decoded together, if they are of the same width: so no row is padded anew, and of spans that score
+    the same the search keeps the same ones whatever batches come before.
+    """
+    read = (_read(model, batch) for batch in batches)
+    return join_spans([_decoded(group, config) for group in _of_one_width(read)], config.n_best)
+
+
+def _read(model: nn.Module, batch: Batch) -> _Read:
     output = model(**batch.inputs)
-    start, end = output.start_logits.float(), output.end_logits.float()
+    return _Read(
+        feature=batch.feature,
+        start_logits=output.start_logits.float(),
+        end_logits=output.end_logits.float(),
+        in_context=batch.in_context,
+        context_begin=batch.context_begin,
+        null_position=batch.null_position,
+    )
+
+
+def _of_one_width(read: Iterable[_Read]) -> Iterator[_Read]:
+    """Join neighbours of the same width until there are enough tokens to decode at once."""
+    for width, neighbours in itertools.groupby(read, key=lambda one: one.in_context.shape[1]):
+        group: list[_Read] = []
+        tokens = 0
+        for one in neighbours:
+            group.append(one)
+            tokens += len(one.feature) * width
+            if tokens >= _TOKENS_AT_ONCE:
+                yield _joined(group)
+                group, tokens = [], 0
+        if group:
+            yield _joined(group)
+
+
+def _joined(group: Sequence[_Read]) -> _Read:
+    return _Read(*(torch.cat(columns) for columns in zip(*group, strict=True)))
+
+
+def _decoded(read: _Read, config: DecodingConfig) -> FeatureSpans:
     search = best_spans if config.search == "exact" else hf_parity_spans
-    spans = search(start, end, batch.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
-    origin = batch.context_begin.unsqueeze(1)
+    start, end = read.start_logits, read.end_logits
+    spans = search(start, end, read.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+    origin = read.context_begin.unsqueeze(1)
     return FeatureSpans(
-        feature=batch.feature.cpu().numpy(),
+        feature=read.feature.cpu().numpy(),
         first=_from_context(spans.first, origin),
         last=_from_context(spans.last, origin),
         start_logit=spans.start_logit.cpu().numpy(),
         end_logit=spans.end_logit.cpu().numpy(),
-        null_logits=null_logits(start, end, batch.null_position).cpu().numpy(),
+        null_logits=null_logits(start, end, read.null_position).cpu().numpy(),
     )
 
 

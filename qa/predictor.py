@@ -21,7 +21,7 @@ from qa.answers import FeatureSpans, Predictions, predict
 from qa.batching import batch_loader, evaluation_batches
 from qa.errors import ExampleError, ModelError
 from qa.features import Encoder, Features, features_of_table
-from qa.inference import check_complete, check_numbers, decode_batch, join_spans
+from qa.inference import check_complete, check_numbers, find_spans
 from qa.inputs import Row, chunks, paired
 from qa.model import DEFAULT_SETTINGS, Reader, ReaderSettings, find_device, find_precision, load_reader
 from qa.onnx_model import OnnxReader, check_onnx_target, known_backend, load_onnx_reader
@@ -266,8 +266,7 @@ class Predictor:
     def _spans(self, features: Features, ids: Sequence[str], options: ReadingOptions) -> FeatureSpans:
         batches = evaluation_batches(features.lengths, options.decoding.batch_size, self.device)
         loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        decoded = [decode_batch(self.model, batch, options.decoding) for batch in loader]
-        spans = join_spans(decoded, options.decoding.n_best)
+        spans = find_spans(self.model, loader, options.decoding)
         check_complete(spans.feature, len(features))
         check_numbers(spans, features, ids)
         return spans

@@ -10,7 +10,7 @@ from qa.batching import PAD_MULTIPLE, collate
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.data import load_validation_examples
 from qa.features import build_features
-from qa.inference import decode_batch
+from qa.inference import find_spans
 from qa.training import span_loss
 from tests import tiny
 from tests.benchmarks import baselines, contestants, memory
@@ -113,9 +113,7 @@ def test_answers_are_the_same(ours, theirs):
     batches, logits = contestants.played_back(ours, starts, ends, PARITY)
     predictions = contestants.our_answers(ours, batches, logits, ROWS, PARITY)
     features = datasets.Dataset.from_list(theirs)  # as the recipe has them
-    texts, odds, records = baselines.answers(
-        COLUMNS["context"], features, starts.astype(np.float64), ends.astype(np.float64)
-    )
+    texts, odds, records = baselines.answers(ROWS, features, starts.astype(np.float64), ends.astype(np.float64))
     found = np.diff(predictions.bounds) > 0
     assert predictions.best_texts == texts
     np.testing.assert_allclose(predictions.null_odds[found], np.array(odds)[found], rtol=1e-5)
@@ -141,7 +139,7 @@ def test_what_evaluation_keeps_does_not_grow_with_the_window(ours):
     for window in (384, 1536):
         batch = collate(ours, np.arange(9), input_names=INPUTS, pad_multiple=window)
         assert batch.shape == (9, window)
-        spans = decode_batch(contestants.Playback(memory.random_logits(batch.shape)), batch, DecodingConfig())
+        spans = find_spans(contestants.Playback(memory.random_logits(batch.shape)), [batch], DecodingConfig())
         kept.append(sum(column.nbytes for column in vars(spans).values()))
     assert kept[0] == kept[1] < 9 * 384 * 2 * 4 / 8
 

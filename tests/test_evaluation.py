@@ -257,13 +257,12 @@ def test_logits_that_are_no_numbers_stop_with_the_examples(value, position, monk
 def test_lost_or_doubled_feature_is_an_error_that_names_it(change, count, monkeypatch):
     reader = reader_of()
     evaluator = evaluator_for(reader)
-    join = evaluation.join_spans
+    gather = evaluation._gathered
 
-    def tampered(parts, candidates):
-        spans = join(parts, candidates)
-        kept = np.array(change(list(range(len(spans.feature)))))
-        return dataclasses.replace(spans, **{name: values[kept] for name, values in vars(spans).items()})
+    def tampered(accelerator, own, *, rows):
+        spans = gather(accelerator, own, rows=rows)
+        return spans.at(np.array(change(list(range(len(spans.feature))))))
 
-    monkeypatch.setattr(evaluation, "join_spans", tampered)
+    monkeypatch.setattr(evaluation, "_gathered", tampered)
     with pytest.raises(GatherError, match=rf"wanted each of {len(evaluator.features)} once: feature \d+ came {count}"):
         evaluator.evaluate(reader.model)

@@ -143,28 +143,27 @@ def whole_logits(batches, count):
 # --- logits to answers ------------------------------------------------------------------------------------------------
 
 
-def answers(contexts, windows, starts, ends, *, n_best=20, max_answer_tokens=30, null_possible=True):
+def answers(rows, windows, starts, ends, *, n_best=20, max_answer_tokens=30, null_possible=True):
     """The best text of every example, its null odds (the null score less the best span's), and its n-best records."""
     windows_of = collections.defaultdict(list)
     for at, window in enumerate(windows):
         windows_of[window["example"]].append(at)
     texts, odds, records = [], [], []
-    for example, context in enumerate(contexts):
+    for example, row in enumerate(rows):
         null, candidates = None, []
         for at in windows_of[example]:
-            window = windows[at]
-            place = window["null"]
+            offsets, place = windows[at]["offsets"], windows[at]["null"]  # two reads of a row, as in the notebook
             score = starts[at][place] + ends[at][place]
             if null is None or score < null["score"]:
                 logits = {"start_logit": starts[at][place], "end_logit": ends[at][place]}
                 null = {"start": 0, "end": 0, "score": score, **logits}
-            candidates += _candidates(window["offsets"], starts[at], ends[at], n_best, max_answer_tokens)
+            candidates += _candidates(offsets, starts[at], ends[at], n_best, max_answer_tokens)
         spans = sorted(candidates, key=lambda candidate: candidate["score"], reverse=True)[:n_best]
-        texts.append(context[spans[0]["start"] : spans[0]["end"]] if spans else "")
+        texts.append(row["context"][spans[0]["start"] : spans[0]["end"]] if spans else "")
         odds.append(null["score"] - spans[0]["score"] if spans else float("inf"))
         both = [*spans, null] if null_possible else spans
         best = sorted(both, key=lambda candidate: candidate["score"], reverse=True)[:n_best]
-        records.append(_records(best, context))
+        records.append(_records(best, row["context"]))
     return texts, odds, records
 
 

@@ -71,6 +71,15 @@ STAGES = (
         bar=20.0,
         ours=c.ours_answers,
         theirs=c.theirs_answers,
+        turns=5,
+    ),
+    Stage(
+        name="decoding to the n-best file",
+        opponent="the same, indented by json",
+        unit="features/s",
+        bar=10.0,
+        ours=partial(c.ours_answers, write=True),
+        theirs=partial(c.theirs_answers, write=True),
     ),
     Stage(
         name="metrics",

@@ -127,8 +127,8 @@ def script(job: Job) -> float:
     dev = baselines.features(c.columns(held_out), reader.tokenizer)
     starts, ends = baselines.logits_of(reader.model, dev, reader.tokenizer)
     references = [answers["text"] for answers in held_out["answers"]]
-    dev, contexts = datasets.Dataset.from_list(dev), list(held_out["context"])
-    texts, odds, _ = baselines.answers(contexts, dev, starts, ends, null_possible=not all(references))
+    dev = datasets.Dataset.from_list(dev)
+    texts, odds, _ = baselines.answers(held_out, dev, starts, ends, null_possible=not all(references))
     if all(references):
         return baselines.v1_scores(texts, references)["f1"]
     return baselines.v2_scores(texts, references, odds)["best_f1"]
