@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import orjson
+
 from qa.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -53,7 +55,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, whole or not at all."""
-    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 @contextlib.contextmanager
