@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from qa.decoding import NO_SPAN
 from qa.features import Features
@@ -28,9 +28,9 @@ class FeatureSpans:
     feature: Int[np.ndarray, "feature"]
     first: Int[np.ndarray, "feature k"]
     last: Int[np.ndarray, "feature k"]
-    start_logit: Float[np.ndarray, "feature k"]
-    end_logit: Float[np.ndarray, "feature k"]
-    null_logits: Float[np.ndarray, "feature 2"]
+    start_logit: Float32[np.ndarray, "feature k"]
+    end_logit: Float32[np.ndarray, "feature k"]
+    null_logits: Float32[np.ndarray, "feature 2"]
 
     def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "feature"] | slice) -> "FeatureSpans":
         """Return some of the features."""
