@@ -18,7 +18,7 @@ from qa.runtime import start_accelerator
 from tests.benchmarks import baselines
 from tests.benchmarks import contestants as c
 
-_BATCHES, _ROWS = 500, 32
+_BATCHES, _ROWS = 1500, 32
 
 
 def ours_memory(setup: c.Setup) -> Iterator[float]:

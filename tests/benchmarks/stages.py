@@ -77,7 +77,7 @@ STAGES = (
         name="decoding to the n-best file",
         opponent="the same, indented by json",
         unit="features/s",
-        bar=10.0,
+        bar=8.0,
         ours=partial(c.ours_answers, write=True),
         theirs=partial(c.theirs_answers, write=True),
     ),
