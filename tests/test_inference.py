@@ -29,11 +29,11 @@ class Said(torch.nn.Module):
         return SimpleNamespace(start_logits=(input_ids + column) % 3, end_logits=(input_ids * 7 + column) % 4)
 
 
-def batches_of(features, size):
-    """Of like lengths, as evaluation makes them: the rows of a feature are as wide, whatever the size."""
+def batches_of(features, size, pad_multiple=64):
+    """Of like lengths, as evaluation makes them; by default all rows are as wide, whatever the size."""
     order = np.argsort(-features.lengths, kind="stable")
     parts = [order[begin : begin + size] for begin in range(0, len(order), size)]
-    return [collate(features, part, input_names=("input_ids",), pad_multiple=64) for part in parts]
+    return [collate(features, part, input_names=("input_ids",), pad_multiple=pad_multiple) for part in parts]
 
 
 @pytest.mark.parametrize("search", ["exact", "hf_parity"])
@@ -45,6 +45,15 @@ def test_spans_are_the_same_decoded_together_and_batch_by_batch(search, features
         together = find_spans(Said(), batches_of(features, size), config)
         for name, column in vars(together).items():
             np.testing.assert_array_equal(column, np.concatenate([getattr(one, name) for one in apart]))
+
+
+def test_batches_of_unlike_widths_are_decoded_apart(features):
+    batches = batches_of(features, 2, pad_multiple=4)
+    assert len({batch.shape[1] for batch in batches}) > 2
+    together = find_spans(Said(), batches, DecodingConfig())
+    apart = [find_spans(Said(), [batch], DecodingConfig()) for batch in batches]
+    for name, column in vars(together).items():
+        np.testing.assert_array_equal(column, np.concatenate([getattr(one, name) for one in apart]))
 
 
 def test_no_more_batches_are_held_than_are_decoded_at_once(features, monkeypatch):
