@@ -3,7 +3,7 @@
 torch draws a Bernoulli variable an element, one after the other, and with dropout its attention leaves the fused kernel
 for one of many passes over `[head, token, token]` in memory. Here sixteen random bits decide on an element, and
 attention works on a few examples at a time, which stay in the processor's caches. Bits follow from torch's default
-generator, so that a restored generator gives the same masks.
+generator, so that a restored generator gives the same masks. In half precision attention's own arithmetic is float32.
 """
 
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def attention(  # noqa: PLR0917  # the library's signature
     scaling: float | None = None,
     **others: Any,  # noqa: ANN401  # what else the library's own function takes
 ) -> tuple[Tensor, None]:
-    """Attend as the library's sdpa function does; with dropout in float32 by `_DroppedAttention`.
+    """Attend as the library's sdpa function does; with dropout by `_DroppedAttention`.
 
     Args:
         module: the layer that asks.
@@ -105,16 +105,19 @@ def attention(  # noqa: PLR0917  # the library's signature
         )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     bias = _bias(attention_mask) if attention_mask is not None else None
-    output: Tensor = _DroppedAttention.apply(query * scaling, key, value, bias, dropped)  # type: ignore[no-untyped-call]
-    return output.transpose(1, 2).contiguous(), None
+    with torch.autocast("cpu", enabled=False):
+        output: Tensor = _DroppedAttention.apply(  # type: ignore[no-untyped-call]
+            query.float(), key.float(), value.float(), bias, scaling, dropped
+        )
+    return output.to(query.dtype).transpose(1, 2).contiguous(), None
 
 
 def _is_plain(
     module: nn.Module, inputs: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, others: dict[str, Any]
 ) -> bool:
-    """Return whether this is attention among all tokens of a text, in float32 on a CPU."""
+    """Return whether this is attention among all tokens of a text, on a CPU, and float32 is precise enough."""
     alike = len({part.shape for part in inputs}) == 1
-    precise = all(part.dtype == torch.float32 and part.device.type == "cpu" for part in inputs)
+    precise = all(part.dtype != torch.float64 and part.device.type == "cpu" for part in inputs)
     maskable = mask.dtype == torch.bool if mask is not None else not getattr(module, "is_causal", True)
     return alike and precise and maskable and not any(isinstance(extra, Tensor) for extra in others.values())
 
@@ -127,7 +130,7 @@ def _bias(mask: Bool[Tensor, "example 1 token token"]) -> Float[Tensor, "example
 
 
 class _DroppedAttention(torch.autograd.Function):
-    """softmax(query · keyᵀ + bias), dropped out, times value; queries come scaled.
+    """softmax(scaling · query · keyᵀ + bias), dropped out, times value.
 
     Weights are saved once, with a negative sign where they are dropped: their absolute value is the softmax, their
     positive part the mask applied to it. The gradient is FlashAttention's (Dao et al., 2022, appendix B.2).
@@ -135,24 +138,23 @@ class _DroppedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(  # noqa: PLR0917  # apply takes no keywords
-        ctx: FunctionCtx, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropped: int
+        ctx: FunctionCtx, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scaling: float, dropped: int
     ) -> Tensor:
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
         weights = query.new_empty(*query.shape[:3], key.shape[2])
         output = torch.empty_like(query)
         for part in _parts(weights):
             signed = weights[part]
-            torch.bmm(_flat(query[part]), _flat(key[part]).mT, out=_flat(signed))
+            _multiply(query[part], key[part].mT, scaling, out=signed)
             if bias is not None:
                 signed.add_(bias[part])
             torch.softmax(signed, dim=-1, out=signed)
             noise = _random_bits(signed.numel()).to(signed.dtype).view(signed.shape)
             signed.copysign_(noise.sub_(dropped - _LEVELS // 2))
             kept = torch.clamp_min(signed, 0.0, out=noise)
-            torch.bmm(_flat(kept), _flat(value[part]), out=_flat(output[part]))
-        output *= _scale(dropped)
+            _multiply(kept, value[part], _scale(dropped), out=output[part])
         ctx.save_for_backward(query, key, value, weights, output)
-        ctx.scale = _scale(dropped)  # type: ignore[attr-defined]  # the documented place for such
+        ctx.scaling, ctx.scale = scaling, _scale(dropped)  # type: ignore[attr-defined]  # the documented place for such
         return output
 
     @staticmethod
@@ -161,16 +163,17 @@ class _DroppedAttention(torch.autograd.Function):
         query, key, value, weights, output = ctx.saved_tensors
         of_query, of_key, of_value = (torch.empty_like(query) for _ in range(3))
         mean = (gradient * output).sum(dim=-1, keepdim=True)
-        gradient = gradient.contiguous() * ctx.scale
+        gradient = gradient.contiguous()
         for part in _parts(weights):
-            signed, wanted = weights[part], _flat(gradient[part])
+            signed, wanted = weights[part], gradient[part]
             kept = signed.clamp_min(0.0)
-            torch.bmm(_flat(kept).mT, wanted, out=_flat(of_value[part]))
-            of_scores = torch.bmm(wanted, _flat(value[part]).mT).view(kept.shape).mul_(kept)
-            of_scores.addcmul_(torch.abs(signed, out=kept), mean[part], value=-1)
-            torch.bmm(_flat(of_scores), _flat(key[part]), out=_flat(of_query[part]))
-            torch.bmm(_flat(of_scores).mT, _flat(query[part]), out=_flat(of_key[part]))
-        return of_query, of_key, of_value, None, None
+            _multiply(kept.mT, wanted, ctx.scale, out=of_value[part])
+            of_scores = torch.empty_like(kept)
+            _multiply(wanted, value[part].mT, ctx.scale, out=of_scores)
+            of_scores.mul_(kept).addcmul_(torch.abs(signed, out=kept), mean[part], value=-1)
+            _multiply(of_scores, key[part], ctx.scaling, out=of_query[part])
+            _multiply(of_scores.mT, query[part], ctx.scaling, out=of_key[part])
+        return of_query, of_key, of_value, None, None, None
 
 
 def _parts(weights: Float[Tensor, "example head token token"]) -> Iterator[slice]:
@@ -179,8 +182,15 @@ def _parts(weights: Float[Tensor, "example head token token"]) -> Iterator[slice
     return (slice(begin, begin + examples) for begin in range(0, len(weights), examples))
 
 
-def _flat(part: Float[Tensor, "example head token some"]) -> Float[Tensor, "example_head token some"]:
-    return part.view(-1, *part.shape[2:])
+def _multiply(
+    left: Float[Tensor, "example head row inner"],
+    right: Float[Tensor, "example head inner column"],
+    factor: float,
+    *,
+    out: Float[Tensor, "example head row column"],
+) -> None:
+    flat = out.view(-1, *out.shape[2:])  # not flatten, which may copy
+    torch.baddbmm(flat, left.flatten(0, 1), right.flatten(0, 1), beta=0, alpha=factor, out=flat)
 
 
 AttentionInterface.register(ATTENTION, attention)

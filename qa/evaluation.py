@@ -108,7 +108,8 @@ class Evaluator:
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
         loader = batch_loader(self.features, share, input_names=self.input_names, device=accelerator.device)
         model.train(mode=False)
-        spans = find_spans(model, watch(loader), self.config)
+        with accelerator.autocast():  # around all batches, so that weights are rounded once and not for each
+            spans = find_spans(model, watch(loader), self.config)
         first = spans.at(slice(sum(len(batch) for batch in share[:own])))  # repeats follow
         rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
         return _gathered(accelerator, first, rows=rows)

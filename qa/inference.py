@@ -30,12 +30,14 @@ class _Read(NamedTuple):
     null_position: Int[Tensor, "feature"]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfig) -> FeatureSpans:
     """Run batches through the model and keep, of each feature, the best spans and the null logits.
 
     Small batches are decoded together, if they are of the same width: so no row is padded anew, and of spans that score
     the same the search keeps the same ones whatever batches come before.
+
+    Not in inference mode, in which autocast would round the weights anew for every batch.
     """
     read = (_read(model, batch) for batch in batches)
     return join_spans([_decoded(group, config) for group in _of_one_width(read)], config.n_best)

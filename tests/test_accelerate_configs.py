@@ -10,6 +10,7 @@ FOLDER = Path(__file__).parent.parent / "accelerate_configs"
 FILES = sorted(FOLDER.glob("*.yaml"))
 WANTED = {
     "cpu",
+    "cpu_bf16",
     "cpu_2_processes",
     "single_gpu_fp16",
     "multi_gpu_fp16",

@@ -159,14 +159,14 @@ def test_evaluation_batches_are_the_same_for_any_number_of_processes(lengths, ba
 
 
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=200), st.integers(1, 64))
-def test_evaluation_batches_of_a_cpu_are_as_full_as_a_thousand_tokens_allow(lengths, batch_size):
+def test_evaluation_batches_of_a_cpu_are_as_full_as_their_tokens_allow(lengths, batch_size):
     lengths = np.array(lengths)
     batches = evaluation_batches(lengths, batch_size, CPU)
     assert np.concatenate(batches).tolist() == np.argsort(-lengths, kind="stable").tolist()
     for batch, following in itertools.pairwise(batches):
         longest = lengths[batch].max()
-        assert len(batch) == 1 or len(batch) * longest <= 1024
-        assert len(batch) == batch_size or (len(batch) + 1) * longest > 1024
+        assert len(batch) == 1 or len(batch) * longest <= 1536
+        assert len(batch) == batch_size or (len(batch) + 1) * longest > 1536
         assert lengths[following].max() <= longest
 
 

@@ -13,6 +13,7 @@ from qa.model import prepare_for_training
 from tests import tiny
 
 EXAMPLES, HEADS, TOKENS, SIZE = 3, 2, 10, 4
+SCALING = 0.7
 
 
 def dropout(p, *, training=True):
@@ -104,7 +105,7 @@ def band_mask():
 
 
 def plain(query, key, value, mask, kept, scale):
-    scores = query @ key.transpose(2, 3)
+    scores = SCALING * query @ key.transpose(2, 3)
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     return (scores.softmax(dim=-1) * kept * scale) @ value
@@ -125,7 +126,7 @@ def test_dropped_attention_and_its_gradient_are_those_of_the_plain_formula(mask,
     monkeypatch.setattr("qa.dropout._CACHED_WEIGHTS", together * HEADS * TOKENS * TOKENS)
     inputs, oracle = projections(), projections()
     torch.manual_seed(7)
-    output = _DroppedAttention.apply(*inputs, None if mask is None else _bias(mask), dropped)
+    output = _DroppedAttention.apply(*inputs, None if mask is None else _bias(mask), SCALING, dropped)
     wanted = plain(*oracle, mask, masks_of(7, dropped, together), 65536 / (65536 - dropped))
     weights = torch.randn_like(wanted)
     if mask is not None:
@@ -155,12 +156,25 @@ def test_mean_of_dropped_attention_is_attention():
     assert ((dropped.mean(dim=0) - wanted).abs() < 5 * deviation + 1e-6).all()
 
 
-@pytest.mark.parametrize("case", ["causal", "half precision", "position bias"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_only_inputs_and_result_are_rounded(dtype):
+    halves, singles = projections(dtype=dtype), [part.detach().float() for part in projections(dtype=dtype)]
+    torch.manual_seed(7)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = attention(nn.Module(), *halves, padding_mask(), dropout=0.1)
+    torch.manual_seed(7)
+    wanted, _ = attention(nn.Module(), *singles, padding_mask(), dropout=0.1)
+    assert torch.equal(output, wanted.to(dtype))
+    gradients = torch.autograd.grad(output.float().square().sum(), halves)
+    assert {gradient.dtype for gradient in gradients} == {dtype}
+
+
+@pytest.mark.parametrize("case", ["causal", "double precision", "position bias"])
 def test_other_kinds_of_attention_are_left_to_the_library(case, monkeypatch):
     monkeypatch.setattr("qa.dropout._DroppedAttention.apply", None)
     layer = nn.Module()
     layer.is_causal = case == "causal"
-    inputs = projections(dtype=torch.bfloat16 if case == "half precision" else torch.float32)
+    inputs = projections(dtype=torch.float64 if case == "double precision" else torch.float32)
     extra = {"position_bias": torch.zeros(1, HEADS, TOKENS, TOKENS)} if case == "position bias" else {}
     output, _ = attention(layer, *inputs, None, dropout=0.1, **extra)
     assert output.shape == (EXAMPLES, TOKENS, HEADS, SIZE)

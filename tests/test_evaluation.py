@@ -131,6 +131,20 @@ def test_batches_change_no_prediction():
         assert result.scores["f1"] == results[0].scores["f1"]
 
 
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_in_half_precision_weights_are_rounded_once_and_not_for_each_batch():
+    accelerator, reader = Accelerator(cpu=True, mixed_precision="bf16"), reader_of()
+    evaluator = dataclasses.replace(evaluator_for(reader), accelerator=accelerator)
+    model = accelerator.prepare(reader.model)
+    weights = [module.weight.shape for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    assert len(evaluator.features) > 2 * DECODING.batch_size
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+        evaluator.evaluate(model)
+    rounded = [event.input_shapes[0] for event in profile.events() if event.name == "aten::_to_copy"]
+    for shape in set(weights):
+        assert rounded.count(list(shape)) == weights.count(shape)
+
+
 def test_without_references_there_are_answers_but_no_scores():
     reader = reader_of()
     evaluator = evaluator_for(reader, tiny.without_references(tiny.small(9)))
