@@ -39,11 +39,19 @@ def main() -> int:
         if stage.needs_model and options.model is None:
             print(f"left out, for want of --model: {stage.name}", flush=True)
             continue
+        if stage.precision == "bf16" and not multiplies_bf16():
+            print(f"left out, for want of a CPU that multiplies bf16: {stage.name}", flush=True)
+            continue
         results.append(compete(stage, setup))
         print(line(results[-1]), flush=True)
     write(results, options.output, source=options.data or "the embedded set")
     print("\n" + (options.output / "bench.md").read_text(encoding="utf-8"))
     return int(any(result.ratio < result.bar for result in results))
+
+
+def multiplies_bf16() -> bool:
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def line(result: Result) -> str:

@@ -1,6 +1,7 @@
 """Two contestants, each in a process of its own, take turns; the median of the ratios of neighbouring turns counts."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import statistics
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.benchmarks.contestants import Setup
@@ -16,7 +16,7 @@ from tests.benchmarks.contestants import Setup
 ROOT = Path(__file__).parent.parent.parent
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
     """What is measured, against whom, and by how many times ours must be better."""
 
@@ -33,9 +33,11 @@ class Stage:
     """Ours is a rate although theirs is a value."""
     needs_model: bool = False
     """It says nothing of a model that was not trained."""
+    precision: str = "no"
+    """Mixed precision of both sides."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
     """One line of the table."""
 
@@ -52,7 +54,7 @@ class Contestant:
     """A process that does one repetition when it is told to."""
 
     def __init__(self, stage: str, side: str, setup: Setup) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.worker", stage, side, json.dumps(asdict(setup))]
+        command = [sys.executable, "-m", "tests.benchmarks.worker", stage, side, json.dumps(dataclasses.asdict(setup))]
         environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
@@ -90,6 +92,7 @@ def serve(contestant: Iterator[float]) -> None:
 
 def compete(stage: Stage, setup: Setup) -> Result:
     """Let the contestants of a stage take turns."""
+    setup = dataclasses.replace(setup, precision=stage.precision)
     with contextlib.ExitStack() as stack:
         ours, theirs = (
             stack.enter_context(contextlib.closing(Contestant(stage.name, side, setup))) for side in ("ours", "theirs")

@@ -7,6 +7,7 @@ the same functions as `train_qa.py`; `theirs_*` are the classic recipe. Every on
 import dataclasses
 import itertools
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import datasets
 import numpy as np
 import torch
+from accelerate import Accelerator
 
 from qa import metrics
 from qa.answers import predict
@@ -57,6 +59,8 @@ class Setup:
     """Questions that the predictor answers at once."""
     scored: int = 2000
     """Examples that F1 is measured on."""
+    precision: str = "no"
+    """Mixed precision of both sides."""
 
 
 def run_config(setup: Setup, **changes) -> RunConfig:
@@ -80,6 +84,17 @@ def neighbours(rows, blocks: int):
 def minilm():
     torch.manual_seed(0)
     return load_reader("minilm", max_length=WINDOW.max_length)
+
+
+def ours_accelerator(setup: Setup, config: RunConfig) -> Accelerator:
+    os.environ["ACCELERATE_MIXED_PRECISION"] = setup.precision  # as the launcher tells it
+    return start_accelerator(trackers=(), folder=config.output_dir)
+
+
+def theirs_model(precision: str):
+    """Return the reader's model as the script's accelerator prepares it."""
+    reader = minilm()
+    return Accelerator(mixed_precision=precision, cpu=True).prepare(reader.model), reader.tokenizer
 
 
 # --- features -----------------------------------------------------------------------------------------------------
@@ -110,7 +125,7 @@ def theirs_features(setup: Setup) -> Iterator[float]:
 def ours_training(setup: Setup, *, flops: bool = False) -> Iterator[float]:
     training = TrainingConfig(batch_size=BATCH, learning_rate=LEARNING_RATE, epochs=1000)
     config = run_config(setup, training=training, max_train_examples=4000)
-    accelerator = start_accelerator(trackers=(), folder=config.output_dir)
+    accelerator = ours_accelerator(setup, config)
     steps = prepare_training(accelerator, minilm(), load_training_examples(config), config).steps()
     for count in itertools.chain([3], itertools.repeat(setup.steps)):
         reports = list(itertools.islice(steps, count))
@@ -119,16 +134,16 @@ def ours_training(setup: Setup, *, flops: bool = False) -> Iterator[float]:
 
 def theirs_training(setup: Setup, *, pad: bool) -> Iterator[float]:
     rows = load_training_examples(run_config(setup, max_train_examples=4000)).rows
-    reader = minilm()
-    windows = baselines.features(columns(rows), reader.tokenizer, pad=pad)
-    optimizer = baselines.optimizer_for(reader.model, LEARNING_RATE)
+    model, tokenizer = theirs_model(setup.precision)
+    windows = baselines.features(columns(rows), tokenizer, pad=pad)
+    optimizer = baselines.optimizer_for(model, LEARNING_RATE)
     scheduler = baselines.linear_schedule(optimizer, warmup=0, total=100_000)
-    loader = baselines.loader(windows, reader.tokenizer, batch_size=BATCH, shuffle=True, labels=True)
+    loader = baselines.loader(windows, tokenizer, batch_size=BATCH, shuffle=True, labels=True)
     batches = itertools.chain.from_iterable(itertools.repeat(loader))
     for count in itertools.chain([2], itertools.repeat(setup.steps)):
         done = 0
         for batch in itertools.islice(batches, count):
-            baselines.train_step(reader.model, optimizer, scheduler, batch, max_norm=1.0 if pad else None)
+            baselines.train_step(model, optimizer, scheduler, batch, max_norm=1.0 if pad else None)
             done += len(batch["input_ids"])
         yield done
 
@@ -146,7 +161,7 @@ def theirs_matmul(setup: Setup) -> Iterator[float]:
 
 def ours_evaluation(setup: Setup) -> Iterator[float]:
     config = run_config(setup)
-    accelerator = start_accelerator(trackers=(), folder=config.output_dir)
+    accelerator = ours_accelerator(setup, config)
     reader = minilm()
     features = build_features(validation_rows(setup, setup.forward_blocks), reader.tokenizer, WINDOW)
     model = accelerator.prepare(reader.model)
@@ -154,15 +169,16 @@ def ours_evaluation(setup: Setup) -> Iterator[float]:
         batches = evaluation_batches(features.lengths, config.decoding.batch_size, accelerator.device)
         loader = batch_loader(features, batches, input_names=reader.input_names, device=accelerator.device)
         model.train(mode=False)
-        find_spans(model, loader, config.decoding)
+        with accelerator.autocast():
+            find_spans(model, loader, config.decoding)
         yield len(features)
 
 
 def theirs_evaluation(setup: Setup, *, batch_size: int) -> Iterator[float]:
-    reader = minilm()
-    windows = baselines.features(columns(validation_rows(setup, setup.forward_blocks)), reader.tokenizer)
+    model, tokenizer = theirs_model(setup.precision)
+    windows = baselines.features(columns(validation_rows(setup, setup.forward_blocks)), tokenizer)
     while True:
-        baselines.logits_of(reader.model, windows, reader.tokenizer, batch_size=batch_size)
+        baselines.logits_of(model, windows, tokenizer, batch_size=batch_size)
         yield len(windows)
 
 

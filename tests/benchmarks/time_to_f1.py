@@ -1,6 +1,6 @@
 """Time from start to F1 60 on the SQuAD dev set: `train_qa.py` against the no-Trainer script, each in its own process.
 
-    python -m tests.benchmarks.time_to_f1 --data FOLDER [--examples 5000] [--rates 1e-4 2e-4 4e-4]
+    python -m tests.benchmarks.time_to_f1 --data FOLDER [--examples 5000] [--rates 1e-4 2e-4 4e-4] [--precision bf16]
 
 The job: load, build features, train one epoch on so many examples (linear schedule, 10 % warm-up, batch 16), answer
 and score the whole dev set. For both the learning rate is the best of several on a quarter of the examples, scored on
@@ -38,6 +38,8 @@ class Job:
     learning_rate: float
     scored: int | None = None
     """Examples of the dev set; None: all."""
+    precision: str = "no"
+    """Mixed precision; the same for both sides."""
 
     @property
     def config(self):
@@ -50,6 +52,7 @@ def main() -> int:
     parser.add_argument("--data", help="folder with train.parquet and validation.parquet; none: the embedded set")
     parser.add_argument("--examples", type=int, default=5000, help="to train on")
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 2e-4, 4e-4], help="learning rates to try")
+    parser.add_argument("--precision", choices=("no", "bf16"), default="no", help="of both sides: no is float32")
     parser.add_argument("--theirs", type=json.loads, help="be the process of the opponent; the job as JSON")
     options = parser.parse_args()
     if options.theirs is not None:
@@ -70,6 +73,7 @@ def tuned(side, options):
         examples=options.examples // TUNED_ON,
         learning_rate=0,
         scored=SCORED_ON if options.data else None,
+        precision=options.precision,
     )
     tried = [measured(side, dataclasses.replace(small, learning_rate=rate)) for rate in options.rates]
     best = max(tried, key=lambda run: run["f1"])["learning_rate"]
@@ -87,7 +91,8 @@ def measured(side, job: Job):
 
 def run_ours(job: Job) -> float:
     config = job.config
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
+    file = {"no": "cpu.yaml", "bf16": "cpu_bf16.yaml"}[job.precision]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{file}"]
     flags = {
         "--train-data": config.train_data,
         "--validation-data": config.validation_data,
@@ -117,15 +122,15 @@ def script(job: Job) -> float:
     config = job.config
     rows, held_out = load_training_examples(config).rows, load_validation_examples(config).rows
     torch.manual_seed(config.seed)
-    reader = c.minilm()
-    windows = baselines.features(c.columns(rows), reader.tokenizer)
-    loader = baselines.loader(windows, reader.tokenizer, batch_size=c.BATCH, shuffle=True, labels=True)
-    optimizer = baselines.optimizer_for(reader.model, job.learning_rate)
+    model, tokenizer = c.theirs_model(job.precision)
+    windows = baselines.features(c.columns(rows), tokenizer)
+    loader = baselines.loader(windows, tokenizer, batch_size=c.BATCH, shuffle=True, labels=True)
+    optimizer = baselines.optimizer_for(model, job.learning_rate)
     schedule = baselines.linear_schedule(optimizer, warmup=len(loader) // 10, total=len(loader))
     for batch in loader:
-        baselines.train_step(reader.model, optimizer, schedule, batch, max_norm=None)
-    dev = baselines.features(c.columns(held_out), reader.tokenizer)
-    starts, ends = baselines.logits_of(reader.model, dev, reader.tokenizer)
+        baselines.train_step(model, optimizer, schedule, batch, max_norm=None)
+    dev = baselines.features(c.columns(held_out), tokenizer)
+    starts, ends = baselines.logits_of(model, dev, tokenizer)
     references = [answers["text"] for answers in held_out["answers"]]
     dev = datasets.Dataset.from_list(dev)
     texts, odds, _ = baselines.answers(held_out, dev, starts, ends, null_possible=not all(references))
