@@ -109,7 +109,7 @@ class Evaluator:
         loader = batch_loader(self.features, share, input_names=self.input_names, device=accelerator.device)
         model.train(mode=False)
         with accelerator.autocast():  # around all batches, so that weights are rounded once and not for each
-            spans = find_spans(model, watch(loader), self.config)
+            spans = find_spans(model, watch(loader), self.config, features=sum(map(len, share)))
         first = spans.at(slice(sum(len(batch) for batch in share[:own])))  # repeats follow
         rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
         return _gathered(accelerator, first, rows=rows)

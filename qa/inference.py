@@ -31,16 +31,41 @@ class _Read(NamedTuple):
 
 
 @torch.no_grad()
-def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfig) -> FeatureSpans:
+def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfig, *, features: int) -> FeatureSpans:
     """Run batches through the model and keep, of each feature, the best spans and the null logits.
 
     Small batches are decoded together, if they are of the same width: so no row is padded anew, and of spans that score
-    the same the search keeps the same ones whatever batches come before.
+    the same the search keeps the same ones whatever batches come before. What is kept is written where it stays, so
+    that at no time two copies are in memory.
 
     Not in inference mode, in which autocast would round the weights anew for every batch.
+
+    Args:
+        model: gives `start_logits` and `end_logits`, `[feature, token]`.
+        batches: on the model's device.
+        config: how to search.
+        features: of all batches together.
+
     """
-    read = (_read(model, batch) for batch in batches)
-    return join_spans([_decoded(group, config) for group in _of_one_width(read)], config.n_best)
+    spans = _room_for(features, config.n_best)
+    filled = 0
+    for read in _of_one_width(_read(model, batch) for batch in batches):
+        rows = slice(filled, filled + len(read.feature))
+        for name, column in vars(_decoded(read, config)).items():
+            getattr(spans, name)[rows] = column
+        filled = rows.stop
+    return spans.at(slice(filled))
+
+
+def _room_for(features: int, candidates: int) -> FeatureSpans:
+    return FeatureSpans(
+        feature=np.empty(features, dtype=np.int64),
+        first=np.empty((features, candidates), dtype=np.int32),
+        last=np.empty((features, candidates), dtype=np.int32),
+        start_logit=np.empty((features, candidates), dtype=np.float32),
+        end_logit=np.empty((features, candidates), dtype=np.float32),
+        null_logits=np.empty((features, 2), dtype=np.float32),
+    )
 
 
 def _read(model: nn.Module, batch: Batch) -> _Read:
@@ -92,20 +117,6 @@ def _decoded(read: _Read, config: DecodingConfig) -> FeatureSpans:
 def _from_context(position: Int[Tensor, "feature k"], origin: Int[Tensor, "feature 1"]) -> Int[np.ndarray, "feature k"]:
     """Count positions from the window's first context token instead of the row's first."""
     return torch.where(position == NO_SPAN, NO_SPAN, position - origin).cpu().numpy().astype(np.int32)
-
-
-def join_spans(parts: Sequence[FeatureSpans], candidates: int) -> FeatureSpans:
-    """Put the spans of batches one after the other."""
-    empty = FeatureSpans(
-        feature=np.empty(0, dtype=np.int64),
-        first=np.empty((0, candidates), dtype=np.int32),
-        last=np.empty((0, candidates), dtype=np.int32),
-        start_logit=np.empty((0, candidates), dtype=np.float32),
-        end_logit=np.empty((0, candidates), dtype=np.float32),
-        null_logits=np.empty((0, 2), dtype=np.float32),
-    )
-    columns = {name: np.concatenate([getattr(part, name) for part in (empty, *parts)]) for name in vars(empty)}
-    return FeatureSpans(**columns)
 
 
 def check_complete(found: Int[np.ndarray, "found"], features: int) -> None:

@@ -266,7 +266,7 @@ class Predictor:
     def _spans(self, features: Features, ids: Sequence[str], options: ReadingOptions) -> FeatureSpans:
         batches = evaluation_batches(features.lengths, options.decoding.batch_size, self.device)
         loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        spans = find_spans(self.model, loader, options.decoding)
+        spans = find_spans(self.model, loader, options.decoding, features=len(features))
         check_complete(spans.feature, len(features))
         check_numbers(spans, features, ids)
         return spans

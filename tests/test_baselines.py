@@ -139,7 +139,8 @@ def test_what_evaluation_keeps_does_not_grow_with_the_window(ours):
     for window in (384, 1536):
         batch = collate(ours, np.arange(9), input_names=INPUTS, pad_multiple=window)
         assert batch.shape == (9, window)
-        spans = find_spans(contestants.Playback(memory.random_logits(batch.shape)), [batch], DecodingConfig())
+        model = contestants.Playback(memory.random_logits(batch.shape))
+        spans = find_spans(model, [batch], DecodingConfig(), features=9)
         kept.append(sum(column.nbytes for column in vars(spans).values()))
     assert kept[0] == kept[1] < 9 * 384 * 2 * 4 / 8
 

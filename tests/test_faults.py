@@ -55,7 +55,7 @@ SLOW_STEP = (
 SLOW_EVALUATION = (
     "import sys, time, qa.evaluation as e; plain = e.find_spans\n"
     "slow = lambda batch: (time.sleep(0.3), print('decoding', file=sys.stderr, flush=True), batch)[2]\n"
-    "e.find_spans = lambda model, batches, config: plain(model, map(slow, batches), config)"
+    "e.find_spans = lambda model, batches, config, **rest: plain(model, map(slow, batches), config, **rest)"
 )
 
 

@@ -9,8 +9,9 @@ import torch
 from qa import inference
 from qa.batching import collate
 from qa.config import DecodingConfig, FeaturesConfig
+from qa.errors import GatherError
 from qa.features import build_features
-from qa.inference import find_spans
+from qa.inference import check_complete, find_spans
 from tests import tiny
 
 WINDOWS = FeaturesConfig(max_length=60, doc_stride=8, max_question_length=16)
@@ -36,13 +37,17 @@ def batches_of(features, size, pad_multiple=64):
     return [collate(features, part, input_names=("input_ids",), pad_multiple=pad_multiple) for part in parts]
 
 
+def found_in(batches, config):
+    return find_spans(Said(), batches, config, features=sum(map(len, batches)))
+
+
 @pytest.mark.parametrize("search", ["exact", "hf_parity"])
 def test_spans_are_the_same_decoded_together_and_batch_by_batch(search, features, monkeypatch):
     config = DecodingConfig(n_best=4, max_answer_tokens=6, search=search)
-    apart = [find_spans(Said(), [batch], config) for batch in batches_of(features, 2)]
+    apart = [found_in([batch], config) for batch in batches_of(features, 2)]
     for size, tokens in ((2, 10_000), (2, 100), (5, 300), (3, 1)):
         monkeypatch.setattr(inference, "_TOKENS_AT_ONCE", tokens)
-        together = find_spans(Said(), batches_of(features, size), config)
+        together = found_in(batches_of(features, size), config)
         for name, column in vars(together).items():
             np.testing.assert_array_equal(column, np.concatenate([getattr(one, name) for one in apart]))
 
@@ -50,8 +55,8 @@ def test_spans_are_the_same_decoded_together_and_batch_by_batch(search, features
 def test_batches_of_unlike_widths_are_decoded_apart(features):
     batches = batches_of(features, 2, pad_multiple=4)
     assert len({batch.shape[1] for batch in batches}) > 2
-    together = find_spans(Said(), batches, DecodingConfig())
-    apart = [find_spans(Said(), [batch], DecodingConfig()) for batch in batches]
+    together = found_in(batches, DecodingConfig())
+    apart = [found_in([batch], DecodingConfig()) for batch in batches]
     for name, column in vars(together).items():
         np.testing.assert_array_equal(column, np.concatenate([getattr(one, name) for one in apart]))
 
@@ -63,12 +68,27 @@ def test_no_more_batches_are_held_than_are_decoded_at_once(features, monkeypatch
     monkeypatch.setattr(
         inference, "best_spans", lambda *given, **how: decoded.append(given[0]) or search(*given, **how)
     )
-    find_spans(Said(), batches_of(features, 2), DecodingConfig())
+    found_in(batches_of(features, 2), DecodingConfig())
     assert len(features) > 8
     assert {logits.shape for logits in decoded[:-1]} == {(4, 64)}
 
 
 def test_no_batches_give_no_spans():
-    spans = find_spans(Said(), [], DecodingConfig(n_best=4))
+    spans = found_in([], DecodingConfig(n_best=4))
     assert len(spans.feature) == 0
     assert spans.first.shape == (0, 4)
+
+
+def test_what_was_not_in_a_batch_is_not_made_up(features):
+    batches = batches_of(features, 5)
+    spans = find_spans(Said(), batches[:2], DecodingConfig(), features=len(features))
+    assert spans.feature.tolist() == [index for batch in batches[:2] for index in batch.feature.tolist()]
+    with pytest.raises(GatherError, match="came 0 times"):
+        check_complete(spans.feature, len(features))
+
+
+@pytest.mark.parametrize("told", [5, 9])
+def test_more_features_than_were_told_are_not_lost_without_a_word(told, features):
+    batches = batches_of(features, 5)[:2]
+    with pytest.raises((ValueError, GatherError)):
+        check_complete(find_spans(Said(), batches, DecodingConfig(), features=told).feature, 10)

@@ -231,8 +231,8 @@ def test_batches_are_as_large_as_asked(predictor, monkeypatch):
     sizes = []
     real = qa.predictor.find_spans
 
-    def counted(model, batches, decoding):
-        return real(model, (sizes.append(len(batch)) or batch for batch in batches), decoding)
+    def counted(model, batches, decoding, **more):
+        return real(model, (sizes.append(len(batch)) or batch for batch in batches), decoding, **more)
 
     monkeypatch.setattr("qa.predictor.find_spans", counted)
     predictor(pairs(20), batch_size=5)

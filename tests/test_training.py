@@ -215,6 +215,19 @@ def test_every_family_learns_what_it_sees_again_and_again(family):
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_bf16_follows_float32_with_the_same_dropout(family, fresh_accelerator):
+    losses = []
+    for precision in ("no", "bf16"):
+        fresh_accelerator()
+        Accelerator(cpu=True, mixed_precision=precision)  # which the trainer's shares
+        trainer = trainer_for(family=family, dropout=True, epochs=2.0)
+        losses.append([report.loss for report in trainer.steps()])
+        assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
 def test_model_gets_only_inputs_that_it_names():
     trainer = trainer_for(family="distilbert", max_steps=1)
     seen = []

@@ -170,7 +170,7 @@ def ours_evaluation(setup: Setup) -> Iterator[float]:
         loader = batch_loader(features, batches, input_names=reader.input_names, device=accelerator.device)
         model.train(mode=False)
         with accelerator.autocast():
-            find_spans(model, loader, config.decoding)
+            find_spans(model, loader, config.decoding, features=len(features))
         yield len(features)
 
 
@@ -237,7 +237,7 @@ def padded(values, batch) -> torch.Tensor:
 
 def our_answers(features, batches, logits, rows, config: DecodingConfig):
     return predict(
-        find_spans(Playback(logits), batches, config),
+        find_spans(Playback(logits), batches, config, features=len(features)),
         features,
         ids=rows["id"][:],
         contexts=rows["context"][:],
