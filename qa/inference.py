@@ -16,7 +16,7 @@ from qa.decoding import NO_SPAN, best_spans, hf_parity_spans, null_logits
 from qa.errors import GatherError, NotFiniteError
 from qa.features import Features
 
-_TOKENS_AT_ONCE = 32_768  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
+_TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
 
 
 class _Read(NamedTuple):
