@@ -29,8 +29,6 @@ class Stage:
     turns: int = 3
     measures: str = "rate"
     """rate: amount a second; value: what contestants give, more is better; cost: the same, less is better."""
-    our_rate: bool = False
-    """Ours is a rate although theirs is a value."""
     needs_model: bool = False
     """It says nothing of a model that was not trained."""
     precision: str = "no"
@@ -98,7 +96,7 @@ def compete(stage: Stage, setup: Setup) -> Result:
             stack.enter_context(contextlib.closing(Contestant(stage.name, side, setup))) for side in ("ours", "theirs")
         )
         turns = [(ours.turn(), theirs.turn()) for _ in range(stage.turns)]
-    values = [(_value(our, stage, rate=stage.our_rate), _value(their, stage, rate=False)) for our, their in turns]
+    values = [(_value(our, stage), _value(their, stage)) for our, their in turns]
     better = [their / our if stage.measures == "cost" else our / their for our, their in values]
     ours_median, theirs_median = (statistics.median(side) for side in zip(*values, strict=True))
     return Result(
@@ -112,5 +110,5 @@ def compete(stage: Stage, setup: Setup) -> Result:
     )
 
 
-def _value(turn: dict[str, float], stage: Stage, *, rate: bool) -> float:
-    return turn["given"] / turn["seconds"] if rate or stage.measures == "rate" else turn["given"]
+def _value(turn: dict[str, float], stage: Stage) -> float:
+    return turn["given"] / turn["seconds"] if stage.measures == "rate" else turn["given"]
