@@ -4,6 +4,7 @@ Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command 
 """
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -216,6 +217,10 @@ class UsageError(QAError):
     """A combination of flags that makes no command."""
 
 
+class MissingPackageError(QAError):
+    """A command needs packages that are not installed."""
+
+
 Command = (
     Annotated[Ask, subcommand("ask")]
     | Annotated[Predict, subcommand("predict")]
@@ -225,6 +230,13 @@ Command = (
     | Annotated[Export, subcommand("export")]
     | Annotated[Serve, subcommand("serve")]
 )
+
+
+_EXTRAS = {
+    Export: ("onnx", ("onnx", "onnxruntime", "onnxscript")),
+    Serve: ("serve", ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")),
+}
+"""Packages that a command needs besides the project's own, and the extra that installs them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Use extractive question-answering readers.",
     )
     try:
+        _require_packages(command)
         importlib.import_module(command.runner).run(command)
     except UsageError as error:
         return _failed(error, 2)
@@ -248,6 +261,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _require_packages(command: object) -> None:
+    extra, packages = _EXTRAS.get(type(command), ("", ()))
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingPackageError(f"not installed: {', '.join(missing)}; install them with: pip install 'qa[{extra}]'")
 
 
 def _failed(error: QAError, status: int) -> int:

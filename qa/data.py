@@ -106,7 +106,7 @@ def load_examples(source: str, *, split: str, config: DataConfig) -> Examples:
         table = table.filter(pc.is_valid(table["answers"]))
         problems = sorted(problems + sieve.unanswered, key=lambda problem: problem.row)
     if problems and config.on_bad_example == "error":
-        raise ExampleError(f"{_report(problems, source)}\n(--data.on-bad-example may be skip or repair)")
+        raise ExampleError(f"{_report(problems, source)}\n(on-bad-example may be skip or repair)")
     if not table.num_rows:
         raise ExampleError(f"{_report(problems, source)}\n(no good example is left)")
     # random, as nothing is cached by it: datasets would pickle the whole table to hash it, at thrice its memory

@@ -1,6 +1,7 @@
 """The command line: every command by its result, as text and as JSON; errors and exit statuses."""
 
 import importlib
+import importlib.util
 import io
 import json
 import subprocess
@@ -19,6 +20,7 @@ from qa.commands import main
 from qa.model import DEFAULT_SETTINGS, SETTINGS_FILE, load_settings
 from qa.predictor import Predictor
 
+PROJECT = tomllib.loads((Path(qa.__file__).parents[1] / "pyproject.toml").read_text())["project"]
 CONTEXT = "The Amazon carries 209,000 cubic metres of water a second. Francisco de Orellana named it in 1541."
 QUESTION = "Who named the Amazon?"
 SETTINGS = replace(DEFAULT_SETTINGS, max_length=128, doc_stride=32, max_question_length=32, null_possible=True)
@@ -367,6 +369,16 @@ def test_errors_are_one_line_without_a_traceback_and_exit_with_1(capsys, folder,
     assert "Traceback" not in found
 
 
+@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "onnx")])
+def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys, folder, monkeypatch):
+    requirements = PROJECT["optional-dependencies"][extra]
+    packages = [requirement.split(">")[0].replace("-", "_") for requirement in requirements]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in packages else find(name))
+    error = output(capsys, command, folder, status=1).err
+    assert error == f"error: not installed: {', '.join(packages)}; install them with: pip install 'qa[{extra}]'\n"
+
+
 def test_an_interruption_exits_with_130(capsys, folder, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
@@ -385,8 +397,7 @@ def test_help_needs_neither_torch_nor_transformers():
 
 
 def test_the_script_is_the_command_line():
-    project = tomllib.loads((Path(qa.__file__).parents[1] / "pyproject.toml").read_text())
-    module, function = project["project"]["scripts"]["qa"].split(":")
+    module, function = PROJECT["scripts"]["qa"].split(":")
     assert getattr(importlib.import_module(module), function) is main
 
 
