@@ -5,6 +5,7 @@ implementation does besides (padding, recomputation, element-wise work), as in P
 """
 
 import math
+import re
 import time
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ _PUBLISHED: dict[str, tuple[float, float]] = {
 
 The first name that is part of a device's name counts.
 """
+_NAMED = r"\b{}\b(?! (?:NVL|Laptop|Ti|D)\b)"
+"""A GPU's name in a device's, unless it is one of its variants: they are slower or faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
 
 def published_rate(device_name: str, dtype: torch.dtype) -> float | None:
     """Look up a device's FLOP/s by its name; None for one that is not in the table."""
-    rates = next((rates for name, rates in _PUBLISHED.items() if name in device_name), None)
+    rates = next((rates for name, rates in _PUBLISHED.items() if re.search(_NAMED.format(name), device_name)), None)
     if rates is None:
         return None
     half, single = rates

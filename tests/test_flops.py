@@ -55,8 +55,24 @@ def test_published_rates_by_name(name, half, single):
     assert published_rate(name, torch.float32) == single
 
 
-def test_an_unknown_device_has_no_rate():
-    assert published_rate("Voodoo 2", torch.float32) is None
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Voodoo 2",
+        "NVIDIA L40",
+        "NVIDIA A10G",
+        "NVIDIA RTX A1000",
+        "NVIDIA GH200 480GB",
+        "NVIDIA H100 NVL",
+        "NVIDIA GeForce RTX 3090 Ti",
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+    ],
+)
+def test_an_unknown_device_has_no_rate(name):
+    assert published_rate(name, torch.float32) is None
+
+
+def test_a_device_of_another_kind_has_no_rate():
     assert peak_flops(torch.device("meta"), torch.float32) is None
 
 
