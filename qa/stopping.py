@@ -63,10 +63,12 @@ class StopRequest:
 
         """
         is_late = self._ends_at is not None and time.monotonic() >= self._ends_at
-        own = torch.tensor([self._received, _TIME_IS_UP if is_late else 0.0], device=accelerator.device)
-        found = accelerator.gather(own).reshape(-1, 2)
-        if found.any():
-            raise _stopped(int(found[:, 0].max()))
+        own = [self._received, _TIME_IS_UP if is_late else 0.0]
+        found = [own]
+        if accelerator.num_processes > 1:  # one alone need not wait for its device
+            found = accelerator.gather(torch.tensor([own], device=accelerator.device)).tolist()
+        if any(map(any, found)):
+            raise _stopped(int(max(received for received, _ in found)))
 
     def watch(
         self, accelerator: Accelerator, items: Iterable[Item], *, around: Callable[[Iterable[Item]], Iterable[Item]]
