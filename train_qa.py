@@ -18,7 +18,7 @@ from qa.evaluation import Evaluator
 from qa.judging import Judge
 from qa.model import Reader, load_reader, settings_of
 from qa.model_card import publish
-from qa.preparation import prepare_evaluation, prepare_training, require_same_settings
+from qa.preparation import prepare_evaluation, prepare_model, prepare_training, require_same_settings
 from qa.profiling import TRACE, profiled
 from qa.progress import Progress, is_due
 from qa.runtime import configure_logging, end_process, on_main, seed_generators, start_accelerator
@@ -65,7 +65,8 @@ def evaluate_only(
     with Tracking(accelerator, config, Progress(), total_steps=0) as tracking:
         stop.wait_for_steps()
         watch = partial(stop.watch, accelerator, around=tracking.watch)
-        evaluation = evaluator.evaluate(accelerator.prepare(reader.model), watch)
+        model, _ = prepare_model(accelerator, reader.model, config.training)
+        evaluation = evaluator.evaluate(model, watch)
         on_main(accelerator, partial(write_evaluation, config.output_dir, evaluation))
         tracking.evaluation(evaluation, evaluator.examples, step=0, best=True)
 
@@ -94,17 +95,18 @@ def fine_tune(
         tracking.features(trainer.features, examples)
         stop.wait_for_steps()
         timer = SaveTimer(training.save_minutes)
+        trace = config.output_dir / TRACE if training.profile and accelerator.is_main_process else None
         try:
             if evaluator is not None and progress.evaluation_due:  # where the run was stopped
                 judge(evaluator)
                 save_checkpoint(trainer, config.output_dir, identity)
-            for report in profiled(trainer.steps(), config.output_dir / TRACE if training.profile else None):
+            for report in profiled(trainer.steps(), trace):
                 tracking.step(report)
                 progress.evaluation_due = trainer.is_done or is_due(training.evaluate_every, report)
                 stop.check(accelerator)
                 if evaluator is not None and progress.evaluation_due:
                     judge(evaluator)
-                if trainer.is_done or is_due(training.save_every, report) or timer.is_due(accelerator):
+                if trainer.has_ended or is_due(training.save_every, report) or timer.is_due(accelerator):
                     save_checkpoint(trainer, config.output_dir, identity)
         except StoppedError:
             save_checkpoint(trainer, config.output_dir, identity)

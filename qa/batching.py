@@ -21,6 +21,8 @@ from qa.labels import NO_LABEL
 
 PAD_MULTIPLE = 8
 """Padded lengths are multiples of this: what matrix units are fast at."""
+COMPILED_PAD_MULTIPLE = 64
+"""The same when compiling: few shapes, since each is compiled for itself."""
 _CPU_TOKENS = 1536  # of a batch in evaluation
 _GROUPED_UPDATES = 100  # updates sorted by length together: enough for little padding, few enough to stay random
 
@@ -232,6 +234,11 @@ class _CollatedFeatures(Dataset[Batch]):
 
     def __getitem__(self, indices: Int[np.ndarray, "feature"]) -> Batch:
         return collate(self.features, indices, input_names=self.input_names, pad_multiple=self.pad_multiple)
+
+
+def padding_multiple(*, compiled: bool) -> int:
+    """Return what padded lengths are to be multiples of for a model that is compiled, or is not."""
+    return COMPILED_PAD_MULTIPLE if compiled else PAD_MULTIPLE
 
 
 def batch_loader(

@@ -255,8 +255,8 @@ def _load_states(
     set_model_state_dict(trainer.model, weights, options=options)
     # Asking for the state first makes the optimizer create it: only then is there something to load into.
     saved = get_optimizer_state_dict(trainer.model, optimizer, options=_FULL)
-    if flat:
-        saved["state"] = cast("dict[str, Any]", _nested(flat))
+    if flat:  # of all parameters but those that never had a gradient, which may stay as they were created
+        saved["state"] = cast("dict[str, Any]", saved["state"]) | _nested(flat)
     set_optimizer_state_dict(trainer.model, optimizer, saved, options=options)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from qa import metrics
 from qa.answers import FeatureSpans, Predictions, predict
-from qa.batching import Batch, batch_loader, evaluation_batches, share_of_batches
+from qa.batching import PAD_MULTIPLE, Batch, batch_loader, evaluation_batches, share_of_batches
 from qa.config import DecodingConfig
 from qa.data import Examples
 from qa.features import Features
@@ -51,10 +51,19 @@ class Evaluator:
     """Whether "no answer" is an answer."""
     threshold: float
     """Null odds above which it is the answer."""
+    pad_multiple: int = PAD_MULTIPLE
+    """Batches are padded to multiples of so many tokens."""
 
     @classmethod
     def for_reader(
-        cls, accelerator: Accelerator, reader: Reader, examples: Examples, features: Features, config: DecodingConfig
+        cls,
+        accelerator: Accelerator,
+        reader: Reader,
+        examples: Examples,
+        features: Features,
+        config: DecodingConfig,
+        *,
+        pad_multiple: int = PAD_MULTIPLE,
     ) -> "Evaluator":
         """Decide whether "no answer" is possible by the references, or without any by how the reader was trained.
 
@@ -75,6 +84,7 @@ class Evaluator:
             config=config,
             null_possible=examples.has_impossible if examples.has_references else trained_null,
             threshold=fitted if config.no_answer_threshold is None else config.no_answer_threshold,
+            pad_multiple=pad_multiple,
         )
 
     def evaluate(
@@ -106,7 +116,13 @@ class Evaluator:
         accelerator, processes = self.accelerator, self.accelerator.num_processes
         batches = evaluation_batches(self.features.lengths, self.config.batch_size, accelerator.device)
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
-        loader = batch_loader(self.features, share, input_names=self.input_names, device=accelerator.device)
+        loader = batch_loader(
+            self.features,
+            share,
+            input_names=self.input_names,
+            pad_multiple=self.pad_multiple,
+            device=accelerator.device,
+        )
         model.train(mode=False)
         with accelerator.autocast():  # around all batches, so that weights are rounded once and not for each
             spans = find_spans(model, watch(loader), self.config, features=sum(map(len, share)))

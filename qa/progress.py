@@ -16,8 +16,8 @@ class Progress:
     evaluations_since_best: int = 0
     evaluation_due: bool = False
     """The run stopped before the evaluation that belongs to `step` was done."""
-    halvings: int = 0
-    """How often the batches were halved for want of memory."""
+    batch_limit: int | None = None
+    """Most features of a forward pass that memory holds; None: it has not run out yet."""
     tracker_ids: list[str] = field(default_factory=list)
     """Ids of this run at the tracker, one an attempt."""
 

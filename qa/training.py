@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from qa.batching import PAD_MULTIPLE, Batch, Split, batch_loader, epoch_order, micro_batches, updates_per_epoch
+from qa.batching import Batch, Split, batch_loader, epoch_order, micro_batches, padding_multiple, updates_per_epoch
 from qa.config import TrainingConfig
 from qa.errors import ConfigError, MemoryLimitError, NotFiniteError
 from qa.features import Features
@@ -28,8 +28,6 @@ from qa.progress import Progress, StepReport
 
 log = logging.getLogger(__name__)
 
-COMPILED_PAD_MULTIPLE = 64
-"""Padded lengths when compiling: few shapes, since each is compiled for itself."""
 _WHOLE_MODELS = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 _MAX_OVERFLOWS = 30  # in a row: from the scale that fp16 starts at down to far below one
 
@@ -101,6 +99,11 @@ class Trainer:
         """Whether all steps of the plan are done."""
         return self.progress.step >= self.plan.total_steps
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether no step will follow: all are done, or no progress is made."""
+        return self.is_done or self.progress.has_stalled(self.config.patience)
+
     def steps(self) -> Iterator[StepReport]:
         """Train to the end of the plan, or until no progress is made, from where `progress` stands. Collective.
 
@@ -112,11 +115,11 @@ class Trainer:
             MemoryLimitError: a batch does not fit into memory, and smaller ones do not help or are not allowed.
 
         """
-        while not self.is_done:
+        while not self.has_ended:
             epoch, done = divmod(self.progress.step, self.plan.updates_per_epoch)
             updates = self._epoch_updates(epoch)[done : done + self.plan.total_steps - self.progress.step]
             for update, batches, began in self._loaded(updates):
-                if self.progress.has_stalled(self.config.patience):
+                if self.has_ended:
                     return
                 yield self._step(update, batches, began)
 
@@ -126,8 +129,10 @@ class Trainer:
 
     @property
     def _split(self) -> Split:
-        """The plan's, with the batches halved as often as memory demanded."""
-        split, factor = self.plan.split, 2**self.progress.halvings
+        """The plan's, with the batches halved as often as memory demands."""
+        split, factor = self.plan.split, 1
+        while math.ceil(split.batch_size / factor) > (self.progress.batch_limit or split.batch_size):
+            factor *= 2
         return replace(
             split,
             accumulation_steps=split.accumulation_steps * factor,
@@ -138,13 +143,13 @@ class Trainer:
         """Load updates, each with the time when that began; the rest anew where the batches were halved meanwhile."""
         at = 0
         while at < len(updates):
-            halvings = self.progress.halvings
+            limit = self.progress.batch_limit
             began = time.perf_counter()
             for batches in self._batches_of(updates[at:]):
                 yield updates[at], batches, began
                 began = time.perf_counter()
                 at += 1
-                if self.progress.halvings != halvings:
+                if self.progress.batch_limit != limit:
                     break
 
     def _batches_of(self, updates: Sequence[np.ndarray]) -> Iterator[list[Batch]]:
@@ -155,7 +160,7 @@ class Trainer:
             self.features,
             shares,
             input_names=self.input_names,
-            pad_multiple=COMPILED_PAD_MULTIPLE if self.config.compile else PAD_MULTIPLE,
+            pad_multiple=padding_multiple(compiled=self.config.compile),
             device=self.accelerator.device,
         )
         while group := list(itertools.islice(loader, split.accumulation_steps)):
@@ -173,9 +178,9 @@ class Trainer:
             if not self.config.auto_batch_size or smallest < 2 * self._split.micro_batches:
                 raise
             log.warning("step %d: %s; going on with halved batches", self.progress.step, error)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad()  # not the optimizer's, which accelerate leaves alone between the batches of a step
         free_memory()
-        self.progress.halvings += 1
+        self.progress.batch_limit = math.ceil(self._split.batch_size / 2)
         (smaller,) = self._batches_of([update])
         return self._step(update, smaller, began)
 
@@ -210,12 +215,13 @@ class Trainer:
 
     def _gradient(self, update: np.ndarray, batches: Sequence[Batch], rate: float) -> tuple[float, int, float]:
         """Compute the update's gradient; return loss, padded tokens and gradient norm."""
-        loss, padded = self._forward_backward(batches, features=len(update))
-        norm = self._clipped_norm()
+        sums = self._forward_backward(batches, features=len(update))
+        norm = self._clipped_norm()  # first: a device is waited for once
+        loss, padded = sums.tolist()
         self._check_finite(loss, norm, rate, batches)
-        return loss, padded, norm
+        return loss, int(padded), norm
 
-    def _forward_backward(self, batches: Sequence[Batch], *, features: int) -> tuple[float, int]:
+    def _forward_backward(self, batches: Sequence[Batch], *, features: int) -> Float[Tensor, "2"]:
         """Add up the gradient of the mean loss over the update's `features`; return that loss and the padded tokens.
 
         Dividing by the true count of the whole update, not by each batch's, makes the gradient independent of how the
@@ -223,7 +229,8 @@ class Trainer:
         """
         accelerator, apart = self.accelerator, self._exchanges_apart
         self._seed_step()
-        summed = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
+        precise = torch.float32 if accelerator.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+        summed = torch.zeros(2, device=accelerator.device, dtype=precise)
         failed: MemoryLimitError | None = None
         for batch in batches:
             last = batch is batches[-1]
@@ -241,8 +248,8 @@ class Trainer:
             raise failed or memory_error(max((batch.shape for batch in batches), key=math.prod))
         if apart:
             average_gradients(accelerator, self.model.parameters())
-        total = accelerator.reduce(summed, "sum").tolist()
-        return total[0], int(total[1])
+        total: Tensor = accelerator.reduce(summed, "sum")
+        return total
 
     @property
     def _exchanges_apart(self) -> bool:

@@ -235,12 +235,15 @@ def test_an_eager_model_keeps_its_attention():
     assert model.config._attn_implementation == "eager"
 
 
-@pytest.mark.parametrize(("options", "cheap"), [({}, True), ({"compile": True}, False)])
-def test_training_uses_it_on_a_cpu_unless_the_encoder_is_compiled(options, cheap, monkeypatch):
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+@pytest.mark.parametrize(
+    ("options", "device", "cheap"), [({}, "cpu", True), ({"compile": True}, "cpu", False), ({}, "cuda", False)]
+)
+def test_training_uses_it_on_a_cpu_unless_the_encoder_is_compiled(options, device, cheap, monkeypatch):
+    """By the run's own device: a machine with a GPU may train on its CPU."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: device == "cpu")
     monkeypatch.setattr(nn.Module, "compile", lambda _, **__: None)
     model = tiny.model()
-    prepare_for_training(model, TrainingConfig(**options))
+    prepare_for_training(model, TrainingConfig(**options), torch.device(device))
     assert (model.config._attn_implementation == ATTENTION) is cheap
 
 
@@ -250,7 +253,7 @@ def test_recomputed_activations_see_the_same_masks():
     recomputing.load_state_dict(plain_model.state_dict())
     gradients = []
     for model, recompute in ((plain_model, False), (recomputing, True)):
-        prepare_for_training(model, TrainingConfig(gradient_checkpointing=recompute))
+        prepare_for_training(model, TrainingConfig(gradient_checkpointing=recompute), torch.device("cpu"))
         torch.manual_seed(5)
         logits(model.train()).square().sum().backward()
         gradients.append([p.grad for p in model.parameters() if p.grad is not None])

@@ -288,7 +288,7 @@ def test_out_of_memory_is_named_or_halves_the_batches(processes, tmp_path):
     assert "going on with halved batches" in output
     finish(tmp_path / "whole", reader, *BATCHES, processes=processes)
     ends = [tmp_path / name / "checkpoints" / "step-00000004" for name in ("auto", "whole")]
-    assert json.loads((ends[0] / "state.json").read_text())["progress"]["halvings"] == 2
+    assert json.loads((ends[0] / "state.json").read_text())["progress"]["batch_limit"] == 2
     auto, whole = (load_file(path / "model.safetensors") for path in ends)
     for name in auto:
         if not name.endswith(("key.bias", "qa_outputs.bias")):  # these have no gradient but rounding noise

@@ -14,6 +14,7 @@ from qa.model import (
     Reader,
     ReaderSettings,
     check_reader,
+    has_unused_parameters,
     load_reader,
     load_settings,
     model_inputs,
@@ -215,6 +216,17 @@ def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeyp
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append((module, options)))
     for options in ({}, {"gradient_checkpointing": True}, {"compile": True}):
         model = tiny.model()
-        prepare_for_training(model, TrainingConfig(**options))
+        prepare_for_training(model, TrainingConfig(**options), torch.device("cpu"))
         assert model.is_activation_checkpointing == ("gradient_checkpointing" in options)
     assert compiled == [(model.base_model, {"dynamic": False})]
+    assert torch.compiler.config.recompile_limit > 8  # torch's own, which lengths alone exceed
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_unused_parameters_are_noticed_and_nothing_is_left_behind(family):
+    model = tiny.model(family).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert has_unused_parameters(model) == (family == "xlnet")  # its embedding of masked tokens
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from qa.profiling import TRACE
 from tests import tiny
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -94,6 +95,14 @@ def test_a_run_of_2_processes_resumes_exactly(tmp_path):
         assert all(torch.equal(one[name], two[name]) for name in one), file
     for name in RESULTS:
         assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
+
+
+def test_a_model_with_parameters_that_no_logit_depends_on_trains(tmp_path):
+    """And a profile, which one process writes."""
+    reader = tiny.save_reader(tmp_path / "reader", "xlnet")
+    flags = ["--training.batch-size", "2", "--training.max-steps", "8", "--max-validation-examples", "3"]
+    finished(tmp_path / "run", reader, *flags, "--max-train-examples", "30", "--training.profile", processes=2)
+    assert json.loads((tmp_path / "run" / TRACE).read_text())["traceEvents"]
 
 
 def test_errors_end_all_processes_with_the_cause_on_screen(tmp_path, reader):

@@ -110,8 +110,15 @@ def test_training_without_references_or_without_validation_data(tmp_path, reader
 
 
 @pytest.mark.parametrize("family", ["distilbert", "roberta", "modernbert", "xlnet"])
-def test_families_train_and_evaluate_with_their_tokenizers_real_behaviour(tmp_path, readers, family):
-    folder = run(tmp_path, readers(family), "--training.max-steps", "2", "--training.batch-size", "4")
+def test_families_train_resume_and_evaluate_with_their_tokenizers_real_behaviour(tmp_path, readers, family):
+    flags = ["--training.max-steps", "2", "--training.batch-size", "4", "--training.save-every", "1"]
+    flags += ["--training.keep-last", "2"]
+    folder = run(tmp_path, readers(family), *flags)
+    last = folder / "checkpoints" / "step-00000002" / "model.safetensors"
+    whole = load_file(last)
+    shutil.rmtree(last.parent)
+    run(tmp_path, readers(family), *flags, "--resume")
+    assert all(torch.equal(value, whole[name]) for name, value in load_file(last).items())
     contexts = {row["id"]: row["context"] for row in tiny.sample_rows("validation")}
     for key, answers in read(folder, "nbest_predictions.json").items():
         for answer in answers:
@@ -154,9 +161,12 @@ def test_a_used_run_folder_is_refused(tmp_path, readers):
 
 
 def test_training_stops_when_the_score_has_stalled(tmp_path, readers):
+    """And saves its last step, so that resuming finds nothing left to do."""
     flags = ["--training.evaluate-every", "1", "--training.patience", "2", "--training.learning-rate", "1e-9"]
-    folder = run(tmp_path, readers("bert"), *flags, "--training.max-steps", "20", "--training.save-every", "1")
-    assert max(path.name for path in (folder / "checkpoints").iterdir()) == "step-00000003"
+    flags += ["--training.max-steps", "20", "--training.save-every", "0"]
+    folder = run(tmp_path, readers("bert"), *flags)
+    run(tmp_path, readers("bert"), *flags, "--resume")
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000003"]
 
 
 def test_errors_are_one_line_and_status_1(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The loop: a loss that no batch changes, gradients that no split changes, one clock, and errors that stop it."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -23,6 +24,42 @@ STEADY = {"adam_epsilon": 1.0, "learning_rate": 0.1}
 
 def batch_of(trainer, indices, *, pad_multiple=8):
     return collate(trainer.features, np.array(indices), input_names=trainer.input_names, pad_multiple=pad_multiple)
+
+
+# --- memory ---
+
+
+def limit_memory(monkeypatch, features):
+    """Let batches of more than so many features fail from the second on: by then there are gradients."""
+    count = itertools.count()
+
+    def limited(start, end, batch):
+        if next(count) and len(batch) > features:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return span_loss(start, end, batch)
+
+    monkeypatch.setattr("qa.training.span_loss", limited)
+
+
+def test_a_step_that_is_repeated_with_halved_batches_starts_from_no_gradient(monkeypatch):
+    """The batch that fails, the second of three, is not the last, for which accelerate's `zero_grad` would wait."""
+    rows, settings = tiny.small(12), {"batch_size": 4, "accumulation_steps": 3, "max_steps": 1, **STEADY}
+    whole, halved = trainer_for(rows, **settings), trainer_for(rows, auto_batch_size=True, **settings)
+    (wanted,) = whole.steps()
+    limit_memory(monkeypatch, 2)
+    (found,) = halved.steps()
+    assert halved.progress.batch_limit == 2
+    assert found.gradient_norm == pytest.approx(wanted.gradient_norm, rel=1e-5)
+    assert_same_weights(weights(halved), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_smaller_batches_than_memory_holds_are_not_halved(monkeypatch):
+    """As after resuming with the batches that the error message advises."""
+    trainer = trainer_for(batch_size=2, accumulation_steps=4, max_steps=2, auto_batch_size=True)
+    trainer.progress.batch_limit = 2
+    limit_memory(monkeypatch, 2)
+    assert len(list(trainer.steps())) == 2
+    assert trainer.progress.batch_limit == 2
 
 
 # --- the loss ---

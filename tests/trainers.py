@@ -29,7 +29,7 @@ def trainer_for(rows=None, *, family="bert", model=None, seed=3, dropout=False, 
     model = model or tiny.model(family, **({} if dropout or family != "bert" else CALM))
     tokenizer = tiny.tokenizer(family)
     features = build_features(rows, tokenizer, WINDOWS)
-    prepare_for_training(model, config)
+    prepare_for_training(model, config, accelerator.device)
     prepared, optimizer = accelerator.prepare(model, build_optimizer(model, config, accelerator.device))
     return Trainer(
         accelerator=accelerator,
