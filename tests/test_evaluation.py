@@ -131,6 +131,19 @@ def test_batches_change_no_prediction():
         assert result.scores["f1"] == results[0].scores["f1"]
 
 
+def test_lengths_are_padded_as_asked_and_answers_stay_the_same():
+    """A compiled model is to see few lengths."""
+    reader, widths = reader_of(), []
+    evaluator = evaluator_for(reader)
+    wanted = evaluator.evaluate(reader.model)
+    reader.model.register_forward_pre_hook(
+        lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True
+    )
+    found = dataclasses.replace(evaluator, pad_multiple=64).evaluate(reader.model)
+    assert set(widths) == {64}
+    assert found.predictions.best_texts == wanted.predictions.best_texts
+
+
 @pytest.mark.usefixtures("fresh_accelerator")
 def test_in_half_precision_weights_are_rounded_once_and_not_for_each_batch():
     accelerator, reader = Accelerator(cpu=True, mixed_precision="bf16"), reader_of()
