@@ -229,7 +229,7 @@ class Trainer:
         """
         accelerator, apart = self.accelerator, self._exchanges_apart
         self._seed_step()
-        precise = torch.float32 if accelerator.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+        precise = torch.float64 if accelerator.device.type != "mps" else torch.float32  # Apple's GPUs have no float64
         summed = torch.zeros(2, device=accelerator.device, dtype=precise)
         failed: MemoryLimitError | None = None
         for batch in batches:
