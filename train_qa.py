@@ -11,18 +11,19 @@ from functools import partial
 from accelerate import Accelerator
 
 from qa.checkpoints import Identity, export_model, prepare_run_folder, resume_from, save_checkpoint, write_records
-from qa.config import RunConfig, parse_config
+from qa.config import RunConfig
 from qa.data import load_training_examples
-from qa.errors import QAError
+from qa.errors import QAError, StoppedError
 from qa.evaluation import Evaluator
 from qa.judging import Judge
 from qa.model import Reader, load_reader, settings_of
 from qa.model_card import publish
 from qa.preparation import prepare_evaluation, prepare_model, prepare_training, require_same_settings
+from qa.presets import parse_config
 from qa.profiling import TRACE, profiled
 from qa.progress import Progress, is_due
 from qa.runtime import configure_logging, end_process, on_main, seed_generators, start_accelerator
-from qa.stopping import SaveTimer, StoppedError, StopRequest
+from qa.stopping import SaveTimer, StopRequest
 from qa.tracking import Tracking, write_evaluation
 
 

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Iterator, Sequence
 
-from qa.commands import Ask, UsageError
+from qa.commands import Ask
 from qa.display import print_json, print_line, print_marked, print_table
-from qa.errors import DataError
+from qa.errors import DataError, UsageError
 from qa.predicting import load_predictor, reading_arguments
 from qa.results import Answer
 

@@ -4,10 +4,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from qa.calibration import Calibration, calibrate, join_predictions, judge
-from qa.commands import Calibrate, UsageError
+from qa.commands import Calibrate
 from qa.data import Examples
 from qa.display import print_json, print_line, print_table
-from qa.errors import DataError
+from qa.errors import DataError, UsageError
 from qa.files import write_json
 from qa.model import SETTINGS_FILE
 from qa.predicting import load_data, load_predictor, progress

@@ -30,9 +30,9 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from transformers import PreTrainedTokenizerBase
 
-from qa.config import RunConfig, save_config
+from qa.config import RunConfig, config_values
 from qa.data import Examples, write_problems
-from qa.errors import CheckpointError
+from qa.errors import CheckpointError, StorageError
 from qa.files import check_manifest, whole_folder, write_json, write_manifest
 from qa.model import SETTINGS_FILE, ReaderSettings
 from qa.runtime import describe_environment, on_main
@@ -53,14 +53,20 @@ def prepare_run_folder(folder: Path, *, resumes: bool) -> None:
 
     Raises:
         CheckpointError: it holds files of another run and this one does not resume.
+        StorageError: it cannot be made.
 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CheckpointError(f"cannot make the run folder {folder}: {error.strerror}") from error
+        raise StorageError(f"cannot make the run folder {folder}: {error.strerror}") from error
     if not resumes and any(folder.iterdir()):
         raise CheckpointError(f"the run folder {folder} is not empty; wanted a new one, or --resume to go on with it")
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Write `config` as JSON; `load_config` and `parse_config` read it back as an equal value."""
+    write_json(path, config_values(config))
 
 
 def write_records(accelerator: Accelerator, config: RunConfig, data: Mapping[str, Examples]) -> None:
@@ -80,7 +86,7 @@ def find_checkpoint(folder: Path, resume: str) -> Path | None:
     Returns None for `auto` in a run folder without a complete checkpoint. Which were passed over, and why, is logged.
 
     Raises:
-        CheckpointError: the path given is not a complete checkpoint.
+        StorageError: the path given is not a complete checkpoint.
 
     """
     if resume != "auto":
@@ -89,7 +95,7 @@ def find_checkpoint(folder: Path, resume: str) -> Path | None:
     for candidate in sorted((folder / "checkpoints").glob("step-*"), reverse=True):
         try:
             check_manifest(candidate)
-        except CheckpointError as error:
+        except StorageError as error:
             log.warning("passed over the checkpoint %s: %s", candidate.name, error)
         else:
             return candidate
@@ -147,7 +153,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> None:
     DeepSpeed keeps the optimizer's state to itself and pickles it: runs under it have no checkpoints, which is logged.
 
     Raises:
-        CheckpointError: it cannot be written, for want of space say; earlier ones are untouched.
+        StorageError: it cannot be written, for want of space say; earlier ones are untouched.
 
     """
     accelerator = trainer.accelerator
@@ -173,7 +179,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, identity: Identity) -> None:
                 write_manifest(part)
             rotate(path, trainer.config.keep_last)
         except _UNWRITABLE as error:
-            raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
+            raise StorageError(f"cannot write the checkpoint {path}: {error}") from error
 
     on_main(accelerator, write)
 
@@ -204,7 +210,7 @@ def resume_from(trainer: Trainer, folder: Path, resume: str, identity: Identity)
     """Continue from the checkpoint that `resume` means, or from the start where there is none yet. Collective.
 
     Raises:
-        CheckpointError: the run uses DeepSpeed, or see `find_checkpoint` and `load_checkpoint`.
+        CheckpointError: the run uses DeepSpeed; else see `find_checkpoint` and `load_checkpoint`.
 
     """
     if trainer.accelerator.distributed_type == DistributedType.DEEPSPEED:
@@ -284,7 +290,7 @@ def export_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, settings:
     """Save weights, tokenizer and reader settings so that `from_pretrained` loads them from `folder`. Collective.
 
     Raises:
-        CheckpointError: it cannot be written; an earlier model in `folder` is untouched.
+        StorageError: it cannot be written; an earlier model in `folder` is untouched.
 
     """
     weights = _weights(trainer)
@@ -297,6 +303,6 @@ def export_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, settings:
                 tokenizer.save_pretrained(part)
                 write_json(part / SETTINGS_FILE, asdict(settings))
         except _UNWRITABLE as error:
-            raise CheckpointError(f"cannot write the model to {folder}: {error}") from error
+            raise StorageError(f"cannot write the model to {folder}: {error}") from error
 
     on_main(trainer.accelerator, write)

@@ -15,7 +15,7 @@ import tyro
 from tyro.conf import Positional, arg, subcommand
 
 from qa.config import Backend, FeaturesConfig, OnBadExample
-from qa.errors import QAError
+from qa.errors import MissingPackageError, QAError, UsageError
 
 _Json = Annotated[bool, arg(name="json")]
 
@@ -211,14 +211,6 @@ class Serve(ModelFlags):
     """Largest request."""
     timeout: float = 30.0
     """Seconds from a request to its answer."""
-
-
-class UsageError(QAError):
-    """A combination of flags that makes no command."""
-
-
-class MissingPackageError(QAError):
-    """A command needs packages that are not installed."""
 
 
 Command = (

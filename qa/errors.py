@@ -1,4 +1,4 @@
-"""The errors that a user, a file or the machine can cause; each says which, what was found and what was wanted."""
+"""All errors that a user, a file or the machine can cause; each says which, what was found and what was wanted."""
 
 
 class QAError(Exception):
@@ -41,13 +41,50 @@ class MemoryLimitError(QAError):
     """A batch that does not fit into the device's memory."""
 
 
-class GatherError(QAError):
-    """A feature that was lost, or counted twice, between the processes of an evaluation."""
+class IncompleteError(QAError):
+    """A feature that was lost, or counted twice, on the way from the model to the predictions."""
+
+
+class StorageError(QAError):
+    """A file or folder that cannot be written, or that is not as it was written."""
 
 
 class CheckpointError(QAError):
-    """A checkpoint or run folder that cannot be written, read, or continued from."""
+    """A checkpoint or run folder that a run cannot continue from."""
+
+
+class ExportError(QAError):
+    """An ONNX file that cannot be made, or does not answer as the model does."""
+
+
+class HubError(QAError):
+    """A hub that does not take the model."""
 
 
 class MetricError(QAError):
     """Predictions and references that do not belong together."""
+
+
+class UsageError(QAError):
+    """A combination of flags that makes no command."""
+
+
+class MissingPackageError(QAError):
+    """A command that needs packages that are not installed."""
+
+
+class StoppedError(Exception):
+    """The run was asked to end before its end; `status` is the exit status that convention wants."""
+
+    def __init__(self, reason: str, *, status: int) -> None:
+        """Take the reason, for the user, and the status."""
+        super().__init__(reason)
+        self.status = status
+
+
+class QueueFullError(Exception):
+    """The service has more waiting than it takes, or is about to end."""
+
+
+class TooLargeError(Exception):
+    """A request body has more bytes than the service takes."""

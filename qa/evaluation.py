@@ -97,7 +97,7 @@ class Evaluator:
 
         Raises:
             NotFiniteError: logits that are not numbers.
-            GatherError: a feature is missing or there twice.
+            IncompleteError: a feature is missing or there twice.
 
         """
         began = time.perf_counter()

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from qa.batching import Batch, batch_loader, evaluation_batches
 from qa.data import Examples
-from qa.errors import QAError
+from qa.errors import ExportError
 from qa.features import features_of_table
 from qa.files import whole_folder
 from qa.metrics import raw_scores
@@ -31,10 +31,6 @@ TOLERANCE = 1e-3
 _COMPARED, _COMPARED_BATCH = 32, 8  # examples, and their windows at once, whose logits are compared
 _ROUNDS = 3
 """Turns that the backends take, so that what else the machine does falls on all of them."""
-
-
-class ExportError(QAError):
-    """An ONNX file that cannot be made, or does not answer as the model does."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from transformers.utils.logging import disable_progress_bar
 
-from qa.commands import Export, UsageError
+from qa.commands import Export
 from qa.config import DataConfig
 from qa.data import load_examples, take
 from qa.display import print_json, print_line, print_table
-from qa.errors import ModelError
+from qa.errors import ModelError, UsageError
 from qa.export import BackendReport, compare, export_onnx
 from qa.files import write_json
 from qa.model import SETTINGS_FILE, Reader, load_reader

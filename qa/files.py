@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import orjson
 
-from qa.errors import CheckpointError
+from qa.errors import StorageError
 
 MANIFEST = "manifest.json"
 """File with the size and hash of every other file of its folder."""
@@ -24,7 +24,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write UTF-8 `text` to `path`; whoever reads `path` finds the old content or the new, never a part.
 
     Raises:
-        CheckpointError: it cannot be written, for want of space say; the old content is still there.
+        StorageError: it cannot be written, for want of space say; the old content is still there.
 
     """
     with whole_file(path) as file:
@@ -36,7 +36,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """Give a temporary UTF-8 file to write; on leaving, flush it to disk and rename it to `path`.
 
     Raises:
-        CheckpointError: it cannot be written. After this or any other error the old content is still there.
+        StorageError: it cannot be written. After this or any other error the old content is still there.
 
     """
     part = _beside(path, "part")
@@ -49,7 +49,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+            raise StorageError(f"cannot write {path}: {error.strerror}") from error
         raise
 
 
@@ -86,17 +86,17 @@ def check_manifest(folder: Path) -> None:
     """Compare the files of `folder` with the sizes and hashes in its manifest.
 
     Raises:
-        CheckpointError: a file is missing, torn or changed, or there is no manifest.
+        StorageError: a file is missing, torn or changed, or there is no manifest.
 
     """
     try:
         manifest: dict[str, Any] = dict(json.loads((folder / MANIFEST).read_bytes()))
         found = {name: _describe(folder / name) for name in manifest}
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder / MANIFEST} is not complete, or its files are not: {error}") from error
+        raise StorageError(f"{folder / MANIFEST} is not complete, or its files are not: {error}") from error
     for name, wanted in manifest.items():
         if found[name] != wanted:
-            raise CheckpointError(f"{folder / name} is {found[name]}; wanted {wanted}")
+            raise StorageError(f"{folder / name} is {found[name]}; wanted {wanted}")
 
 
 def _beside(path: Path, kind: str) -> Path:

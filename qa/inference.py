@@ -13,7 +13,7 @@ from qa.answers import FeatureSpans
 from qa.batching import Batch
 from qa.config import DecodingConfig
 from qa.decoding import NO_SPAN, best_spans, hf_parity_spans, null_logits
-from qa.errors import GatherError, NotFiniteError
+from qa.errors import IncompleteError, NotFiniteError
 from qa.features import Features
 
 _TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
@@ -123,14 +123,14 @@ def check_complete(found: Int[np.ndarray, "found"], features: int) -> None:
     """Check that every feature came back exactly once.
 
     Raises:
-        GatherError: naming the first features that are missing or there more than once.
+        IncompleteError: naming the first features that are missing or there more than once.
 
     """
     counts = np.bincount(found, minlength=features)
     if len(counts) != features or (counts != 1).any():
         wrong = np.flatnonzero(counts != 1)[:5]
         detail = ", ".join(f"feature {at} came {counts[at]} times" for at in wrong)
-        raise GatherError(f"{len(found)} features came back; wanted each of {features} once: {detail}")
+        raise IncompleteError(f"{len(found)} features came back; wanted each of {features} once: {detail}")
 
 
 def check_numbers(spans: FeatureSpans, features: Features, ids: Sequence[str]) -> None:

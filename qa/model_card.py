@@ -13,7 +13,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from qa.config import RunConfig
-from qa.errors import CheckpointError, QAError
+from qa.errors import HubError, StorageError
 from qa.files import write_whole
 from qa.model import EMBEDDED_MODEL, load_settings
 
@@ -32,10 +32,6 @@ answer = reader(
 )
 print(answer["answer"], answer["score"])
 """
-
-
-class HubError(QAError):
-    """A hub that does not take the model."""
 
 
 def publish(config: RunConfig) -> None:
@@ -191,5 +187,5 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:  # a run without evaluation has no scores
         return None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}") from error
+        raise StorageError(f"cannot read {path}: {error}") from error
     return content

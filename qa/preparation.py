@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qa.batching import padding_multiple
-from qa.config import RunConfig, TrainingConfig, config_values
+from qa.config import RunConfig, TrainingConfig, config_values, flat_values
 from qa.data import Examples, load_validation_examples
 from qa.evaluation import Evaluator
 from qa.feature_store import cached_features
@@ -16,7 +16,6 @@ from qa.model import Reader, has_unused_parameters, layer_names, prepare_for_tra
 from qa.optimization import build_optimizer
 from qa.progress import Progress
 from qa.runtime import require_same
-from qa.trackers import flat_values
 from qa.training import Trainer, plan_training
 
 _OF_ONE_MACHINE = ("output_dir", "features/cache_dir", "resume")  # paths, which need not be the same on all machines

@@ -10,19 +10,13 @@ from typing import Any, TypeVar
 import torch
 from accelerate import Accelerator
 
+from qa.errors import StoppedError
+
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 _TIME_IS_UP = -1.0
-
-
-class StoppedError(Exception):
-    """The run was asked to end before its end; `status` is the exit status that convention wants."""
-
-    def __init__(self, reason: str, *, status: int) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class StopRequest:

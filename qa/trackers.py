@@ -3,7 +3,6 @@
 A run is worth more than its record: a service that fails or hangs is reported once and cannot stop or slow the run.
 """
 
-import json
 import logging
 import os
 import uuid
@@ -17,7 +16,7 @@ import wandb
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
-from qa.config import RunConfig, config_values
+from qa.config import RunConfig, config_values, flat_values
 from qa.progress import Progress
 from qa.runtime import describe_environment
 
@@ -96,18 +95,6 @@ def start_trackers(accelerator: Accelerator, config: RunConfig, progress: Progre
 def run_name(config: RunConfig) -> str:
     """Return the name of the run at its trackers."""
     return config.tracking.run_name or config.output_dir.name
-
-
-def flat_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name nested values `outer/inner`; trackers take plain ones only, so others become text."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= flat_values(value, f"{prefix}{key}/")
-        else:
-            plain = isinstance(value, (str, int, float, bool))
-            flat[f"{prefix}{key}"] = value if plain else json.dumps(value, default=str)
-    return flat
 
 
 def _start(

@@ -17,13 +17,13 @@ from tqdm import tqdm
 from qa.batching import Batch
 from qa.config import RunConfig
 from qa.data import Examples
+from qa.errors import StoppedError
 from qa.evaluation import Evaluation
 from qa.features import Features
 from qa.files import write_json
 from qa.flops import peak_flops
 from qa.progress import Progress, StepReport
 from qa.round_trip import label_round_trip
-from qa.stopping import StoppedError
 from qa.trackers import STEP, start_trackers
 
 log = logging.getLogger(__name__)

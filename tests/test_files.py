@@ -6,7 +6,7 @@ import json
 import pytest
 
 from qa import files
-from qa.errors import CheckpointError
+from qa.errors import StorageError
 from qa.files import MANIFEST, check_manifest, whole_folder, write_json, write_manifest, write_whole
 
 
@@ -41,7 +41,7 @@ def test_full_disk_leaves_the_old_file_and_names_it(step, tmp_path, monkeypatch)
     path = tmp_path / "metrics.json"
     write_json(path, "old")
     monkeypatch.setattr(*((files, step) if step == "_flush_to_disk" else (type(path), step)), no_space)
-    with pytest.raises(CheckpointError, match=r"metrics\.json.*No space left"):
+    with pytest.raises(StorageError, match=r"metrics\.json.*No space left"):
         write_json(path, "new")
     assert json.loads(path.read_text()) == "old"
     assert names(tmp_path) == ["metrics.json"]
@@ -55,7 +55,7 @@ def test_value_that_json_cannot_hold_leaves_the_old_file(tmp_path):
 
 
 def test_missing_folder_is_an_error_that_names_the_file(tmp_path):
-    with pytest.raises(CheckpointError, match=r"nowhere/a\.json"):
+    with pytest.raises(StorageError, match=r"nowhere/a\.json"):
         write_json(tmp_path / "nowhere" / "a.json", 1)
 
 
@@ -150,7 +150,7 @@ def sealed(tmp_path):
 def test_truncated_file_is_detected_by_name(sealed):
     content = (sealed / "weights").read_bytes()
     (sealed / "weights").write_bytes(content[:-1])
-    with pytest.raises(CheckpointError, match=r"weights is .*2559.*wanted.*2560"):
+    with pytest.raises(StorageError, match=r"weights is .*2559.*wanted.*2560"):
         check_manifest(sealed)
 
 
@@ -159,14 +159,14 @@ def test_flipped_bit_is_detected_by_name(sealed, at):
     content = bytearray((sealed / "weights").read_bytes())
     content[at] ^= 1
     (sealed / "weights").write_bytes(content)
-    with pytest.raises(CheckpointError, match="weights is "):
+    with pytest.raises(StorageError, match="weights is "):
         check_manifest(sealed)
 
 
 @pytest.mark.parametrize("missing", ["weights", "state.json", MANIFEST])
 def test_missing_file_is_detected_by_name(sealed, missing):
     (sealed / missing).unlink()
-    with pytest.raises(CheckpointError, match=missing):
+    with pytest.raises(StorageError, match=missing):
         check_manifest(sealed)
 
 
@@ -180,7 +180,7 @@ def test_every_flipped_bit_of_the_manifest_is_an_error_of_ours(sealed):
             (sealed / MANIFEST).write_bytes(flipped)
             try:
                 check_manifest(sealed)
-            except CheckpointError:
+            except StorageError:
                 continue
             undetected += 1  # white space for white space
     assert undetected < len(content) / 4
@@ -189,5 +189,5 @@ def test_every_flipped_bit_of_the_manifest_is_an_error_of_ours(sealed):
 @pytest.mark.parametrize("content", ["", "{", "[1]", "7", '"text"', "null", '{"weights": 3}'])
 def test_file_that_is_no_manifest_is_an_error_of_ours(sealed, content):
     (sealed / MANIFEST).write_text(content)
-    with pytest.raises(CheckpointError, match=str(sealed)):
+    with pytest.raises(StorageError, match=str(sealed)):
         check_manifest(sealed)

@@ -19,9 +19,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram,
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from qa.errors import QAError
+from qa.errors import QAError, QueueFullError
 from qa.predictor import Predictor
-from qa.serving.batcher import Batcher, QueueFullError
+from qa.serving.batcher import Batcher
 from qa.serving.guard import Guard, Measures
 from qa.serving.reading import AnswerTask, Results, SearchTask, Task, read
 from qa.serving.schema import (

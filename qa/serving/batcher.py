@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+from qa.errors import QueueFullError
+
 
 @runtime_checkable
 class Sized(Protocol):
@@ -23,10 +25,6 @@ class Sized(Protocol):
 
 Task = TypeVar("Task", bound=Sized)
 Result = TypeVar("Result")
-
-
-class QueueFullError(Exception):
-    """More waits than the service takes, or it is about to end."""
 
 
 @dataclass(frozen=True, eq=False)

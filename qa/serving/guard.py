@@ -9,6 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from qa.errors import TooLargeError
+
 SECURITY_HEADERS = {
     # No inline scripts or styles, nothing from elsewhere; data: for the icons in the style sheet of the API's page.
     "content-security-policy": (
@@ -19,10 +21,6 @@ SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
-
-
-class TooLargeError(Exception):
-    """A body of more bytes than the service takes."""
 
 
 class Guard:

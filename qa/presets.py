@@ -1,0 +1,87 @@
+"""Named recipes, and how a command line or a file names one."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from qa.config import FeaturesConfig, RunConfig, TrainingConfig
+from qa.errors import ConfigError
+
+
+def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32, max_length: int = 384) -> RunConfig:
+    features = FeaturesConfig(max_length=max_length)
+    training = TrainingConfig(learning_rate=learning_rate, batch_size=batch_size)
+    return RunConfig(model=model, train_data=data, validation_data=data, features=features, training=training)
+
+
+PRESETS: dict[str, RunConfig] = {
+    "demo": RunConfig(
+        output_dir=Path("runs/demo"),
+        training=TrainingConfig(epochs=3.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
+    ),
+    "minilm-squad": _preset("minilm", "squad", 2e-4, batch_size=16),
+    "minilm-squad-v2": _preset("minilm", "squad_v2", 2e-4, batch_size=16),
+    "distilbert-squad": _preset("distilbert/distilbert-base-uncased", "squad", 5e-5),
+    "distilbert-squad-v2": _preset("distilbert/distilbert-base-uncased", "squad_v2", 5e-5),
+    "bert-base-squad": _preset("google-bert/bert-base-uncased", "squad", 5e-5),
+    "roberta-base-squad-v2": _preset("FacebookAI/roberta-base", "squad_v2", 3e-5),
+    "electra-base-squad-v2": _preset("google/electra-base-discriminator", "squad_v2", 1e-4),
+    "deberta-v3-base-squad-v2": _preset("microsoft/deberta-v3-base", "squad_v2", 2e-5, max_length=512),
+    "modernbert-base-squad-v2": _preset("answerdotai/ModernBERT-base", "squad_v2", 5e-5, max_length=512),
+}
+"""Named defaults; the values are the published recipes' or close to them, and flags override them."""
+
+
+def parse_config(arguments: Sequence[str]) -> RunConfig:
+    """Read a run's configuration from the command line; exits on unknown flags and on `--help`.
+
+    The first argument may name a preset or an earlier run's config file (`.json`, `.yaml`, `.yml`), whose values are
+    the defaults that flags override; `--resume` may stand alone.
+
+    Raises:
+        ConfigError: an unknown preset, an unreadable file, or a value no run can have.
+    """
+    defaults, flags = RunConfig(), list(arguments)
+    if flags and not flags[0].startswith("-"):
+        defaults = _named_defaults(flags.pop(0))
+    prog = "train_qa.py [PRESET | CONFIG FILE]"
+    about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
+    return tyro.cli(RunConfig, args=_with_resume_value(flags), default=defaults, prog=prog, description=about)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a configuration from a `.json`, `.yaml` or `.yml` file; what the file leaves out has its default.
+
+    Raises:
+        ConfigError: the file does not exist, is not such a file, or has a key or value that no run has.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path} as JSON or YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigError(f"{path}: {where}: {first['msg']}; found {first['input']!r}") from error
+    return config
+
+
+def _named_defaults(name: str) -> RunConfig:
+    if name in PRESETS:
+        return PRESETS[name]
+    if Path(name).suffix in {".json", ".yaml", ".yml"}:
+        return replace(load_config(Path(name)), resume=None)
+    raise ConfigError(f"no preset {name!r}; wanted a .json or .yaml file, or one of {', '.join(PRESETS)}")
+
+
+def _with_resume_value(flags: list[str]) -> list[str]:
+    """Give a bare `--resume` the value `auto`."""
+    pairs = itertools.pairwise([*flags, "--"])
+    bare = (flag == "--resume" and after.startswith("-") for flag, after in pairs)
+    return [word for flag, is_bare in zip(flags, bare, strict=True) for word in ([flag, "auto"] if is_bare else [flag])]

@@ -1,0 +1,297 @@
+"""From a model to scores: equal to a slow path that looks at every feature and every pair of tokens for itself."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from qa import evaluation, metrics
+from qa.batching import collate
+from qa.config import DecodingConfig, FeaturesConfig
+from qa.data import Examples
+from qa.errors import ConfigError, IncompleteError, NotFiniteError
+from qa.evaluation import Evaluator
+from qa.features import build_features
+from qa.model import Reader, ReaderSettings, model_inputs
+from tests.support import tiny
+
+torch.set_num_threads(1)  # so small tensors are slower on several
+
+WINDOWS = FeaturesConfig(max_length=30, doc_stride=6, max_question_length=10)
+DECODING = DecodingConfig(n_best=5, max_answer_tokens=6, batch_size=4)
+SETTINGS = ReaderSettings(
+    max_length=40,
+    doc_stride=8,
+    max_question_length=16,
+    n_best=5,
+    max_answer_tokens=6,
+    search="exact",
+    null_possible=True,
+    no_answer_threshold=0.75,
+)
+
+
+def reader_of(family="bert", settings=None, seed=0):
+    """A reader whose untrained head gives logits that differ."""
+    model, tokenizer = tiny.model(family, seed=seed), tiny.tokenizer(family)
+    with torch.no_grad():
+        head = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+        head.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=settings)
+
+
+def evaluator_for(reader, rows=None, config=DECODING):
+    examples = Examples(rows=tiny.small(9) if rows is None else rows)
+    features = build_features(examples.rows, reader.tokenizer, WINDOWS)
+    assert len(features) > len(examples)
+    return Evaluator.for_reader(Accelerator(cpu=True), reader, examples, features, config)
+
+
+def answerable():
+    return tiny.small(9).filter(lambda row: bool(row["answers"]["text"]))
+
+
+def slow_predictions(reader, evaluator):
+    """Every feature alone, without padding; all pairs of tokens; returns text, score, null score of every example."""
+    features, contexts = evaluator.features, evaluator.examples.rows["context"]
+    found = {}
+    reader.model.train(mode=False)
+    for index in range(len(features)):
+        batch = collate(features, np.array([index]), input_names=reader.input_names, pad_multiple=1)
+        with torch.inference_mode():
+            output = reader.model(**batch.inputs)
+        start, end = output.start_logits[0].tolist(), output.end_logits[0].tolist()
+        example, null = int(features.example[index]), int(batch.null_position[0])
+        best, text, null_score = found.get(example, (-math.inf, "", math.inf))
+        null_score = min(null_score, start[null] + end[null])
+        columns = np.flatnonzero(batch.in_context[0].numpy())
+        for first in columns:
+            for last in columns:
+                if not first <= last < first + evaluator.config.max_answer_tokens:
+                    continue
+                origin = int(batch.context_begin[0])
+                begin, stop = features.char_spans(
+                    np.array([index]), np.array([first - origin]), np.array([last - origin])
+                )
+                words = contexts[example][int(begin[0]) : int(stop[0])].strip()
+                if words and start[first] + end[last] > best:
+                    best, text = start[first] + end[last], words
+        found[example] = best, text, null_score
+    return [found[example] for example in range(len(evaluator.examples))]
+
+
+# --- scores ---
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_predictions_and_scores_are_those_of_the_slow_path(family):
+    reader = reader_of(family)
+    evaluator = evaluator_for(reader)
+    result = evaluator.evaluate(reader.model)
+    slow = slow_predictions(reader, evaluator)
+    assert result.predictions is not None
+    assert result.predictions.best_texts == [text for _, text, _ in slow]
+    odds = [null - best for best, _, null in slow]
+    assert result.predictions.null_odds.tolist() == pytest.approx(odds, abs=1e-4)
+    ids = evaluator.examples.rows["id"]
+    references = dict(zip(ids, (answers["text"] for answers in evaluator.examples.rows["answers"]), strict=True))
+    wanted = metrics.score(
+        dict(zip(ids, (text for _, text, _ in slow), strict=True)),
+        references,
+        null_odds=dict(zip(ids, odds, strict=True)),
+    )
+    for name, value in wanted.items():
+        assert result.scores[name] == pytest.approx(value, abs=1e-4), name
+
+
+def test_scores_have_the_official_keys():
+    reader = reader_of()
+    first = evaluator_for(reader, answerable()).evaluate(reader.model)
+    assert set(first.scores) == {"exact_match", "f1"}
+    second = evaluator_for(reader).evaluate(reader.model)
+    assert set(second.scores) == {
+        *("exact", "f1", "total", "HasAns_exact", "HasAns_f1", "HasAns_total"),
+        *("NoAns_exact", "NoAns_f1", "NoAns_total"),
+        *("best_exact", "best_exact_thresh", "best_f1", "best_f1_thresh"),
+        *("no_answer_threshold", "fitted_threshold", "fitted_f1"),
+    }
+
+
+def test_batches_change_no_prediction():
+    reader = reader_of()
+    results = [
+        evaluator_for(reader, config=dataclasses.replace(DECODING, batch_size=size)).evaluate(reader.model)
+        for size in (1, 3, 100)
+    ]
+    for result in results[1:]:
+        assert result.predictions.best_texts == results[0].predictions.best_texts
+        assert result.scores["f1"] == results[0].scores["f1"]
+
+
+def test_lengths_are_padded_as_asked_and_answers_stay_the_same():
+    """A compiled model is to see few lengths."""
+    reader, widths = reader_of(), []
+    evaluator = evaluator_for(reader)
+    wanted = evaluator.evaluate(reader.model)
+    reader.model.register_forward_pre_hook(
+        lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True
+    )
+    found = dataclasses.replace(evaluator, pad_multiple=64).evaluate(reader.model)
+    assert set(widths) == {64}
+    assert found.predictions.best_texts == wanted.predictions.best_texts
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_in_half_precision_weights_are_rounded_once_and_not_for_each_batch():
+    accelerator, reader = Accelerator(cpu=True, mixed_precision="bf16"), reader_of()
+    evaluator = dataclasses.replace(evaluator_for(reader), accelerator=accelerator)
+    model = accelerator.prepare(reader.model)
+    weights = [module.weight.shape for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    assert len(evaluator.features) > 2 * DECODING.batch_size
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+        evaluator.evaluate(model)
+    rounded = [event.input_shapes[0] for event in profile.events() if event.name == "aten::_to_copy"]
+    for shape in set(weights):
+        assert rounded.count(list(shape)) == weights.count(shape)
+
+
+def test_without_references_there_are_answers_but_no_scores():
+    reader = reader_of()
+    evaluator = evaluator_for(reader, tiny.without_references(tiny.small(9)))
+    result = evaluator.evaluate(reader.model)
+    assert result.scores is None
+    assert len(result.predictions) == 9
+    assert result.fitted_threshold == result.threshold == 0.0
+
+
+def test_search_and_length_and_number_of_answers_are_followed():
+    reader = reader_of()
+    short = dataclasses.replace(DECODING, max_answer_tokens=1, n_best=2)
+    result = evaluator_for(reader, config=short).evaluate(reader.model)
+    assert max(np.diff(result.predictions.bounds)) <= 2
+    assert all(len(text.split()) <= 1 for text in result.predictions.best_texts)
+    parity = dataclasses.replace(DECODING, search="hf_parity")
+    both = [evaluator_for(reader, config=config).evaluate(reader.model) for config in (DECODING, parity)]
+    assert both[0].predictions.text != both[1].predictions.text
+
+
+def test_language_of_the_scores_is_followed_and_checked_early():
+    reader = reader_of()
+    evaluator_for(reader, config=dataclasses.replace(DECODING, language="zh"))
+    with pytest.raises(ConfigError, match="'xx'"):
+        evaluator_for(reader, config=dataclasses.replace(DECODING, language="xx"))
+
+
+def test_model_is_evaluated_without_dropout_and_draws_nothing():
+    reader = reader_of()
+    evaluator = evaluator_for(reader)
+    reader.model.train()
+    torch.manual_seed(1)
+    wanted = torch.rand(1)
+    torch.manual_seed(1)
+    first, second = (evaluator.evaluate(reader.model) for _ in range(2))
+    assert torch.equal(torch.rand(1), wanted)
+    assert first.scores == second.scores
+    assert np.array_equal(first.predictions.start_logit, second.predictions.start_logit)
+
+
+def test_progress_is_shown_over_all_batches():
+    reader, seen = reader_of(), []
+
+    def watch(batches):
+        for batch in batches:
+            seen.append(len(batch))
+            yield batch
+
+    evaluator = evaluator_for(reader)
+    evaluator.evaluate(reader.model, watch)
+    assert sum(seen) == len(evaluator.features)
+
+
+# --- "no answer" ---
+
+
+def test_threshold_is_the_configured_the_saved_or_zero():
+    configured = dataclasses.replace(DECODING, no_answer_threshold=-2.0)
+    assert evaluator_for(reader_of(), config=configured).threshold == -2.0
+    assert evaluator_for(reader_of(settings=SETTINGS), config=configured).threshold == -2.0
+    assert evaluator_for(reader_of(settings=SETTINGS)).threshold == 0.75
+    assert evaluator_for(reader_of()).threshold == 0.0
+
+
+def test_no_answer_is_possible_where_references_or_training_say_so():
+    without = tiny.without_references(tiny.small(9))
+    assert evaluator_for(reader_of()).null_possible
+    assert not evaluator_for(reader_of(settings=SETTINGS), answerable()).null_possible
+    assert evaluator_for(reader_of(settings=SETTINGS), without).null_possible
+    assert not evaluator_for(reader_of(), without).null_possible
+
+
+def test_threshold_decides_what_is_answered():
+    reader = reader_of()
+    results = {
+        threshold: evaluator_for(reader, config=dataclasses.replace(DECODING, no_answer_threshold=threshold)).evaluate(
+            reader.model
+        )
+        for threshold in (-1e6, 1e6)
+    }
+    assert results[-1e6].predictions.texts(-1e6) == [""] * 9
+    assert results[-1e6].scores["NoAns_exact"] == 100.0
+    assert results[1e6].scores["NoAns_exact"] == 0.0
+    assert results[1e6].scores["no_answer_threshold"] == 1e6
+    assert results[1e6].scores["best_f1"] == results[-1e6].scores["best_f1"]
+
+
+def test_fitted_threshold_gives_the_score_that_it_promises():
+    reader = reader_of()
+    first = evaluator_for(reader).evaluate(reader.model)
+    fitted = dataclasses.replace(DECODING, no_answer_threshold=first.fitted_threshold)
+    again = evaluator_for(reader, config=fitted).evaluate(reader.model)
+    assert first.fitted_threshold == first.scores["fitted_threshold"]
+    assert again.scores["f1"] == pytest.approx(first.scores["fitted_f1"])
+    assert again.scores["f1"] >= first.scores["f1"]
+
+
+# --- what must not happen ---
+
+
+@pytest.mark.parametrize(
+    ("value", "position"), [(math.nan, -1), (math.inf, 20), (math.inf, 0)], ids=["padding", "context", "null"]
+)
+def test_logits_that_are_no_numbers_stop_with_the_examples(value, position, monkeypatch):
+    """Elsewhere they rank first, and the answer is whatever is there."""
+    reader = reader_of()
+    evaluator = evaluator_for(reader)
+    ids = torch.from_numpy(evaluator.features.row(5)[0])
+    forward = reader.model.forward
+
+    def poisoned(**inputs):
+        output = forward(**inputs)
+        rows = (inputs["input_ids"][:, : len(ids)] == ids[: inputs["input_ids"].shape[1]]).all(dim=1)
+        output.start_logits[rows, position] = value
+        return output
+
+    monkeypatch.setattr(reader.model, "forward", poisoned)
+    broken = evaluator.examples.rows["id"][int(evaluator.features.example[5])]
+    with pytest.raises(NotFiniteError, match=f"1 features are not numbers; the first examples: '{broken}'"):
+        evaluator.evaluate(reader.model)
+
+
+@pytest.mark.parametrize(("change", "count"), [(lambda rows: rows[:-1], 0), (lambda rows: [*rows, rows[-1]], 2)])
+def test_lost_or_doubled_feature_is_an_error_that_names_it(change, count, monkeypatch):
+    reader = reader_of()
+    evaluator = evaluator_for(reader)
+    gather = evaluation._gathered
+
+    def tampered(accelerator, own, *, rows):
+        spans = gather(accelerator, own, rows=rows)
+        return spans.at(np.array(change(list(range(len(spans.feature))))))
+
+    monkeypatch.setattr(evaluation, "_gathered", tampered)
+    with pytest.raises(
+        IncompleteError, match=rf"wanted each of {len(evaluator.features)} once: feature \d+ came {count}"
+    ):
+        evaluator.evaluate(reader.model)

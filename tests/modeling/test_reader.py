@@ -1,0 +1,232 @@
+"""A reader loads with float32 weights and fits its tokenizer and the run, or an error says what is wrong."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, BertConfig, FNetConfig, FNetForQuestionAnswering
+
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.errors import ModelError
+from qa.model import (
+    SETTINGS_FILE,
+    Reader,
+    ReaderSettings,
+    check_reader,
+    has_unused_parameters,
+    load_reader,
+    load_settings,
+    model_inputs,
+    prepare_for_training,
+    saved_settings,
+    settings_of,
+)
+from tests.support import tiny
+
+SETTINGS = ReaderSettings(
+    max_length=128,
+    doc_stride=32,
+    max_question_length=16,
+    n_best=5,
+    max_answer_tokens=9,
+    search="hf_parity",
+    null_possible=True,
+    no_answer_threshold=-1.25,
+)
+
+
+def reader_of(model, family):
+    tokenizer = tiny.tokenizer(family)
+    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=None)
+
+
+# --- loading ---
+
+
+def test_embedded_model_loads_offline_with_trained_weights():
+    reader = load_reader("minilm", max_length=384)
+    assert {parameter.dtype for parameter in reader.model.parameters()} == {torch.float32}
+    assert sum(parameter.numel() for parameter in reader.model.parameters()) > 22_000_000
+    assert reader.tokenizer.is_fast
+    assert reader.settings is None
+    assert reader.model.get_input_embeddings().weight.std().item() > 0.03  # random ones have 0.02
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_every_family_loads_from_a_folder(family, tmp_path):
+    reader = load_reader(str(tiny.save_reader(tmp_path, family)), max_length=128)
+    assert isinstance(reader.model, type(tiny.model(family)))
+    assert type(reader.tokenizer) is type(tiny.tokenizer(family))
+
+
+def test_half_precision_checkpoint_gives_float32_weights(tmp_path):
+    tiny.save_reader(tmp_path)
+    tiny.model().half().save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "float16"
+    reader = load_reader(str(tmp_path), max_length=64)
+    assert {parameter.dtype for parameter in reader.model.parameters()} == {torch.float32}
+
+
+def test_checkpoint_with_three_classes_gets_a_span_head(tmp_path):
+    """A model fine-tuned on inference (NLI) says num_labels 3; the head would then give three logits a token."""
+    config = BertConfig(**{"vocab_size": len(tiny.tokenizer()), "num_labels": 3} | tiny._SIZES)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    reader = load_reader(str(tmp_path), max_length=64)
+    assert reader.model.config.num_labels == 2
+    assert reader.model.qa_outputs.out_features == 2
+
+
+def test_new_head_follows_the_seed(tmp_path):
+    AutoModelForSequenceClassification.from_config(
+        BertConfig(**{"vocab_size": len(tiny.tokenizer())} | tiny._SIZES)
+    ).save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    heads = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        heads.append(load_reader(str(tmp_path), max_length=64).model.qa_outputs.weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+@pytest.mark.parametrize("source", ["no-such-folder/at-all", "some-owner/no-such-model", "/nowhere"])
+def test_unknown_model_is_named(source):
+    with pytest.raises(ModelError, match=source):
+        load_reader(source, max_length=64)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_missing_tokenizer_is_not_replaced_by_an_empty_one(family, tmp_path):
+    """The library makes a tokenizer of special tokens alone where the files are missing."""
+    tiny.model(family).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        load_reader(str(tmp_path), max_length=64)
+
+
+@pytest.mark.parametrize("damage", ["no weights", "torn weights", "torn config", "torn tokenizer"])
+def test_damaged_folder_is_named(damage, tmp_path):
+    tiny.save_reader(tmp_path)
+    what, file = damage.split()
+    name = {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}[file]
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    if what == "torn":
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        load_reader(str(tmp_path), max_length=64)
+
+
+def test_architecture_without_a_span_head_is_named(tmp_path):
+    tiny.tokenizer().save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        load_reader(str(tmp_path), max_length=64)
+
+
+# --- fit ---
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_window_longer_than_the_positions_is_refused_at_once(family):
+    reader = reader_of(tiny.model(family), family)
+    check_reader(reader, max_length=tiny.POSITIONS)
+    with pytest.raises(ModelError, match=f"windows of {tiny.POSITIONS + 8} tokens"):
+        check_reader(reader, max_length=tiny.POSITIONS + 8)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_vocabulary_smaller_than_the_tokenizer_is_refused(family):
+    size = len(tiny.tokenizer(family))
+    with pytest.raises(ModelError, match=f"knows {size - 1} tokens; its tokenizer gives ids up to {size - 1}"):
+        check_reader(reader_of(tiny.model(family, vocab_size=size - 1), family), max_length=64)
+
+
+def test_fewer_token_types_than_the_tokenizer_gives_are_refused():
+    with pytest.raises(ModelError, match="does not take windows"):
+        check_reader(reader_of(tiny.model("bert", type_vocab_size=1), "bert"), max_length=64)
+
+
+def test_model_that_sees_padding_is_refused():
+    size = len(tiny.tokenizer())
+    config = FNetConfig(vocab_size=size, hidden_size=32, num_hidden_layers=1, intermediate_size=32)
+    with pytest.raises(ModelError, match="attention mask"):
+        check_reader(reader_of(FNetForQuestionAnswering(config), "bert"), max_length=64)
+
+
+def test_check_leaves_weights_and_random_numbers_alone():
+    reader = reader_of(tiny.model(), "bert")
+    before = {name: value.clone() for name, value in reader.model.state_dict().items()}
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    check_reader(reader, max_length=64)
+    assert torch.equal(torch.rand(1), wanted)
+    assert all(torch.equal(before[name], value) for name, value in reader.model.state_dict().items())
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_only_inputs_that_forward_and_tokenizer_know(family):
+    """DistilBERT and ModernBERT swallow token types without a word."""
+    types = ("token_type_ids",) if family in {"bert", "deberta-v2"} else ()
+    assert model_inputs(tiny.model(family), tiny.tokenizer(family)) == ("input_ids", "attention_mask", *types)
+
+
+def test_distilbert_with_a_bert_tokenizer_gets_no_token_types():
+    assert model_inputs(tiny.model("distilbert"), tiny.tokenizer("bert")) == ("input_ids", "attention_mask")
+
+
+# --- settings ---
+
+
+def test_settings_come_back_as_saved(tmp_path):
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(dataclasses.asdict(SETTINGS)))
+    assert load_settings(tmp_path) == SETTINGS
+    assert saved_settings(str(tmp_path)) == SETTINGS
+    tiny.save_reader(tmp_path)
+    assert load_reader(str(tmp_path)).settings == SETTINGS
+
+
+def test_no_settings_are_none(tmp_path):
+    assert load_settings(tmp_path) is None
+    assert saved_settings("some-owner/no-such-model") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"max_length": 3}', '{"max_length": "long"}', "[]", "\xff"])
+def test_torn_settings_are_an_error_that_names_the_file(content, tmp_path):
+    (tmp_path / SETTINGS_FILE).write_bytes(content.encode("latin-1"))
+    with pytest.raises(ModelError, match=rf"{SETTINGS_FILE} is not what a run saves"):
+        load_settings(tmp_path)
+
+
+def test_settings_of_a_run_are_those_of_its_configuration():
+    config = RunConfig(
+        features=FeaturesConfig(max_length=128, doc_stride=32, max_question_length=16),
+        decoding=DecodingConfig(n_best=5, max_answer_tokens=9, search="hf_parity"),
+    )
+    assert settings_of(config, null_possible=True, threshold=-1.25) == SETTINGS
+
+
+# --- training options ---
+
+
+def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append((module, options)))
+    for options in ({}, {"gradient_checkpointing": True}, {"compile": True}):
+        model = tiny.model()
+        prepare_for_training(model, TrainingConfig(**options), torch.device("cpu"))
+        assert model.is_activation_checkpointing == ("gradient_checkpointing" in options)
+    assert compiled == [(model.base_model, {"dynamic": False})]
+    assert torch.compiler.config.recompile_limit > 8  # torch's own, which lengths alone exceed
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_unused_parameters_are_noticed_and_nothing_is_left_behind(family):
+    model = tiny.model(family).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert has_unused_parameters(model) == (family == "xlnet")  # its embedding of masked tokens
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -1,0 +1,113 @@
+"""The model's card: metadata as the hub reads it, a snippet that runs, and the calls that push it."""
+
+import json
+import re
+from dataclasses import asdict, replace
+
+import pytest
+from huggingface_hub import HfApi, ModelCard
+from huggingface_hub.errors import HFValidationError
+
+from qa.config import RunConfig
+from qa.errors import HubError
+from qa.model import DEFAULT_SETTINGS, SETTINGS_FILE
+from qa.model_card import model_card, publish
+from tests.support import tiny
+
+SCORES = {"exact": 61.234, "f1": 70.5, "total": 12, "HasAns_f1": 65.0}
+VERSIONS = {"python": "3.11.7", "torch": "2.13.0", "transformers": "5.23.0"}
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    folder = tmp_path / "my-run"
+    (folder / "model").mkdir(parents=True)
+    tiny.save_reader(folder / "model")
+    settings = replace(DEFAULT_SETTINGS, null_possible=True, no_answer_threshold=0.125)
+    (folder / "model" / SETTINGS_FILE).write_text(json.dumps(asdict(settings)))
+    (folder / "metrics.json").write_text(json.dumps(SCORES))
+    (folder / "environment.json").write_text(json.dumps({"versions": VERSIONS}))
+    return folder
+
+
+def card(folder, **changes):
+    return ModelCard(model_card(RunConfig(output_dir=folder, **changes), folder))
+
+
+def test_the_metadata_is_what_the_hub_reads(run_folder):
+    found = card(run_folder, train_data="squad_v2", validation_data="squad_v2")
+    data = found.data
+    assert (data.base_model, data.license) == ("sentence-transformers/all-MiniLM-L6-v2", "apache-2.0")
+    assert (data.datasets, data.language, data.pipeline_tag) == ("rajpurkar/squad_v2", "en", "question-answering")
+    assert {result.metric_type: result.metric_value for result in data.eval_results} == {
+        "exact_match": 61.23,
+        "f1": 70.5,
+    }
+    assert {result.dataset_type for result in data.eval_results} == {"rajpurkar/squad_v2"}
+    assert data.to_dict()["model-index"][0]["name"] == "my-run"
+
+
+def test_what_is_no_hub_id_is_not_given_as_one(run_folder):
+    data = card(run_folder, model=str(run_folder / "model"), train_data="sample").data
+    assert data.base_model is None
+    assert data.datasets is None
+    assert data.license is None
+    assert {result.dataset_type for result in data.eval_results} == {"local"}
+
+
+def test_the_text_has_hyperparameters_versions_scores_and_the_threshold(run_folder):
+    text = card(run_folder, seed=7, max_train_examples=99).text
+    for line in ("| learning_rate | 3e-05 |", "| seed | 7 |", "| training examples | 99 |", "| torch | 2.13.0 |"):
+        assert line in text
+    assert "| HasAns_f1 | 65.0 |" in text
+    assert "above 0.125, fitted" in text
+
+
+def test_the_snippet_runs(run_folder, capsys):
+    text = card(run_folder).text
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "card", "exec"), {})
+    assert float(capsys.readouterr().out.split()[-1]) <= 1
+
+
+def test_a_run_without_evaluation_has_a_card_without_scores(run_folder):
+    (run_folder / "metrics.json").unlink()
+    found = card(run_folder)
+    assert found.data.eval_results is None
+    assert "## Scores" not in found.text
+
+
+def test_a_finished_run_gets_its_card_and_one_that_only_evaluated_none(run_folder, tmp_path):
+    publish(RunConfig(output_dir=run_folder))
+    assert ModelCard.load(run_folder / "model" / "README.md").data.model_name == "my-run"
+    publish(RunConfig(output_dir=tmp_path / "evaluated"))
+    assert not (tmp_path / "evaluated").exists()
+
+
+def test_pushing_makes_the_repository_and_uploads_the_folder(run_folder, monkeypatch):
+    calls = []
+    monkeypatch.setattr(HfApi, "create_repo", lambda _, repo_id, **given: calls.append((repo_id, given)))
+    monkeypatch.setattr(HfApi, "upload_folder", lambda _, **given: calls.append(given))
+    publish(RunConfig(output_dir=run_folder, push_to_hub="someone/reader"))
+    made, uploaded = calls
+    assert made == ("someone/reader", {"repo_type": "model", "exist_ok": True})
+    assert (uploaded["repo_id"], uploaded["folder_path"]) == ("someone/reader", run_folder / "model")
+    text = (run_folder / "model" / "README.md").read_text()
+    assert 'Predictor.from_pretrained("someone/reader")' in text
+    assert ModelCard(text).data.model_name == "reader"
+
+
+def test_nothing_is_pushed_unless_asked(run_folder, monkeypatch):
+    monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: pytest.fail("asked the hub"))
+    publish(RunConfig(output_dir=run_folder))
+
+
+@pytest.mark.parametrize("error", [OSError("no route to host"), HFValidationError("a bad name")])
+def test_a_hub_that_does_not_take_it_is_one_message_and_the_card_stays(run_folder, monkeypatch, error):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(HfApi, "create_repo", refuse)
+    with pytest.raises(HubError, match=f"cannot push .* to 'someone/reader': {error}"):
+        publish(RunConfig(output_dir=run_folder, push_to_hub="someone/reader"))
+    assert (run_folder / "model" / "README.md").exists()

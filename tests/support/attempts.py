@@ -1,0 +1,101 @@
+"""Runs of train_qa.py in processes of their own, started within a second: forked from one that has imported it all."""
+
+import contextlib
+import multiprocessing
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BOUND = 150.0
+"""Seconds in which anything that ends must have ended, on a busy machine too."""
+WINDOWS = ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["train_qa", "tests.support.attempts"])
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _main(arguments, environment, log, before):
+    """The life of one process: what a launcher would set, then train_qa.py; `before` is code that injects a fault."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
+    os.environ.update(environment)
+    sys.argv = ["train_qa.py", *arguments]
+    import train_qa
+
+    exec(before, {})
+    sys.exit(train_qa.main())
+
+
+class Attempt:
+    """The processes of one attempt at a run; `per_process` are further flags of each."""
+
+    def __init__(self, folder, reader, *flags, processes=1, before="", per_process=None):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.log = folder.with_name(f"{folder.name}.log")
+        self.log.write_text("")
+        arguments = ["--model", str(reader), "--output-dir", str(folder), *WINDOWS, "--training.log-every", "1"]
+        arguments += ["--features.cache-dir", str(folder.parent / "cache"), "--tracking.report-to", "none"]
+        arguments += ["--max-train-examples", "30", "--max-validation-examples", "9", *flags]
+        port = str(free_port())
+        self.processes = []
+        for rank in range(processes):
+            environment = {"OMP_NUM_THREADS": "2", "ACCELERATE_USE_CPU": "true", "WORLD_SIZE": str(processes)}
+            if processes > 1:
+                environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(processes)}
+                environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            own = per_process[rank] if per_process else []
+            started = _FORKS.Process(target=_main, args=([*arguments, *own], environment, str(self.log), before))
+            started.start()
+            self.processes.append(started)
+
+    def output(self):
+        return self.log.read_text()
+
+    def is_running(self):
+        return any(process.exitcode is None for process in self.processes)
+
+    def wait_for(self, pattern):
+        ends = time.monotonic() + BOUND
+        while True:
+            running = self.is_running()  # before reading, so that nothing that was written can be missed
+            if re.search(pattern, self.output()):
+                return
+            assert running, self.output()
+            assert time.monotonic() < ends, self.output()
+            time.sleep(0.02)
+
+    def signal(self, rank, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.processes[rank].pid, number)
+
+    def statuses(self, within=BOUND):
+        """Wait for the end; the exit status of each process, negative if a signal ended it."""
+        ends = time.monotonic() + within
+        for process in self.processes:
+            process.join(max(0.1, ends - time.monotonic()))
+        running = self.is_running()
+        self.kill()
+        assert not running, f"still running after {within:.0f} s: {self.output()}"
+        return [process.exitcode for process in self.processes]
+
+    def kill(self):
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def finish(folder, reader, *flags, **options):
+    attempt = Attempt(folder, reader, *flags, **options)
+    assert set(attempt.statuses()) == {0}, attempt.output()
+    return attempt.output()

@@ -1,0 +1,119 @@
+"""Counted operations are those that torch counts, and the rates that they are compared with are sensible."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from qa.flops import TrainingFlops, measured_matmul_rate, peak_flops, published_rate
+from qa.progress import StepReport
+from qa.tracking import interval_values, peak_of
+from tests.support import tiny
+from tests.support.trainers import trainer_for
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_count_of_texts_without_padding_is_torch_s_own(family):
+    model = tiny.model(family).train()
+    model.set_attn_implementation("eager")
+    texts, tokens = 3, 24
+    counter = FlopCounterMode(display=False)
+    with counter:
+        output = model(input_ids=torch.full((texts, tokens), 7), attention_mask=torch.ones(texts, tokens))
+        (output.start_logits.sum() + output.end_logits.sum()).backward()
+    assert TrainingFlops.of(model).of_texts(np.full(texts, tokens)) == counter.get_total_flops()
+
+
+def test_padding_does_not_count_and_pairs_grow_with_the_square():
+    flops = TrainingFlops(per_token=10.0, per_pair=1.0)
+    assert flops.of_texts(np.array([3, 5], dtype=np.int32)) == 10 * 8 + 9 + 25
+    assert flops.of_texts(np.empty(0, dtype=np.int32)) == 0
+
+
+def test_square_of_a_long_text_does_not_overflow_small_integers():
+    assert TrainingFlops(per_pair=1.0).of_texts(np.array([60_000], dtype=np.int32)) == 3.6e9
+
+
+@pytest.mark.parametrize(
+    ("name", "half", "single"),
+    [
+        ("NVIDIA A100-SXM4-80GB", 312e12, 19.5e12),
+        ("NVIDIA H100 80GB HBM3", 989e12, 67e12),
+        ("NVIDIA H100 PCIe", 756e12, 51e12),
+        ("NVIDIA H200", 989e12, 67e12),
+        ("NVIDIA L4", 121e12, 30.3e12),
+        ("NVIDIA L40S", 362e12, 91.6e12),
+        ("Tesla T4", 65e12, 8.1e12),
+        ("Tesla V100-SXM2-16GB", 125e12, 15.7e12),
+        ("NVIDIA GeForce RTX 4090", 165e12, 82.6e12),
+    ],
+)
+def test_published_rates_by_name(name, half, single):
+    assert published_rate(name, torch.bfloat16) == published_rate(name, torch.float16) == half
+    assert published_rate(name, torch.float32) == single
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Voodoo 2",
+        "NVIDIA L40",
+        "NVIDIA A10G",
+        "NVIDIA RTX A1000",
+        "NVIDIA GH200 480GB",
+        "NVIDIA H100 NVL",
+        "NVIDIA GeForce RTX 3090 Ti",
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+    ],
+)
+def test_an_unknown_device_has_no_rate(name):
+    assert published_rate(name, torch.float32) is None
+
+
+def test_a_device_of_another_kind_has_no_rate():
+    assert peak_flops(torch.device("meta"), torch.float32) is None
+
+
+def test_float32_that_may_be_shortened_has_no_published_rate():
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        assert peak_flops(torch.device("cuda"), torch.float32) is None
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_the_cpu_is_measured():
+    assert 1e8 < measured_matmul_rate(torch.float32) < 1e14
+    assert peak_flops(torch.device("cpu"), torch.float32) > 1e8
+
+
+# --- in a run ---
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_steps_report_what_their_features_cost():
+    plain = trainer_for()
+    trainer = dataclasses.replace(plain, flops=TrainingFlops(per_token=2.0, per_pair=1.0))
+    counted = sum(report.flops for report in trainer.steps())
+    lengths = plain.features.lengths.astype(np.float64)
+    epochs = plain.plan.total_steps / plain.plan.updates_per_epoch
+    assert counted == epochs * (2 * lengths + lengths**2).sum()
+    assert peak_of(trainer.accelerator) > 1e8
+
+
+def report(flops):
+    counts = dict.fromkeys(("step", "features", "tokens", "padded_tokens", "overflows"), 1)
+    values = dict.fromkeys(("epoch", "loss", "learning_rate", "gradient_norm"), 1.0)
+    return StepReport(**counts, **values, ends_epoch=False, seconds=2.0, flops=flops)
+
+
+def test_utilisation_is_the_share_of_the_peak():
+    assert interval_values([report(30.0), report(10.0)], 100.0)["mfu"] == 0.1
+
+
+@pytest.mark.parametrize(("flops", "peak"), [(30.0, None), (0.0, 100.0)])
+def test_nothing_is_told_of_an_unknown_peak_or_an_uncounted_model(flops, peak):
+    assert "mfu" not in interval_values([report(flops)], peak)

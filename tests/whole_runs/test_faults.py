@@ -1,0 +1,295 @@
+"""What goes wrong on a cluster, injected into real runs: signals, kills, a full disk, a dead process, little memory.
+
+Processes get the environment that a launcher gives them, without the launcher, so that each one's exit status can be
+told. `QA_FAULT_SEED` draws other moments for the kills.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support import tiny
+from tests.support.attempts import Attempt, finish
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """With dropout, whose masks a resumed run must repeat."""
+    return tiny.save_reader(tmp_path_factory.mktemp("reader"), "bert", num_hidden_layers=1)
+
+
+def assert_same_end(one, two):
+    last = [max((folder / "checkpoints").glob("step-*")) for folder in (one, two)]
+    assert last[0].name == last[1].name
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        tensors = [load_file(path / file) for path in last]
+        assert tensors[0].keys() == tensors[1].keys()
+        assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0]), file
+    progress = [json.loads((path / "state.json").read_text())["progress"] for path in last]
+    assert progress[0] == progress[1]
+    for name in RESULTS:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+# --- being asked to stop ---
+
+STEPS = ["--training.max-steps", "12", "--training.evaluate-every", "6", "--training.save-every", "0"]
+STEPS += ["--training.batch-size", "2", "--decoding.batch-size", "1"]
+SLOW_STEP = (
+    "import time, qa.training as t; plain = t.Trainer._step\n"
+    "t.Trainer._step = lambda *a: (time.sleep(0.3), plain(*a))[1]"
+)
+SLOW_EVALUATION = (
+    "import sys, time, qa.evaluation as e; plain = e.find_spans\n"
+    "slow = lambda batch: (time.sleep(0.3), print('decoding', file=sys.stderr, flush=True), batch)[2]\n"
+    "e.find_spans = lambda model, batches, config, **rest: plain(model, map(slow, batches), config, **rest)"
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, reader):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    for processes in (1, 2):
+        finish(folder / str(processes), reader, *STEPS, processes=processes)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "processes", "before", "at"),
+    [
+        (signal.SIGTERM, 143, 2, SLOW_STEP, r"step 3/12"),
+        (signal.SIGUSR1, 138, 1, SLOW_STEP, r"step 3/12"),
+        (signal.SIGINT, 130, 2, SLOW_EVALUATION, r"decoding\ndecoding\ndecoding"),
+        (signal.SIGTERM, 143, 1, SLOW_EVALUATION, r"decoding\ndecoding\ndecoding"),
+    ],
+    ids=["SIGTERM-training-2", "SIGUSR1-training-1", "SIGINT-evaluation-2", "SIGTERM-evaluation-1"],
+)
+def test_signalled_run_saves_ends_and_resumes_as_if_nothing_had_been(
+    number, status, processes, before, at, tmp_path, reader, undisturbed
+):
+    """Only the last process gets the signal: the others learn of it."""
+    folder = tmp_path / "run"
+    run = Attempt(folder, reader, *STEPS, processes=processes, before=before)
+    run.wait_for(at)
+    run.signal(-1, number)
+    assert run.statuses() == [status] * processes, run.output()
+    assert f"stopped by {number.name}" in run.output()
+    assert "Traceback" not in run.output()
+    (saved,) = (folder / "checkpoints").iterdir()
+    assert "step-00000003" <= saved.name <= "step-00000006"
+    assert json.loads((saved / "state.json").read_text())["progress"]["evaluation_due"] == (before == SLOW_EVALUATION)
+    finish(folder, reader, *STEPS, "--resume", processes=processes)
+    assert_same_end(folder, undisturbed / str(processes))
+
+
+def test_second_sigint_ends_at_once(tmp_path, reader):
+    slow = (
+        "import sys, time, qa.stopping as s, qa.training as t; plain = s.StopRequest._note\n"
+        "s.StopRequest._note = lambda *a: (plain(*a), print('noted', file=sys.stderr))[0]\n"
+        "t.Trainer._step = lambda *a: (print('in a step', file=sys.stderr), time.sleep(600))"
+    )
+    run = Attempt(tmp_path / "run", reader, *STEPS, before=slow)
+    run.wait_for("in a step")
+    run.signal(0, signal.SIGINT)
+    run.wait_for("noted")
+    assert run.is_running(), run.output()
+    run.signal(0, signal.SIGINT)
+    assert run.statuses() == [-signal.SIGINT]
+
+
+def test_signal_while_features_are_built_ends_at_once_and_leaves_no_half_cache(tmp_path, reader, undisturbed):
+    slow = (
+        "import sys, time, qa.feature_store as f; plain = f.features_of_table\n"
+        "f.features_of_table = lambda *a: (print('building', file=sys.stderr), time.sleep(60), plain(*a))[2]"
+    )
+    run = Attempt(tmp_path / "run", reader, *STEPS, before=slow)
+    run.wait_for("building")
+    run.signal(0, signal.SIGTERM)
+    assert run.statuses(within=20) == [143]
+    finish(tmp_path / "run", reader, *STEPS, "--resume")
+    assert_same_end(tmp_path / "run", undisturbed / "1")
+
+
+def test_time_budget_ends_a_run_with_status_0_and_a_checkpoint(tmp_path, reader, undisturbed):
+    folder = tmp_path / "run"
+    run = Attempt(folder, reader, *STEPS, "--training.max-minutes", "0.0001", processes=2)
+    assert run.statuses() == [0, 0], run.output()
+    assert "stopped: training.max-minutes are over" in run.output()
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000001"]
+    finish(folder, reader, *STEPS, "--resume", processes=2)
+    assert_same_end(folder, undisturbed / "2")
+
+
+def test_checkpoints_are_saved_by_minutes(tmp_path, reader):
+    flags = ["--training.max-steps", "3", "--training.save-every", "0", "--training.keep-last", "9"]
+    finish(tmp_path / "run", reader, *flags, "--training.save-minutes", "0.00001", processes=2)
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 3
+
+
+# --- being killed ---
+
+
+def test_20_kills_at_random_moments_end_with_the_weights_of_the_undisturbed_run(tmp_path, reader):
+    """At any moment: while starting, in a step, while a checkpoint is written, while evaluating, at the end."""
+    chance = random.Random(os.environ.get("QA_FAULT_SEED", "7"))
+    flags = ["--training.max-steps", "40", "--training.save-every", "1", "--training.evaluate-every", "10"]
+    flags += ["--training.batch-size", "2"]
+    finish(tmp_path / "whole", reader, *flags, processes=2)
+    folder, kills, attempts, reached = tmp_path / "killed", [], 0, []
+    while len(kills) < KILLS:
+        attempts += 1
+        run = Attempt(folder, reader, *flags, "--resume", processes=2)
+        if attempts % 4:  # else while it starts
+            run.wait_for(r"step \d+/40|at step 40")
+        time.sleep(chance.uniform(0.0, 1.0))
+        if not run.is_running():  # it has come to its end: from the beginning again
+            assert_same_end(folder, tmp_path / "whole")
+            shutil.rmtree(folder)
+            reached.clear()
+            continue
+        for rank in chance.sample([0, 1], 2):
+            run.signal(rank, signal.SIGKILL)
+        run.statuses()
+        saved = sorted(path.name for path in (folder / "checkpoints").glob("step-*"))
+        reached += saved[-1:]
+        kills += saved[-1:] or ["before the first"]
+    assert reached == sorted(reached), "a resumed run never falls behind"
+    finish(folder, reader, *flags, "--resume", processes=2)
+    print(f"{len(kills)} kills in {attempts} attempts; newest checkpoints {kills}")
+    assert_same_end(folder, tmp_path / "whole")
+
+
+def test_death_of_one_process_ends_the_others_with_the_cause(tmp_path, reader):
+    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, before=SLOW_STEP)
+    run.wait_for(r"step 2/12")
+    run.signal(1, signal.SIGKILL)
+    first, second = run.statuses(within=60)
+    assert second == -signal.SIGKILL
+    assert first not in {0, None}
+    assert "onnection" in run.output()
+
+
+# --- the machine ---
+
+
+def test_full_disk_is_named_and_the_run_resumes_when_there_is_space(tmp_path, reader, undisturbed):
+    """A real one: a small tmpfs that another file fills up."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a tmpfs may not be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        folder = disk / "run"
+        flags = [*STEPS, "--training.save-every", "1", "--training.keep-last", "100"]
+        cache = ["--features.cache-dir", str(tmp_path / "cache")]
+        run = Attempt(folder, reader, *flags, *cache, processes=2)
+        assert run.statuses() == [1, 1], run.output()
+        assert "error: cannot write" in run.output()
+        assert "No space left on device" in run.output()
+        assert "Traceback" not in run.output()
+        assert not list((folder / "checkpoints").glob(".*"))
+        subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)
+        output = finish(folder, reader, *flags, *cache, "--resume", processes=2)
+        assert "continuing from" in output
+        assert "passed over" not in output
+        assert_same_end(folder, undisturbed / "2")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_damaged_checkpoint_is_passed_over(damage, tmp_path, reader, undisturbed):
+    flags = [*STEPS, "--training.save-every", "5", "--training.keep-last", "9"]
+    folder = tmp_path / "run"
+    finish(folder, reader, *flags, processes=1)
+    shutil.rmtree(folder / "checkpoints" / "step-00000012")
+    newest = folder / "checkpoints" / "step-00000010" / "optimizer.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-9] ^= 1
+    newest.write_bytes(content[:-1] if damage == "truncated" else content)
+    output = finish(folder, reader, *flags, "--resume", processes=1)
+    assert "passed over the checkpoint step-00000010" in output
+    assert "at step 5" in output
+    assert_same_end(folder, undisturbed / "1")
+
+
+# --- processes that differ ---
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--seed", "7"], "seed is 7 on process 1 and 42 on process 0"),
+        (["--training.batch-size", "3"], "training/batch_size is 3 on process 1"),
+    ],
+)
+def test_processes_that_were_given_other_settings_are_refused(flags, named, tmp_path, reader):
+    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, per_process=[[], flags])
+    assert run.statuses() == [1, 1], run.output()
+    assert run.output().count(named) == 2
+
+
+def test_processes_that_read_other_data_are_refused(tmp_path, reader):
+    """The same path with other content, as on two machines."""
+    rows = tiny.sample_rows("train")[:30]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changed = (
+        "import os, dataclasses, qa.data, train_qa; plain = train_qa.load_training_examples\n"
+        "train_qa.load_training_examples = lambda c: qa.data.take(plain(c), 29 if os.environ['RANK'] == '1' else 30)"
+    )
+    run = Attempt(
+        tmp_path / "run", reader, *STEPS, "--train-data", str(tmp_path / "data.jsonl"), processes=2, before=changed
+    )
+    assert run.statuses() == [1, 1], run.output()
+    assert "fingerprint of the train data is" in run.output()
+
+
+# --- memory ---
+
+OUT_OF_MEMORY = (
+    "import os, torch, qa.training as t; plain = t.span_loss\n"
+    "def limited(start, end, batch):\n"
+    "    if len(batch) > LIMIT and os.environ.get('RANK', '1') == '1':\n"
+    "        raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')\n"
+    "    return plain(start, end, batch)\n"
+    "t.span_loss = limited"
+)
+BATCHES = ["--training.max-steps", "4", "--training.batch-size", "8", "--training.save-every", "0"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_out_of_memory_is_named_or_halves_the_batches(processes, tmp_path):
+    """Only one of the processes has too little memory; the features of every step stay the same."""
+    calm = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    reader = tiny.save_reader(tmp_path / "reader", "bert", num_hidden_layers=1, **calm)
+    before = OUT_OF_MEMORY.replace("LIMIT", "3")
+    if processes == 1:
+        run = Attempt(tmp_path / "named", reader, *BATCHES, before=before)
+        assert run.statuses() == [1], run.output()
+        assert "out of memory in a batch of 8 features × " in run.output()
+    flags = [*BATCHES, "--training.auto-batch-size"]
+    output = finish(tmp_path / "auto", reader, *flags, processes=processes, before=before)
+    assert "going on with halved batches" in output
+    finish(tmp_path / "whole", reader, *BATCHES, processes=processes)
+    ends = [tmp_path / name / "checkpoints" / "step-00000004" for name in ("auto", "whole")]
+    assert json.loads((ends[0] / "state.json").read_text())["progress"]["batch_limit"] == 2
+    auto, whole = (load_file(path / "model.safetensors") for path in ends)
+    for name in auto:
+        if not name.endswith(("key.bias", "qa_outputs.bias")):  # these have no gradient but rounding noise
+            torch.testing.assert_close(auto[name], whole[name], atol=1e-4, rtol=0, msg=name)

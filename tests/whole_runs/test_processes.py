@@ -1,0 +1,116 @@
+"""Several processes, really started: the same scores, predictions and files, and the same course of training."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from qa.profiling import TRACE
+from tests.support import tiny
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+LAUNCH = [str(Path(sys.executable).parent / "accelerate"), "launch", "--config_file"]
+WINDOWS = ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]
+RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
+WITHOUT_GRADIENT = ("key.bias", "qa_outputs.bias", "layer.1.output.LayerNorm.bias")
+"""They shift all tokens alike, which no softmax sees; what AdamW makes of the noise in their gradients is arbitrary."""
+LOSS = re.compile(r"step (\d+)/\d+ .*loss ([\d.]+)")
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """Without dropout, so that ways of cutting a global batch can be compared."""
+    nothing_dropped = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return tiny.save_reader(tmp_path_factory.mktemp("reader"), "bert", **nothing_dropped)
+
+
+def launch(folder, reader, *flags, processes, config="cpu_2_processes.yaml", launcher=()):
+    command = [*LAUNCH, f"accelerate_configs/{config}", "--num_processes", str(processes), "--main_process_port", "0"]
+    command += launcher
+    command += ["train_qa.py", "--model", str(reader), "--output-dir", str(folder), "--tracking.report-to", "none"]
+    command += ["--features.cache-dir", str(folder.parent / "cache"), *WINDOWS, *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def finished(folder, reader, *flags, processes, config="cpu_2_processes.yaml", launcher=()):
+    done = launch(folder, reader, *flags, processes=processes, config=config, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((folder / "environment.json").read_text())
+    assert seen["processes"] == processes
+    return done
+
+
+def test_scores_predictions_and_files_are_equal_for_1_2_and_3_processes(tmp_path, reader):
+    """With a number of features that none of 2, 3 and the batch size divides."""
+    flags = ["--training.max-steps", "0", "--max-validation-examples", "41", "--decoding.batch-size", "7"]
+    for processes in (1, 2, 3):
+        finished(tmp_path / str(processes), reader, *flags, processes=processes)
+    for name in RESULTS:
+        one, two, three = ((tmp_path / str(processes) / name).read_bytes() for processes in (1, 2, 3))
+        assert one == two == three, name
+
+
+def test_2_processes_train_as_1_with_the_same_global_batch(tmp_path, reader):
+    """2 × batch 8 = 1 × batch 16 = 1 × batch 8 × 2 accumulation steps, within 1e-3 of the loss and 1e-4 of weights."""
+    steps = ["--training.max-steps", "6", "--training.log-every", "1", "--training.learning-rate", "1e-3"]
+    steps += ["--max-train-examples", "60", "--max-validation-examples", "5"]
+    ways = {
+        "2x8": (["--training.batch-size", "8"], 2),
+        "1x16": (["--training.batch-size", "16"], 1),
+        "1x8x2": (["--training.batch-size", "8", "--training.accumulation-steps", "2"], 1),
+    }
+    curves, weights = {}, {}
+    for name, (flags, processes) in ways.items():
+        done = finished(tmp_path / name, reader, *steps, *flags, processes=processes)
+        curves[name] = {int(step): float(loss) for step, loss in LOSS.findall(done.stderr)}
+        weights[name] = load_file(tmp_path / name / "checkpoints" / "step-00000006" / "model.safetensors")
+    assert list(curves["1x16"]) == [1, 2, 3, 4, 5, 6]
+    for name in ("2x8", "1x8x2"):
+        assert curves[name] == pytest.approx(curves["1x16"], abs=1e-3)
+        for key, value in weights["1x16"].items():
+            if not key.endswith(WITHOUT_GRADIENT):
+                torch.testing.assert_close(weights[name][key], value, atol=1e-4, rtol=0, msg=f"{name} {key}")
+
+
+def test_a_run_of_2_processes_resumes_exactly(tmp_path):
+    """Dropout on, accumulation, stopped inside an epoch."""
+    reader = tiny.save_reader(tmp_path / "reader", "bert")
+    flags = ["--training.batch-size", "2", "--training.accumulation-steps", "2", "--training.max-steps", "6"]
+    flags += ["--training.save-every", "4", "--training.keep-last", "9", "--max-validation-examples", "5"]
+    flags += ["--max-train-examples", "30"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    finished(whole, reader, *flags, processes=2)
+    shutil.copytree(whole / "checkpoints" / "step-00000004", stopped / "checkpoints" / "step-00000004")
+    finished(stopped, reader, *flags, "--resume", processes=2)
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        one, two = (load_file(folder / "checkpoints" / "step-00000006" / file) for folder in (whole, stopped))
+        assert all(torch.equal(one[name], two[name]) for name in one), file
+    for name in RESULTS:
+        assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
+
+
+def test_a_model_with_parameters_that_no_logit_depends_on_trains(tmp_path):
+    """And a profile, which one process writes."""
+    reader = tiny.save_reader(tmp_path / "reader", "xlnet")
+    flags = ["--training.batch-size", "2", "--training.max-steps", "8", "--max-validation-examples", "3"]
+    finished(tmp_path / "run", reader, *flags, "--max-train-examples", "30", "--training.profile", processes=2)
+    assert json.loads((tmp_path / "run" / TRACE).read_text())["traceEvents"]
+
+
+def test_errors_end_all_processes_with_the_cause_on_screen(tmp_path, reader):
+    done = launch(tmp_path / "run", reader, "--train-data", str(tmp_path / "none.json"), processes=2)
+    assert done.returncode != 0
+    assert "none.json" in done.stderr
+
+
+def test_the_cpu_configuration_runs_one_process(tmp_path, reader):
+    flags = ["--training.max-steps", "0", "--max-validation-examples", "3"]
+    finished(tmp_path / "run", reader, *flags, processes=1, config="cpu.yaml")

@@ -1,0 +1,116 @@
+"""Sharded models as `accelerate_configs/` has them, on CPUs: they train and answer as whole models do.
+
+accelerate shards on accelerators only. Here each process is told after the start that it shards.
+"""
+
+import importlib.util
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from qa.model import layer_names
+from tests.support import tiny
+from tests.support.attempts import ROOT, finish
+
+RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
+FLAGS = ["--training.max-steps", "3", "--training.batch-size", "4", "--training.accumulation-steps", "2"]
+FLAGS += ["--training.learning-rate", "1e-3", "--training.save-every", "1", "--training.keep-last", "9"]
+FLAGS += ["--training.adam-epsilon", "1e-3"]  # else biases that no softmax sees follow the noise of their gradients
+EVALUATE = ["--training.max-steps", "0"]
+SHARDED = """
+import os, train_qa
+from accelerate import utils
+from accelerate.state import PartialState
+start = train_qa.start_accelerator
+def sharded(**options):
+    accelerator = start(**options)
+    {plugin}
+    kind = utils.DistributedType.{kind}
+    accelerator.state.distributed_type = PartialState._shared_state["distributed_type"] = kind
+    return accelerator
+train_qa.start_accelerator = sharded
+"""
+
+
+def settings(name):
+    return yaml.safe_load((ROOT / "accelerate_configs" / name).read_text())
+
+
+def fsdp():
+    """By the variables that the launcher makes of the file."""
+    variables = {name.upper(): str(value) for name, value in settings("fsdp2.yaml")["fsdp_config"].items()}
+    plugin = f"os.environ.update({variables!r}); accelerator.state.fsdp_plugin = utils.FullyShardedDataParallelPlugin()"
+    return SHARDED.format(plugin=plugin, kind="FSDP")
+
+
+def deepspeed():
+    options = settings("deepspeed_zero2.yaml")["deepspeed_config"]
+    plugin = f"plugin = utils.DeepSpeedPlugin(**{options!r}); plugin._selected = True; "
+    plugin += "accelerator.state.deepspeed_plugins = {'default': plugin}; accelerator.deepspeed_engine_wrapped = None"
+    return SHARDED.format(plugin=plugin, kind="DEEPSPEED")
+
+
+def run(folder, reader, *flags, before="", kind="MULTI_CPU"):
+    finish(folder, reader, *flags, processes=2, before=before)
+    environment = json.loads((folder / "environment.json").read_text())
+    assert (environment["processes"], environment["distributed_type"]) == (2, kind)
+    return folder
+
+
+def assert_same_end(one, two, *, within):
+    weights = [load_file(folder / "model" / "model.safetensors") for folder in (one, two)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=0, atol=within, msg=name)
+    for name in ("predictions.json",) if within else RESULTS:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, tmp_path):
+    reader = tiny.save_reader(tmp_path / "reader", family)
+    whole = run(tmp_path / "whole", reader, *FLAGS)
+    sharded = run(tmp_path / "sharded", reader, *FLAGS, before=fsdp(), kind="FSDP")
+    assert_same_end(sharded, whole, within=1e-5)
+    stopped = tmp_path / "stopped"
+    shutil.copytree(sharded / "checkpoints" / "step-00000001", stopped / "checkpoints" / "step-00000001")
+    run(stopped, reader, *FLAGS, "--resume", before=fsdp(), kind="FSDP")
+    assert_same_end(stopped, sharded, within=0)
+    asked = run(tmp_path / "asked", sharded / "model", *EVALUATE, before=fsdp(), kind="FSDP")
+    assert (asked / "nbest_predictions.json").read_bytes() == (sharded / "nbest_predictions.json").read_bytes()
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
+def test_deepspeed_trains_and_answers_as_whole_models_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("DS_ACCELERATOR", "cpu")
+    reader = tiny.save_reader(tmp_path / "reader", "bert")
+    for name, clipping in (("clipped", "0.1"), ("unclipped", "None")):
+        flags = [*FLAGS, "--training.max-gradient-norm", clipping]
+        whole = run(tmp_path / f"whole-{name}", reader, *flags)
+        sharded = run(tmp_path / name, reader, *flags, before=deepspeed(), kind="DEEPSPEED")
+        assert_same_end(sharded, whole, within=1e-4)
+    asked = run(tmp_path / "asked", sharded / "model", *EVALUATE, before=deepspeed(), kind="DEEPSPEED")
+    assert (asked / "nbest_predictions.json").read_bytes() == (sharded / "nbest_predictions.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("family", "layer"),
+    [
+        ("bert", "BertLayer"),
+        ("distilbert", "TransformerBlock"),
+        ("roberta", "RobertaLayer"),
+        ("modernbert", "ModernBertEncoderLayer"),
+        ("xlnet", "XLNetLayer"),
+        ("deberta-v2", "DebertaV2Layer"),
+    ],
+)
+def test_layers_are_found_by_their_class(family, layer):
+    assert layer_names(tiny.model(family)) == [layer]
