@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data and show what it learned.
-	$(RUN) -m qa.demo
+	$(RUN) -m qa.cli.demo
 
 test: $(VENV)/installed  ## All tests but those that need a GPU.
 	$(RUN) -m pytest -m "not gpu" --numprocesses 2 --dist worksteal

@@ -6,25 +6,20 @@ The whole pipeline, top to bottom; `--help` lists the flags and their units.
 """
 
 import sys
-from functools import partial
 
 from accelerate import Accelerator
 
-from qa.checkpoints import Identity, export_model, prepare_run_folder, resume_from, save_checkpoint, write_records
 from qa.config import RunConfig
-from qa.data import load_training_examples
+from qa.data import load_training_examples, load_validation_examples
 from qa.errors import QAError, StoppedError
 from qa.evaluation import Evaluator
-from qa.judging import Judge
-from qa.model import Reader, load_reader, settings_of
-from qa.model_card import publish
-from qa.preparation import prepare_evaluation, prepare_model, prepare_training, require_same_settings
+from qa.features import cached_features, cached_labels
+from qa.modeling import Reader, load_reader, span_loss
 from qa.presets import parse_config
-from qa.profiling import TRACE, profiled
-from qa.progress import Progress, is_due
-from qa.runtime import configure_logging, end_process, on_main, seed_generators, start_accelerator
-from qa.stopping import SaveTimer, StopRequest
-from qa.tracking import Tracking, write_evaluation
+from qa.run_folder import RunFolder
+from qa.runtime import StopRequest, end_process, profiled, require_same_config, start_accelerator
+from qa.tracking import RunTracker
+from qa.training import TrainingLoop, build_optimizer, plan_training, prepare
 
 
 def main() -> int:
@@ -43,77 +38,79 @@ def main() -> int:
 def run(config: RunConfig) -> None:
     """Fine-tune and evaluate, or evaluate only."""
     with StopRequest(config.training.max_minutes) as stop:
-        accelerator = start_accelerator(trackers=config.tracking.trackers, folder=config.output_dir)
-        configure_logging(accelerator)
-        require_same_settings(accelerator, config)
-        on_main(accelerator, partial(prepare_run_folder, config.output_dir, resumes=config.resume is not None))
-        seed_generators(config.seed)
+        accelerator = start_accelerator(config)  # processes, precision, logging, seed
+        require_same_config(accelerator, config)
+        folder = RunFolder.open(accelerator, config)
         reader = load_reader(config.model, max_length=config.features.max_length, revision=config.model_revision)
-        evaluator = prepare_evaluation(accelerator, reader, config)
+        validation = load_validation_examples(config)
+        evaluator = Evaluator.for_reader(accelerator, reader, validation, config) if validation is not None else None
         if config.training.max_steps == 0 and evaluator is not None:
-            evaluate_only(accelerator, reader, evaluator, config, stop)
+            evaluate_only(accelerator, reader, evaluator, folder, config, stop)
         else:
-            fine_tune(accelerator, reader, evaluator, config, stop)
-            if accelerator.is_main_process:
-                publish(config)
+            fine_tune(accelerator, reader, evaluator, folder, config, stop)
+            folder.publish()
 
 
 def evaluate_only(
-    accelerator: Accelerator, reader: Reader, evaluator: Evaluator, config: RunConfig, stop: StopRequest
+    accelerator: Accelerator,
+    reader: Reader,
+    evaluator: Evaluator,
+    folder: RunFolder,
+    config: RunConfig,
+    stop: StopRequest,
 ) -> None:
     """Answer the validation examples with the model as it is; score them where there are references."""
-    on_main(accelerator, partial(write_records, accelerator, config, {"validation": evaluator.examples}))
-    with Tracking(accelerator, config, Progress(), total_steps=0) as tracking:
-        stop.wait_for_steps()
-        watch = partial(stop.watch, accelerator, around=tracking.watch)
-        model, _ = prepare_model(accelerator, reader.model, config.training)
-        evaluation = evaluator.evaluate(model, watch)
-        on_main(accelerator, partial(write_evaluation, config.output_dir, evaluation))
-        tracking.evaluation(evaluation, evaluator.examples, step=0, best=True)
+    folder.write_records(validation=evaluator.examples)
+    with RunTracker(accelerator, config) as tracker, stop.waiting(accelerator):
+        # FSDP prepares no model without its optimizer.
+        optimizer = build_optimizer(reader.model, config.training, accelerator.device)
+        model, _ = prepare(accelerator, reader.model, optimizer, config.training)
+        evaluation = evaluator.evaluate(model, around=(tracker.progress_bar, stop.checked))
+        folder.write_results(evaluation)
+        tracker.evaluation(evaluation, step=0)
 
 
 def fine_tune(
-    accelerator: Accelerator, reader: Reader, evaluator: Evaluator | None, config: RunConfig, stop: StopRequest
+    accelerator: Accelerator,
+    reader: Reader,
+    evaluator: Evaluator | None,
+    folder: RunFolder,
+    config: RunConfig,
+    stop: StopRequest,
 ) -> None:
     """Train, evaluate and save as often as the configuration says, and keep the best model."""
-    examples, training = load_training_examples(config), config.training
-    trainer = prepare_training(accelerator, reader, examples, config)
-    data = {"train": examples} | ({"validation": evaluator.examples} if evaluator is not None else {})
-    progress, identity = trainer.progress, Identity.of(config, data, trainer.plan)
-    if config.resume is not None:
-        resume_from(trainer, config.output_dir, config.resume, identity)
-    on_main(accelerator, partial(write_records, accelerator, config, data))
-    settings = settings_of(config, null_possible=any(split.has_impossible for split in data.values()), threshold=0.0)
-    with Tracking(accelerator, config, progress, total_steps=trainer.plan.total_steps) as tracking:
-        judge = Judge(
-            trainer=trainer,
-            tokenizer=reader.tokenizer,
-            settings=settings,
-            folder=config.output_dir,
-            tracking=tracking,
-            watch=partial(stop.watch, accelerator, around=tracking.watch),
-        )
-        tracking.features(trainer.features, examples)
-        stop.wait_for_steps()
-        timer = SaveTimer(training.save_minutes)
-        trace = config.output_dir / TRACE if training.profile and accelerator.is_main_process else None
-        try:
-            if evaluator is not None and progress.evaluation_due:  # where the run was stopped
-                judge(evaluator)
-                save_checkpoint(trainer, config.output_dir, identity)
-            for report in profiled(trainer.steps(), trace):
-                tracking.step(report)
-                progress.evaluation_due = trainer.is_done or is_due(training.evaluate_every, report)
-                stop.check(accelerator)
-                if evaluator is not None and progress.evaluation_due:
-                    judge(evaluator)
-                if trainer.has_ended or is_due(training.save_every, report) or timer.is_due(accelerator):
-                    save_checkpoint(trainer, config.output_dir, identity)
-        except StoppedError:
-            save_checkpoint(trainer, config.output_dir, identity)
-            raise
+    examples = load_training_examples(config)
+    features = cached_features(examples, reader.tokenizer, config.features)
+    labels = cached_labels(examples, features, config.features)
+    plan = plan_training(accelerator, reader, examples, features, config)
+
+    reader.configure_for_training(config.training, accelerator.device)
+    model, optimizer = prepare(
+        accelerator, reader.model, build_optimizer(reader.model, config.training, accelerator.device), config.training
+    )
+    # Forward, backward, clip, step: one optimizer step at a time.
+    loop = TrainingLoop(accelerator, model, optimizer, features, labels, plan, loss=span_loss)
+
+    checkpoints = folder.checkpoints(loop, examples, evaluator)
+    checkpoints.resume(config.resume)
+    folder.write_records(train=examples, validation=evaluator.examples if evaluator is not None else None)
+
+    tracking = RunTracker(accelerator, config, plan, loop.progress)
+    with tracking as tracker, stop.waiting(accelerator), checkpoints.saved_on(StoppedError):
+        tracker.training_data(features, labels, examples)
+        for step in profiled(loop.steps(), folder.trace):
+            tracker.step(step)
+            stop.check()
+            if evaluator is not None and step.evaluation_due:
+                evaluation = evaluator.evaluate(loop.model, around=(tracker.progress_bar, stop.checked))
+                best = loop.progress.note_scores(evaluation.scores, config.training.best_metric)
+                if best:
+                    folder.keep_best(loop, reader, evaluation)
+                tracker.evaluation(evaluation, step=step.number, best=best)
+            if step.save_due or loop.has_ended or checkpoints.timer_is_due():
+                checkpoints.save()
         if evaluator is None:
-            export_model(trainer, reader.tokenizer, settings, config.output_dir / "model")
+            folder.keep_last(loop, reader)
 
 
 if __name__ == "__main__":

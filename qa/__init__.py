@@ -1,19 +1,123 @@
-"""Extractive question answering on PyTorch: fine-tune, evaluate and use SQuAD-style readers."""
+"""Extractive question answering on PyTorch: fine-tune, evaluate and use SQuAD-style readers.
+
+The map, a folder per station of the pipeline; a file may know what stands above its folder, and its neighbours:
+
+    errors.py            All errors that a user, a file or the machine can cause.
+    files.py             Files and folders that appear whole or not at all.
+    config.py            What a run is: frozen dataclasses, validated where they are made.
+    metrics/             The official SQuAD scores.
+      squad.py             v1.1 and v2.0, also as `evaluate` metrics.
+      normalization.py     Which words and characters count, by language.
+    runtime/             The machine: knows accelerate, nothing of question answering.
+      accelerator.py       Start, seed, log by rank, end.
+      collectives.py       What all processes do together.
+      cores.py             The cores of this process, and the memory that it keeps.
+      environment.py       Versions, hardware, commit.
+      stopping.py          Signals, time limit, save timer.
+      memory.py            Out-of-memory errors.
+      profiling.py         A trace of a few steps.
+    presets.py           Named recipes, and how a command line or a file names one.
+    data/                Source -> validated examples.
+      sources.py           Hub id, folder or file -> raw rows.
+      formats.py           One file -> raw rows; the content tells the format.
+      validation.py        A raw row -> an example, or the rule it breaks; repair.
+      examples.py          Examples: load, take, drop impossible ones, fingerprint.
+    features/            Examples -> batches of tensors.
+      pair_template.py     How a tokenizer joins question and context.
+      windows.py           Examples -> windows of tokens, and back to characters. No labels.
+      labels.py            References -> label spans of windows.
+      round_trip.py        Do labels translate back to their references?
+      cache.py             Features and labels <-> memory-mapped Arrow files.
+      order.py             Which features form which batch: a function of (seed, epoch).
+      collation.py         Features -> padded tensors on the device.
+    modeling/            The reader: encoder, span head, tokenizer, settings.
+      reader.py            Load a reader and check that its parts fit.
+      settings.py          reader.json: how a trained reader is used.
+      saving.py            A reader -> a folder that from_pretrained loads.
+      loss.py              Span logits and labels -> loss.
+      structure.py         Layers, unused parameters, compilation, recomputation.
+      dropout.py           Dropout that is cheap on a CPU.
+      devices.py           Names -> device, precision.
+    decoding/            Logits -> spans -> predictions.
+      search.py            The k best spans of every feature, exactly.
+      spans.py             Run a model over batches and keep the best spans of every feature.
+      predictions.py       Spans of all features -> one prediction per example.
+    evaluation/          How good a reader is.
+      evaluator.py         A model over a set of examples, on any number of processes.
+      grading.py           Predictions + references -> scores per example and overall.
+      calibration.py       Threshold and temperature, fitted on one half, measured on the other.
+    inference/           Answers outside of a run. No accelerate.
+      predictor.py         Predictor: questions and contexts -> answers; search over passages.
+      options.py           What a call may say, filled up with the reader's settings.
+      inputs.py            Rows of a call: paired, checked, cut into chunks.
+      answers.py           Predictions -> the dicts that a caller gets; word borders.
+      pipeline.py          The function that transformers removed.
+      backends.py          Name -> loaded model: torch, onnx, onnx_int8.
+      onnx.py              A reader that onnxruntime runs.
+      onnx_export.py       A reader -> ONNX files.
+      comparison.py        Backends side by side on examples.
+    training/            The loop.
+      plan.py              How many steps an epoch and a run have, and when it evaluates and saves.
+      loading.py           The batches of every step; smaller ones when memory runs out.
+      gradients.py         One step's features -> its exact gradient, however they are split.
+      loop.py              Steps, one at a time; the caller decides what happens between them.
+      optimization.py      Parameter groups, AdamW, learning rate by step.
+      setup.py             What accelerate prepares, and the special cases of FSDP, DeepSpeed, DDP.
+      progress.py          What a resumed run must know; what a step reports.
+      throughput.py        Examples/s, tokens/s, padding, model-FLOPs utilisation.
+    serving/             The HTTP service and its page.
+      app.py batcher.py guard.py schema.py tasks.py
+    run_folder/          What a run leaves behind.
+      folder.py            A run folder as the run uses it.
+      paths.py             The name of every file in it.
+      records.py           config.json, environment.json, data_problems.jsonl.
+      results.py           Scores, predictions, n-best, null odds.
+      best_model.py        The best model so far, with its results.
+      checkpoints.py       Save, find, load, rotate.
+      identity.py          What must match for a run to be continued.
+      model_card.py        The card, and the push to the hub.
+    tracking/            What a run reports while it runs.
+      run_tracker.py       Log lines, progress bar, intervals; feeds the trackers.
+      reporter.py          One thread per tracker; a tracker that hangs cannot stop the run.
+      trackers.py          Which trackers there are, and how each starts.
+      wandb.py             W&B: modes, resume, step axis, tables, summary.
+      tables.py            The table of predictions.
+    cli/                 `qa ...`: one file per command.
+      main.py              Parse, run, exit status.
+      flags.py             What every command takes: all of --help.
+      loading.py           Flags -> predictor, examples.
+      display.py           Tables, marked texts, JSON.
+      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py
+"""
 
 import importlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qa.compatibility import pipeline as pipeline
-    from qa.predictor import Predictor as Predictor
+    from qa.inference.pipeline import pipeline as pipeline
+    from qa.inference.predictor import Predictor as Predictor
 
 __all__ = ["Predictor", "pipeline"]
 
-_HOMES = {"Predictor": "qa.predictor", "pipeline": "qa.compatibility"}
+
+def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Return a package's `__getattr__`, which imports a public name when it is first asked for.
+
+    torch, transformers and datasets take seconds to import, and a part of a package may need none of them.
+
+    Args:
+        package: its name.
+        homes: module of the package by public name.
+
+    """
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+
+    return get
 
 
-def __getattr__(name: str) -> object:
-    """Import what is public when it is first asked for: torch and transformers take seconds."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'qa' has no attribute {name!r}")
+__getattr__ = lazy_exports(__name__, {"Predictor": "inference.predictor", "pipeline": "inference.pipeline"})

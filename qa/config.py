@@ -220,6 +220,11 @@ class RunConfig(_Settings):
             _require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
             _require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
 
+    @property
+    def run_name(self) -> str:
+        """Name of the run at its trackers."""
+        return self.tracking.run_name or self.output_dir.name
+
 
 def config_values(config: RunConfig) -> dict[str, Any]:
     """Return the nested plain values of `config`, as JSON has them."""

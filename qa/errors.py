@@ -18,7 +18,7 @@ class ExampleError(DataError):
 
 
 class TokenizerError(QAError):
-    """A tokenizer that cannot give what features need, such as character offsets."""
+    """A tokenizer without what features need, such as character offsets."""
 
 
 class FeatureError(QAError):

@@ -43,9 +43,9 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             yield file
-        _flush_to_disk(part)
+        flush_to_disk(part)
         part.replace(path)
-        _flush_to_disk(path.parent)
+        flush_to_disk(path.parent)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -70,8 +70,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield part
         for file in part.rglob("*"):
-            _flush_to_disk(file)
-        _flush_to_disk(part)
+            flush_to_disk(file)
+        flush_to_disk(part)
         _put_in_place(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -103,7 +103,7 @@ def _beside(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Make the content of a file, or the entries of a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -124,7 +124,7 @@ def _put_in_place(part: Path, path: Path) -> None:
         if old.exists():
             old.rename(path)
         raise
-    _flush_to_disk(path.parent)
+    flush_to_disk(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

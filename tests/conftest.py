@@ -1,7 +1,10 @@
-"""What every test runs under: no network, offline trackers."""
+"""What every test runs under: no network, offline trackers, a cache of its own."""
 
 import os
+import shutil
+import tempfile
 
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="qa-tests-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
@@ -23,3 +26,7 @@ def fresh_accelerator():
     forget()
     yield forget
     forget()
+
+
+def pytest_sessionfinish():
+    shutil.rmtree(os.environ["HF_DATASETS_CACHE"], ignore_errors=True)

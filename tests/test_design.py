@@ -1,101 +1,78 @@
-"""The rules that the code keeps: which module may know which, how long things are, and no setting without a use."""
+"""The rules that the code keeps: which part may know which, how long things are, and a map that is the tree."""
 
 import ast
-import dataclasses
-from functools import cache
-from pathlib import Path
+import re
 
 import pytest
 
-from qa.config import RunConfig
+import qa
+from tests.support.source import FILES, PACKAGE, ROOT, definitions, imports, reachable
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "qa"
-ORDER = (
-    "errors",
-    "files",
-    "config",
-    "sources",
-    "data",
-    "features",
-    "batching",
-    "model",
-    "optimization",
-    "decoding",
-    "answers",
-    "metrics",
-    "runtime",
-    "evaluation",
-    "training",
-    "checkpoints",
-    "tracking",
-    "predictor",
+LINES = (
+    {"errors"},
+    {"files", "config"},
+    {"metrics", "runtime"},
+    {"presets", "data"},
+    {"features"},
+    {"modeling", "decoding"},
+    {"evaluation", "inference"},
+    {"training", "serving"},
+    {"run_folder", "tracking"},
+    {"cli"},
 )
-"""The way that data flows; the other modules are parts of these, or commands."""
-PURE = ("sources", "data", "features", "batching", "optimization", "decoding", "answers", "metrics", "predictor")
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
+"""Each line may know the lines above it; parts of one line do not know each other."""
+ONLY_IN = {
+    "accelerate": ("qa.runtime.", "qa.evaluation.", "qa.training.", "qa.run_folder.", "qa.tracking."),
+    "fastapi": ("qa.serving.",),
+    "starlette": ("qa.serving.",),
+    "onnxruntime": ("qa.inference.onnx",),
+    "wandb": ("qa.tracking.wandb",),
+    "rich": ("qa.cli.",),
+}
+"""Packages that only some parts may know."""
+DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}
 
 
-@cache
-def tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+def part_of(module):
+    """`qa.data.sources` -> `data`; `qa.errors` -> `errors`; `qa`'s own two files belong to no part."""
+    name = module.split(".")[1]
+    return None if name in {"__init__", "__main__"} else name
 
 
-def imports(path):
-    """Dotted names that a file imports, at any place."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def line_of(part):
+    return next(at for at, parts in enumerate(LINES) if part in parts)
 
 
-def known(module):
-    """Modules of the package that `module` imports."""
-    parts = (name.split(".") for name in imports(PACKAGE / f"{module}.py"))
-    return {part[1] for part in parts if part[0] == "qa" and len(part) > 1 and part[1] in MODULES}
+# --- imports ---
 
 
-def reachable(module):
-    found, waiting = set(), [module]
-    while waiting:
-        for other in known(waiting.pop()) - found:
-            found.add(other)
-            waiting.append(other)
-    return found
+@pytest.mark.parametrize("module", [module for module in FILES if part_of(module)])
+def test_a_part_knows_the_lines_above_it(module):
+    part = part_of(module)
+    for name in imports(FILES[module]):
+        if name.startswith("qa.") and (other := name.split(".")[1]) != part and (PACKAGE / other).exists():
+            assert line_of(other) < line_of(part), f"{module} knows {name}"
 
 
-# --- modules ---
-
-
-@pytest.mark.parametrize("module", ORDER)
-def test_imports_point_up_the_flow_of_data(module):
-    """Also through the modules that are not in the list."""
-    below = reachable(module) & set(ORDER[ORDER.index(module) :])
-    assert not below, f"{module}.py knows {below}, directly or not"
-
-
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", FILES)
 def test_no_module_knows_itself_through_others(module):
     assert module not in reachable(module)
 
 
-def test_every_station_has_its_module():
-    assert set(ORDER) <= set(MODULES)
+@pytest.mark.parametrize("module", FILES)
+def test_packages_are_known_only_where_they_belong(module):
+    for name in imports(FILES[module]):
+        allowed = ONLY_IN.get(name.split(".")[0])
+        assert allowed is None or module.startswith(allowed), f"{module} knows {name}"
+
+
+def test_every_part_has_its_line():
+    assert {part_of(module) for module in FILES} - {None} == set().union(*LINES)
 
 
 def test_no_module_is_a_drawer():
-    names = {part for module in MODULES for part in module.split("_")}
-    assert not names & {"utils", "util", "common", "helpers", "helper", "misc", "tools"}
-
-
-@pytest.mark.parametrize("module", PURE)
-def test_what_handles_values_does_not_know_accelerate(module):
-    for name in {module, *reachable(module)}:
-        roots = {imported.split(".")[0] for imported in imports(PACKAGE / f"{name}.py")}
-        assert "accelerate" not in roots, f"{module}.py through {name}.py"
+    names = {word for module in FILES for part in module.split(".") for word in part.split("_")}
+    assert not names & DRAWERS
 
 
 # --- sizes ---
@@ -105,41 +82,25 @@ def test_the_pipeline_fits_on_a_page():
     assert len((ROOT / "train_qa.py").read_text(encoding="utf-8").splitlines()) <= 120
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_files_and_functions_are_short(module):
-    path = PACKAGE / f"{module}.py"
+@pytest.mark.parametrize("module", FILES)
+def test_files_functions_and_classes_are_short(module):
+    path = FILES[module]
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef):
-            documented = ast.get_docstring(node) is not None
-            begin = node.body[0].end_lineno if documented else node.lineno
-            assert node.end_lineno - begin < 40, f"{module}.{node.name}"
+    for name, lines in definitions(path, ast.FunctionDef | ast.AsyncFunctionDef):
+        assert lines <= 40, f"{module}.{name}"
+    for name, lines in definitions(path, ast.ClassDef):
+        assert lines <= 150, f"{module}.{name}"
 
 
-# --- settings ---
+# --- the map ---
 
 
-def flags(config, section="config"):
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from flags(value, field.name)
-        else:
-            yield section, field.name
-
-
-def uses():
-    """Pairs `name.attribute` of all code but config.py, such as ("training", "epochs")."""
-    for path in [ROOT / "train_qa.py", *(PACKAGE / f"{module}.py" for module in MODULES if module != "config")]:
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
-                owner = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
-                yield owner, node.attr
-
-
-@pytest.mark.parametrize(("section", "flag"), list(flags(RunConfig())))
-def test_every_flag_is_used_outside_the_configuration(section, flag):
-    """Where it is read from a variable or attribute named after its section, or `config`."""
-    if (section, flag) == ("tracking", "report_to"):
-        flag = "trackers"  # the same without the word for an empty list
-    assert {(section, flag), ("config", flag)} & set(uses())
+def test_the_map_is_the_tree():
+    """The docstring of the package names every file, and no other, in its folder."""
+    mapped, folder = set(), ""
+    for line in qa.__doc__.split("\n\n")[2].splitlines():
+        indent, names = re.match(r"( *)((?:\w+(?:\.py|/) ?)+)", line).groups()
+        folder = names.strip() if names.strip().endswith("/") else folder if len(indent) > 4 else ""
+        mapped |= {f"{folder}{name}" for name in names.split() if name.endswith(".py")}
+    found = {str(path.relative_to(PACKAGE)) for path in FILES.values() if not path.stem.startswith("__")}
+    assert mapped == found

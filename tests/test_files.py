@@ -36,11 +36,11 @@ def test_json_is_readable_and_exact(tmp_path):
     assert text.endswith("}\n")
 
 
-@pytest.mark.parametrize("step", ["_flush_to_disk", "replace"])
+@pytest.mark.parametrize("step", ["flush_to_disk", "replace"])
 def test_full_disk_leaves_the_old_file_and_names_it(step, tmp_path, monkeypatch):
     path = tmp_path / "metrics.json"
     write_json(path, "old")
-    monkeypatch.setattr(*((files, step) if step == "_flush_to_disk" else (type(path), step)), no_space)
+    monkeypatch.setattr(*((files, step) if step == "flush_to_disk" else (type(path), step)), no_space)
     with pytest.raises(StorageError, match=r"metrics\.json.*No space left"):
         write_json(path, "new")
     assert json.loads(path.read_text()) == "old"
@@ -105,7 +105,7 @@ def test_error_without_an_old_folder_leaves_nothing(tmp_path):
 
 def test_full_disk_while_flushing_leaves_the_old_folder(tmp_path, monkeypatch):
     fill(tmp_path / "model", "old")
-    monkeypatch.setattr(files, "_flush_to_disk", no_space)
+    monkeypatch.setattr(files, "flush_to_disk", no_space)
     with pytest.raises(OSError, match="No space left"):
         fill(tmp_path / "model", "new")
     assert names(tmp_path / "model") == ["old"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qa.checkpoints import save_config
 from qa.config import (
     DataConfig,
     DecodingConfig,
@@ -20,6 +19,7 @@ from qa.config import (
 )
 from qa.errors import ConfigError
 from qa.presets import PRESETS, load_config, parse_config
+from qa.run_folder.records import save_config
 
 FLAGS = {
     "--model": ("some/model", "some/model"),

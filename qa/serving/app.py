@@ -20,21 +20,21 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from qa.errors import QAError, QueueFullError
-from qa.predictor import Predictor
+from qa.inference.predictor import Predictor
 from qa.serving.batcher import Batcher
 from qa.serving.guard import Guard, Measures
-from qa.serving.reading import AnswerTask, Results, SearchTask, Task, read
 from qa.serving.schema import (
-    Answers,
-    AskMany,
-    AskOne,
-    FoundAnswers,
+    AnswerResponse,
     Health,
     Limits,
+    ManyQuestions,
+    OneQuestion,
     Options,
     Search,
+    SearchResponse,
     describe_problems,
 )
+from qa.serving.tasks import AnswerTask, Results, SearchTask, Task, answer_tasks
 
 _PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -81,7 +81,7 @@ def build_app(predictor: Predictor, *, name: str, limits: Limits) -> FastAPI:
     registry = CollectorRegistry()
     together = Histogram("qa_batch_inputs", "Inputs run together.", registry=registry, buckets=(1, 2, 4, 8, 16, 32, 64))
     batcher: Batcher[Task, Results] = Batcher(
-        partial(_read_and_count, predictor, together), most_waiting=limits.waiting, most_together=limits.together
+        partial(_answer_and_count, predictor, together), most_waiting=limits.waiting, most_together=limits.together
     )
     registry.register(_Waiting(batcher))
     app = FastAPI(
@@ -101,9 +101,9 @@ def build_app(predictor: Predictor, *, name: str, limits: Limits) -> FastAPI:
     return app
 
 
-def _read_and_count(predictor: Predictor, together: Histogram, tasks: Sequence[Task]) -> list[Results | Exception]:
+def _answer_and_count(predictor: Predictor, together: Histogram, tasks: Sequence[Task]) -> list[Results | Exception]:
     together.observe(sum(task.size for task in tasks))
-    return read(predictor, tasks)
+    return answer_tasks(predictor, tasks)
 
 
 class _Waiting(Collector):
@@ -126,14 +126,14 @@ async def _lifespan(batcher: Batcher[Task, Results], _: FastAPI) -> AsyncIterato
 
 
 def _add_routes(app: FastAPI, service: _Service) -> None:
-    @app.post("/answer", response_model=Answers, responses=_REFUSALS)
-    async def answer(body: AskOne | AskMany) -> dict[str, Results]:
+    @app.post("/answer", response_model=AnswerResponse, responses=_REFUSALS)
+    async def answer(body: OneQuestion | ManyQuestions) -> dict[str, Results]:
         """Answer one question about a text, or many."""
-        inputs = body.inputs if isinstance(body, AskMany) else [body]
+        inputs = body.inputs if isinstance(body, ManyQuestions) else [body]
         rows = [{"question": one.question, "context": one.context} for one in inputs]
         return {"results": await service.results(AnswerTask(rows=rows, options=_options(body)))}
 
-    @app.post("/search", response_model=FoundAnswers, responses=_REFUSALS)
+    @app.post("/search", response_model=SearchResponse, responses=_REFUSALS)
     async def search(body: Search) -> dict[str, Results]:
         """Find the best answers to one question over many passages."""
         task = SearchTask(question=body.question, contexts=body.contexts, options=_options(body))
@@ -172,10 +172,10 @@ def _add_page(app: FastAPI) -> set[str]:
 
 
 def _fixed(content: bytes, kind: str) -> Callable[[], Response]:
-    def give() -> Response:
+    def respond() -> Response:
         return Response(content, headers={"content-type": kind})
 
-    return give
+    return respond
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

@@ -42,7 +42,7 @@ class Batcher(Generic[Task, Result]):
     def __init__(
         self, run: Callable[[Sequence[Task]], Sequence[Result | Exception]], *, most_waiting: int, most_together: int
     ) -> None:
-        """Take a function that gives every task's result, or its error, in order; sizes are in inputs."""
+        """Take a function from tasks to their results or errors, in order; sizes are in inputs."""
         self._run = run
         self._most_waiting, self._most_together = most_waiting, most_together
         self._jobs: deque[_Job[Task]] = deque()

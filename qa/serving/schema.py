@@ -55,14 +55,14 @@ class Input(_Strict):
     context: Text
 
 
-class AskOne(Options):
+class OneQuestion(Options):
     """One question about one text."""
 
     question: Question
     context: Text
 
 
-class AskMany(Options):
+class ManyQuestions(Options):
     """Several questions, each about a text."""
 
     inputs: list[Input] = Field(min_length=1, max_length=Limits.inputs)
@@ -75,7 +75,7 @@ class Search(Options):
     contexts: list[Text] = Field(min_length=1, max_length=Limits.inputs)
 
 
-class Answered(BaseModel):
+class Answer(BaseModel):
     """One answer; "no answer" is the empty text, from 0 to 0."""
 
     score: float = Field(ge=0, le=1, description="Its probability.")
@@ -85,13 +85,13 @@ class Answered(BaseModel):
     no_answer_score: float = Field(ge=0, le=1, description='Probability of "no answer".')
 
 
-class Answers(BaseModel):
+class AnswerResponse(BaseModel):
     """The answers of every input, in the order of the inputs, best first."""
 
-    results: list[list[Answered]]
+    results: list[list[Answer]]
 
 
-class Found(BaseModel):
+class PassageAnswer(BaseModel):
     """An answer of a search."""
 
     score: float = Field(ge=0, le=1, description="Its probability among all passages' answers.")
@@ -102,10 +102,10 @@ class Found(BaseModel):
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
 
 
-class FoundAnswers(BaseModel):
+class SearchResponse(BaseModel):
     """The best answers over all passages."""
 
-    results: list[Found]
+    results: list[PassageAnswer]
 
 
 class Health(BaseModel):

@@ -20,16 +20,19 @@ from accelerate import Accelerator
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
 from qa import metrics
-from qa.answers import predict
-from qa.batching import PAD_MULTIPLE, batch_loader, collate, evaluation_batches
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
-from qa.data import load_training_examples, load_validation_examples
-from qa.features import build_features
+from qa.data.examples import load_training_examples, load_validation_examples
+from qa.decoding.predictions import Predictions
+from qa.decoding.spans import find_spans
+from qa.features import cached_features, cached_labels
+from qa.features.collation import PAD_MULTIPLE, batch_loader, collate
+from qa.features.order import evaluation_batches
+from qa.features.windows import build_features
 from qa.files import write_json
-from qa.inference import find_spans
-from qa.model import Reader, load_reader, model_inputs
-from qa.preparation import prepare_training
-from qa.runtime import start_accelerator
+from qa.modeling import span_loss
+from qa.modeling.reader import Reader, load_reader, model_inputs
+from qa.runtime.accelerator import make_accelerator
+from qa.training import TrainingLoop, build_optimizer, plan_training, prepare
 from tests.benchmarks import baselines
 
 WINDOW = FeaturesConfig(max_length=384, doc_stride=128)
@@ -67,12 +70,14 @@ class Setup:
     """Mixed precision of both sides."""
 
 
-def run_config(setup: Setup, **changes) -> RunConfig:
+def run_config(setup: Setup, *, evaluates: bool = True, **changes) -> RunConfig:
     sources = {}
     if setup.data is not None:
         sources = {f"{split}_data": str(Path(setup.data) / f"{split}.parquet") for split in ("train", "validation")}
     folder = Path(tempfile.mkdtemp(prefix="qa-benchmark-"))
     features = dataclasses.replace(WINDOW, cache_dir=folder / "cache")
+    if not evaluates:
+        sources["validation_data"] = None
     return RunConfig(**sources, output_dir=folder, features=features, **changes)
 
 
@@ -99,7 +104,7 @@ def distilbert() -> Reader:
 
 def ours_accelerator(setup: Setup, config: RunConfig) -> Accelerator:
     os.environ["ACCELERATE_MIXED_PRECISION"] = setup.precision  # as the launcher tells it
-    return start_accelerator(trackers=(), folder=config.output_dir)
+    return make_accelerator(trackers=(), folder=config.output_dir)
 
 
 def theirs_model(precision: str):
@@ -135,12 +140,24 @@ def theirs_features(setup: Setup) -> Iterator[float]:
 
 def ours_training(setup: Setup, *, flops: bool = False, reader: Callable[[], Reader] = minilm) -> Iterator[float]:
     training = TrainingConfig(batch_size=BATCH, learning_rate=LEARNING_RATE, epochs=1000)
-    config = run_config(setup, training=training, max_train_examples=4000)
+    config = run_config(setup, training=training, max_train_examples=4000, evaluates=False)
     accelerator = ours_accelerator(setup, config)
-    steps = prepare_training(accelerator, reader(), load_training_examples(config), config).steps()
+    steps = training_loop(accelerator, reader(), config).steps()
     for count in itertools.chain([OUR_WARM_UP], itertools.repeat(setup.steps)):
         reports = list(itertools.islice(steps, count))
         yield sum(report.flops if flops else report.features for report in reports)
+
+
+def training_loop(accelerator: Accelerator, reader: Reader, config: RunConfig) -> TrainingLoop:
+    """Make the loop as train_qa.py does."""
+    examples, training = load_training_examples(config), config.training
+    features = cached_features(examples, reader.tokenizer, config.features)
+    labels = cached_labels(examples, features, config.features)
+    plan = plan_training(accelerator, reader, examples, features, config)
+    reader.configure_for_training(training, accelerator.device)
+    optimizer = build_optimizer(reader.model, training, accelerator.device)
+    model, optimizer = prepare(accelerator, reader.model, optimizer, training)
+    return TrainingLoop(accelerator, model, optimizer, features, labels, plan, loss=span_loss)
 
 
 def theirs_training(setup: Setup, *, pad: bool) -> Iterator[float]:
@@ -163,7 +180,7 @@ def theirs_training(setup: Setup, *, pad: bool) -> Iterator[float]:
 def theirs_matmul(setup: Setup) -> Iterator[float]:
     """Large matrix products for some seconds: the arithmetic that this machine holds up as long as training does."""
     del setup
-    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    make_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
     left, right = torch.randn(2, MATRIX, MATRIX)
     product = torch.empty(MATRIX, MATRIX)
     while True:
@@ -252,21 +269,20 @@ def padded(values, batch) -> torch.Tensor:
 
 
 def our_answers(features, batches, logits, rows, config: DecodingConfig):
-    return predict(
+    return Predictions.from_spans(
         find_spans(Playback(logits), batches, config, features=len(features)),
         features,
         ids=rows["id"][:],
         contexts=rows["context"][:],
-        n_best=config.n_best,
+        config=config,
         null_possible=True,
-        merge=config.search == "exact",
     )
 
 
 def ours_answers(setup: Setup, *, write: bool = False) -> Iterator[float]:
     rows, config = validation_rows(setup, setup.blocks), DecodingConfig()
     folder = Path(tempfile.mkdtemp())
-    start_accelerator(trackers=(), folder=folder)
+    make_accelerator(trackers=(), folder=folder)
     features = build_features(rows, minilm().tokenizer, WINDOW)
     batches, logits = played_back(features, *peaked_logits(features.lengths), config)
     while True:

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 
 from qa.config import DataConfig
-from qa.data import load_examples
-from qa.export import export_onnx
-from qa.exporting import save_surroundings
+from qa.data.examples import load_examples
+from qa.inference.backends import torch_backend
+from qa.inference.onnx_export import export_onnx
+from qa.inference.predictor import Predictor
 from qa.metrics import raw_scores
-from qa.model import load_reader
-from qa.predictor import Predictor
+from qa.modeling.reader import load_reader
+from qa.modeling.saving import save_surroundings
 from tests.benchmarks import baselines
 from tests.benchmarks import contestants as c
 
@@ -36,7 +37,7 @@ def questions(setup: c.Setup) -> list[dict[str, str]]:
 def predictor_of(setup: c.Setup, backend: str) -> Predictor:
     reader = reader_of(setup)
     if backend == "torch":
-        return Predictor.of(reader, device=torch.device("cpu"))
+        return Predictor(torch_backend(reader, device=torch.device("cpu")))
     folder = Path(tempfile.mkdtemp(prefix="qa-benchmark-"))
     save_surroundings(reader, folder)
     export_onnx(reader, folder)

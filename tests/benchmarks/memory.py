@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qa.batching import collate
 from qa.config import DecodingConfig
-from qa.features import build_features
-from qa.inference import find_spans
-from qa.runtime import start_accelerator
+from qa.decoding.spans import find_spans
+from qa.features.collation import collate
+from qa.features.windows import build_features
+from qa.runtime.accelerator import make_accelerator
 from tests.benchmarks import baselines
 from tests.benchmarks import contestants as c
 
@@ -23,7 +23,7 @@ _BATCHES, _ROWS = 1500, 32
 
 def ours_memory(setup: c.Setup) -> Iterator[float]:
     config = DecodingConfig()
-    start_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    make_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
     features = build_features(
         c.validation_rows(setup, setup.blocks).select(range(_ROWS)), c.minilm().tokenizer, c.WINDOW
     )

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from qa import metrics
-from qa.batching import PAD_MULTIPLE, collate
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
-from qa.data import load_validation_examples
-from qa.features import build_features
-from qa.inference import find_spans
-from qa.training import span_loss
+from qa.data.examples import load_validation_examples
+from qa.decoding.spans import find_spans
+from qa.features.collation import PAD_MULTIPLE, collate
+from qa.features.labels import build_labels
+from qa.features.windows import build_features
+from qa.modeling.loss import span_loss
 from tests.benchmarks import baselines, contestants, memory
 from tests.support import tiny
 
@@ -41,7 +42,8 @@ def model():
 
 
 def our_batch(ours, indices):
-    return collate(ours, np.array(indices), input_names=INPUTS, pad_multiple=PAD_MULTIPLE)
+    labels = build_labels(ROWS, ours)
+    return collate(ours, np.array(indices), input_names=INPUTS, pad_multiple=PAD_MULTIPLE, labels=labels)
 
 
 def their_batch(theirs, indices):

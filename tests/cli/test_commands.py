@@ -15,9 +15,9 @@ import pytest
 
 import qa
 from qa import metrics
-from qa.commands import main
-from qa.model import DEFAULT_SETTINGS, SETTINGS_FILE, load_settings
-from qa.predictor import Predictor
+from qa.cli.main import main
+from qa.inference.predictor import Predictor
+from qa.modeling.settings import DEFAULT_SETTINGS, SETTINGS_FILE, load_settings
 from tests.support import tiny
 
 PROJECT = tomllib.loads((Path(qa.__file__).parents[1] / "pyproject.toml").read_text())["project"]
@@ -165,7 +165,7 @@ def test_predict_answers_examples_without_references(capsys, folder, tmp_path):
 
 def test_a_failed_prediction_leaves_no_file(capsys, folder, tmp_path, monkeypatch):
     path = tmp_path / "out.jsonl"
-    monkeypatch.setattr("qa.predicting.records", lambda *_: iter([object()]))
+    monkeypatch.setattr("qa.cli.predict.records", lambda *_: iter([object()]))
     with pytest.raises(TypeError):
         main(["predict", str(folder), "sample", str(path), "--max-examples", "2"])
     assert list(tmp_path.iterdir()) == []
@@ -355,11 +355,11 @@ def test_flags_that_do_not_go_together_exit_with_2(capsys, flags):
     [
         (["ask", "{folder}", "--question", " ", "--context", "c"], "question is ' '"),
         (["ask", "{folder}", "--question", "q", "--file", "/none"], "cannot read /none"),
-        (["ask", "/none", "--question", "q", "--context", "c"], "'/none' does not load"),
+        (["ask", "/none", "--question", "q", "--context", "c"], "model '/none': no such folder"),
         (["ask", "{folder}", "--question", "q", "--context", "c", "--device", "gpu7"], "device is 'gpu7'"),
         (["predict", "{folder}", "/none.json", "out"], "no such file"),
         (["inspect", "/none.json"], "no such file"),
-        (["inspect", "sample", "--model", "/none"], "does not load"),
+        (["inspect", "sample", "--model", "/none"], "no such folder"),
     ],
 )
 def test_errors_are_one_line_without_a_traceback_and_exit_with_1(capsys, folder, arguments, message):
@@ -383,13 +383,13 @@ def test_an_interruption_exits_with_130(capsys, folder, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qa.asking.run", interrupt)
+    monkeypatch.setattr("qa.cli.ask.run", interrupt)
     output(capsys, "ask", folder, status=130)
 
 
 def test_help_needs_neither_torch_nor_transformers():
     command = (
-        "import sys; from qa.commands import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
+        "import sys; from qa.cli.main import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
     )
     found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     for name in ("ask", "predict", "score", "inspect", "calibrate"):

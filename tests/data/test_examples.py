@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qa.config import DataConfig
-from qa.data import DataProblem, Examples, drop_impossible, load_examples, take, write_problems
+from qa.data.examples import Examples, drop_impossible, load_examples, take
+from qa.data.validation import DataProblem
 from qa.errors import DataError, ExampleError
+from qa.run_folder.records import write_problems
 
 in_one_folder = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

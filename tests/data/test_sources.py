@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qa.config import DataConfig
+from qa.data.sources import read_rows
 from qa.errors import DataError
-from qa.sources import read_rows
 
 CONTEXT = 'Zürich lies\r\non the "Limmat", 408 m\u2028above 😀 the sea.'
 ROWS = [

@@ -10,18 +10,20 @@ from hypothesis import example as with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.answers import FeatureSpans, predict
-from qa.batching import collate
-from qa.decoding import NO_SPAN, best_spans, hf_parity_spans, null_logits
-from qa.features import Features, Ragged, build_features
-from qa.layout import Layout
+from qa.config import DecodingConfig
+from qa.decoding.predictions import Predictions
+from qa.decoding.search import NO_SPAN, best_spans, hf_parity_spans, null_logits
+from qa.decoding.spans import FeatureSpans
+from qa.features.collation import collate
+from qa.features.pair_template import PairTemplate
+from qa.features.windows import Features, Ragged, build_features
 from tests.support import tiny
 from tests.support.windows import config
 
 # --- Features and spans by hand ---
 
 
-LAYOUT = Layout(
+TEMPLATE = PairTemplate(
     before=(2,),
     between=(3,),
     after=(3,),
@@ -44,7 +46,7 @@ def hand_made(contexts):
     example, first, size = (np.array(column, dtype=np.int32) for column in zip(*windows, strict=True))
     flat = np.array([pair for offsets, _ in contexts for pair in offsets], dtype=np.int32).reshape(-1, 2)
     return Features(
-        layout=LAYOUT,
+        template=TEMPLATE,
         question_ids=Ragged.of([[7]] * len(contexts)),
         context_of=np.arange(len(contexts), dtype=np.int32),
         context_ids=Ragged.of([[9] * len(offsets) for offsets, _ in contexts]),
@@ -53,8 +55,6 @@ def hand_made(contexts):
         example=example,
         first=first,
         size=size,
-        label_first=np.full_like(first, -1),
-        label_last=np.full_like(first, -1),
     )
 
 
@@ -69,6 +69,13 @@ def spans_of(rows, nulls, k=3):
         start_logit=columns[..., 2],
         end_logit=columns[..., 3],
         null_logits=np.array(nulls, dtype=np.float32),
+    )
+
+
+def predict(spans, features, *, ids, contexts, n_best, null_possible, merge=True):
+    config = DecodingConfig(n_best=n_best, search="exact" if merge else "hf_parity")
+    return Predictions.from_spans(
+        spans, features, ids=ids, contexts=contexts, config=config, null_possible=null_possible
     )
 
 

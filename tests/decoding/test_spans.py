@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from qa import inference
-from qa.batching import collate
 from qa.config import DecodingConfig, FeaturesConfig
+from qa.decoding import spans as decoding
+from qa.decoding.predictions import check_complete
+from qa.decoding.spans import find_spans
 from qa.errors import IncompleteError
-from qa.features import build_features
-from qa.inference import check_complete, find_spans
+from qa.features.collation import collate
+from qa.features.windows import build_features
 from tests.support import tiny
 
 WINDOWS = FeaturesConfig(max_length=60, doc_stride=8, max_question_length=16)
@@ -46,7 +47,7 @@ def test_spans_are_the_same_decoded_together_and_batch_by_batch(search, features
     config = DecodingConfig(n_best=4, max_answer_tokens=6, search=search)
     apart = [found_in([batch], config) for batch in batches_of(features, 2)]
     for size, tokens in ((2, 10_000), (2, 100), (5, 300), (3, 1)):
-        monkeypatch.setattr(inference, "_TOKENS_AT_ONCE", tokens)
+        monkeypatch.setattr(decoding, "TOKENS_AT_ONCE", tokens)
         together = found_in(batches_of(features, size), config)
         for name, column in vars(together).items():
             np.testing.assert_array_equal(column, np.concatenate([getattr(one, name) for one in apart]))
@@ -63,11 +64,9 @@ def test_batches_of_unlike_widths_are_decoded_apart(features):
 
 def test_no_more_batches_are_held_than_are_decoded_at_once(features, monkeypatch):
     decoded = []
-    search = inference.best_spans
-    monkeypatch.setattr(inference, "_TOKENS_AT_ONCE", 64 * 4)
-    monkeypatch.setattr(
-        inference, "best_spans", lambda *given, **how: decoded.append(given[0]) or search(*given, **how)
-    )
+    search = decoding.best_spans
+    monkeypatch.setattr(decoding, "TOKENS_AT_ONCE", 64 * 4)
+    monkeypatch.setattr(decoding, "best_spans", lambda *given, **how: decoded.append(given[0]) or search(*given, **how))
     found_in(batches_of(features, 2), DecodingConfig())
     assert len(features) > 8
     assert {logits.shape for logits in decoded[:-1]} == {(4, 64)}

@@ -8,20 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.answers import Predictions
-from qa.calibration import (
-    Judged,
+from qa.decoding.predictions import Predictions
+from qa.errors import DataError
+from qa.evaluation.calibration import (
     best_temperature,
     calibrate,
     expected_calibration_error,
     first_half,
-    join_predictions,
-    judge,
     log_loss,
     reliability,
     risks,
 )
-from qa.errors import DataError
+from qa.evaluation.grading import GradedPredictions, grade
 
 confidences = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 1 / 3, 0.5, 0.9, 1.0]), st.booleans()), min_size=1)
 
@@ -81,10 +79,10 @@ def test_where_no_answer_is_impossible_it_has_no_share():
 @settings(max_examples=100, deadline=None)
 def test_what_is_answered_is_the_most_probable(pairs, threshold, temperature):
     made = predictions([[best / 4, best / 4 - 1] for best, _ in pairs], [null / 4 for _, null in pairs])
-    judged = judge(made, [["other"]] * len(pairs))
+    graded = grade(made, [["other"]] * len(pairs))
     scored = made.calibrated(temperature=temperature, threshold=threshold)
     most = np.maximum(scored.null_probability, scored.probability[::2])
-    np.testing.assert_allclose(judged.confidence(threshold, temperature), most, rtol=1e-9)
+    np.testing.assert_allclose(graded.confidence(threshold, temperature), most, rtol=1e-9)
     is_null = scored.null_probability > scored.probability[::2]
     assert [text == "" for text in made.texts(threshold)] == is_null.tolist()
 
@@ -92,7 +90,7 @@ def test_what_is_answered_is_the_most_probable(pairs, threshold, temperature):
 def test_joined_predictions_are_those_of_all_parts():
     whole = predictions([[4.0, 1.0], [], [2.0]], [3.0, -1.0, 0.5])
     parts = [predictions([[4.0, 1.0], []], [3.0, -1.0]), predictions([[2.0]], [0.5])]
-    joined = join_predictions(parts, ids=whole.ids)
+    joined = Predictions.concatenate(parts, ids=whole.ids)
     assert joined.n_best() == whole.n_best()
     assert joined.null_odds.tolist() == whole.null_odds.tolist()
 
@@ -102,22 +100,22 @@ def test_joined_predictions_are_those_of_all_parts():
 
 def test_an_answer_is_right_if_it_matches_exactly_or_none_is_right():
     made = predictions([[2.0], [2.0], [2.0], [0.0], [0.0]], [0.0, 0.0, 0.0, 1.0, 1.0], texts=["The Oslo!", *"bcde"])
-    judged = judge(made, [["oslo"], ["x"], [], [], ["e"]])
-    assert judged.right(0.0).tolist() == [True, False, False, True, False]
-    assert judged.right(5.0).tolist() == [True, False, False, False, True]
-    assert judged.mean_f1(0.0, np.array([True, True, False, True, False])) == pytest.approx(200 / 3)
+    graded = grade(made, [["oslo"], ["x"], [], [], ["e"]])
+    assert graded.right(0.0).tolist() == [True, False, False, True, False]
+    assert graded.right(5.0).tolist() == [True, False, False, False, True]
+    assert graded.mean_f1(0.0, np.array([True, True, False, True, False])) == pytest.approx(200 / 3)
 
 
 def test_judging_follows_the_language():
     made = predictions([[1.0]], [0.0], texts=["l'eau"])
-    assert judge(made, [["eau"]]).exact[0] == 0
-    assert judge(made, [["eau"]], language="fr").exact[0] == 1
+    assert grade(made, [["eau"]]).exact[0] == 0
+    assert grade(made, [["eau"]], language="fr").exact[0] == 1
 
 
 def test_an_example_without_any_span_has_no_confidence_where_it_must_answer():
-    judged = judge(predictions([[], [1.0]], [0.0, 0.0], null_possible=False), [["x"], ["y"]])
-    assert judged.confidence(0.0, 1.0).tolist() == [0.0, 1.0]
-    assert judged.right(0.0).tolist() == [False, False]
+    graded = grade(predictions([[], [1.0]], [0.0, 0.0], null_possible=False), [["x"], ["y"]])
+    assert graded.confidence(0.0, 1.0).tolist() == [0.0, 1.0]
+    assert graded.right(0.0).tolist() == [False, False]
 
 
 # --- measures ---
@@ -162,12 +160,12 @@ def test_log_loss_is_that_of_right_or_wrong():
 
 
 def test_reliability_gathers_the_measures_of_some_examples():
-    judged = random_judged(200, temperature=1.0)
+    graded = random_graded(200, temperature=1.0)
     among = np.arange(200) < 70
-    found = reliability(judged, among, 0.5, 2.0)
-    confidence, right = judged.confidence(0.5, 2.0)[among], judged.right(0.5)[among]
+    found = reliability(graded, among, 0.5, 2.0)
+    confidence, right = graded.confidence(0.5, 2.0)[among], graded.right(0.5)[among]
     assert found.exact == pytest.approx(100 * right.mean())
-    assert found.f1 == pytest.approx(judged.mean_f1(0.5, among))
+    assert found.f1 == pytest.approx(graded.mean_f1(0.5, among))
     assert found.confidence == pytest.approx(100 * confidence.mean())
     assert found.log_loss == log_loss(confidence, right)
     assert found.calibration_error == pytest.approx(100 * expected_calibration_error(confidence, right))
@@ -179,7 +177,7 @@ def test_reliability_gathers_the_measures_of_some_examples():
 # --- fits ---
 
 
-def random_judged(count, *, temperature, null_bias=0.0):
+def random_graded(count, *, temperature, null_bias=0.0):
     """Examples whose right answer is drawn with the probabilities of their scores, which are then multiplied."""
     random = np.random.default_rng(7)
     scores = -np.sort(-random.normal(0, 2, (count, 4)), axis=1)
@@ -188,13 +186,13 @@ def random_judged(count, *, temperature, null_bias=0.0):
     right = np.array([random.choice(5, p=share) for share in shares])
     made = predictions((scores * temperature).tolist(), (nulls * temperature + null_bias).tolist())
     exact = (right == 0).astype(np.float64)
-    return Judged(predictions=made, exact=exact, f1=exact, answerable=right != 4)
+    return GradedPredictions(predictions=made, exact=exact, f1=exact, answerable=right != 4)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_that_the_scores_were_made_with_is_found(temperature):
-    judged = random_judged(6000, temperature=temperature)
-    found = calibrate(judged, threshold=0.0)
+    graded = random_graded(6000, temperature=temperature)
+    found = calibrate(graded, threshold=0.0)
     assert found.temperature == pytest.approx(temperature, rel=0.12)
     assert found.fitted.calibration_error < 3
     assert found.fitted.log_loss <= found.untuned.log_loss + 0.01
@@ -203,22 +201,22 @@ def test_the_temperature_that_the_scores_were_made_with_is_found(temperature):
 
 
 def test_the_threshold_takes_the_bias_off_the_null_score():
-    found = calibrate(random_judged(6000, temperature=1.0, null_bias=4.0), threshold=0.0)
+    found = calibrate(random_graded(6000, temperature=1.0, null_bias=4.0), threshold=0.0)
     assert found.threshold == pytest.approx(4.0, abs=0.7)
     assert found.fitted.f1 > found.untuned.f1 + 5
     assert found.fitted.area < found.untuned.area
 
 
 def test_a_fit_sees_its_half_only():
-    judged = random_judged(400, temperature=2.0)
-    half = first_half(judged.predictions.ids)
-    changed = Judged(
-        predictions=judged.predictions,
-        exact=np.where(half, judged.exact, 1.0),
-        f1=np.where(half, judged.f1, 1.0),
-        answerable=np.where(half, judged.answerable, True),
+    graded = random_graded(400, temperature=2.0)
+    half = first_half(graded.predictions.ids)
+    changed = GradedPredictions(
+        predictions=graded.predictions,
+        exact=np.where(half, graded.exact, 1.0),
+        f1=np.where(half, graded.f1, 1.0),
+        answerable=np.where(half, graded.answerable, True),
     )
-    one, other = (calibrate(given_, threshold=0.0) for given_ in (judged, changed))
+    one, other = (calibrate(given_, threshold=0.0) for given_ in (graded, changed))
     assert (one.threshold, one.temperature) == (other.threshold, other.temperature)
     assert one.fitted != other.fitted
     assert one.fitted_examples == half.sum()
@@ -226,9 +224,9 @@ def test_a_fit_sees_its_half_only():
 
 
 def test_without_unanswerable_examples_the_threshold_stays():
-    judged = random_judged(400, temperature=1.0)
-    answerable = Judged(
-        predictions=judged.predictions, exact=judged.exact, f1=judged.f1, answerable=np.ones(400, dtype=bool)
+    graded = random_graded(400, temperature=1.0)
+    answerable = GradedPredictions(
+        predictions=graded.predictions, exact=graded.exact, f1=graded.f1, answerable=np.ones(400, dtype=bool)
     )
     assert calibrate(answerable, threshold=1.25).threshold == 1.25
 
@@ -244,7 +242,7 @@ def test_halves_are_by_the_hash_of_the_id():
 
 def test_too_few_examples_are_refused():
     with pytest.raises(DataError, match="1 examples do not make two halves"):
-        calibrate(random_judged(1, temperature=1.0), threshold=0.0)
+        calibrate(random_graded(1, temperature=1.0), threshold=0.0)
 
 
 @pytest.mark.parametrize("place", [0.05, 0.3, 1.0, 7.7, 20.0])

@@ -8,14 +8,14 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from qa import evaluation, metrics
-from qa.batching import collate
-from qa.config import DecodingConfig, FeaturesConfig
-from qa.data import Examples
+from qa import metrics
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.data.examples import Examples
 from qa.errors import ConfigError, IncompleteError, NotFiniteError
-from qa.evaluation import Evaluator
-from qa.features import build_features
-from qa.model import Reader, ReaderSettings, model_inputs
+from qa.evaluation.evaluator import Evaluator
+from qa.features.collation import collate
+from qa.modeling.reader import Reader, model_inputs
+from qa.modeling.settings import ReaderSettings
 from tests.support import tiny
 
 torch.set_num_threads(1)  # so small tensors are slower on several
@@ -43,11 +43,12 @@ def reader_of(family="bert", settings=None, seed=0):
     return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=settings)
 
 
-def evaluator_for(reader, rows=None, config=DECODING):
+def evaluator_for(reader, rows=None, config=DECODING, *, compiled=False):
     examples = Examples(rows=tiny.small(9) if rows is None else rows)
-    features = build_features(examples.rows, reader.tokenizer, WINDOWS)
-    assert len(features) > len(examples)
-    return Evaluator.for_reader(Accelerator(cpu=True), reader, examples, features, config)
+    run = RunConfig(features=WINDOWS, decoding=config, training=TrainingConfig(compile=compiled))
+    evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader, examples, run)
+    assert len(evaluator.features) > len(examples)
+    return evaluator
 
 
 def answerable():
@@ -139,7 +140,7 @@ def test_lengths_are_padded_as_asked_and_answers_stay_the_same():
     reader.model.register_forward_pre_hook(
         lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True
     )
-    found = dataclasses.replace(evaluator, pad_multiple=64).evaluate(reader.model)
+    found = evaluator_for(reader, compiled=True).evaluate(reader.model)
     assert set(widths) == {64}
     assert found.predictions.best_texts == wanted.predictions.best_texts
 
@@ -207,8 +208,8 @@ def test_progress_is_shown_over_all_batches():
             yield batch
 
     evaluator = evaluator_for(reader)
-    evaluator.evaluate(reader.model, watch)
-    assert sum(seen) == len(evaluator.features)
+    evaluator.evaluate(reader.model, around=(watch, watch))
+    assert sum(seen) == 2 * len(evaluator.features)
 
 
 # --- "no answer" ---
@@ -284,13 +285,13 @@ def test_logits_that_are_no_numbers_stop_with_the_examples(value, position, monk
 def test_lost_or_doubled_feature_is_an_error_that_names_it(change, count, monkeypatch):
     reader = reader_of()
     evaluator = evaluator_for(reader)
-    gather = evaluation._gathered
+    find = Evaluator.find_spans
 
-    def tampered(accelerator, own, *, rows):
-        spans = gather(accelerator, own, rows=rows)
+    def tampered(*given):
+        spans = find(*given)
         return spans.at(np.array(change(list(range(len(spans.feature))))))
 
-    monkeypatch.setattr(evaluation, "_gathered", tampered)
+    monkeypatch.setattr(Evaluator, "find_spans", tampered)
     with pytest.raises(
         IncompleteError, match=rf"wanted each of {len(evaluator.features)} once: feature \d+ came {count}"
     ):

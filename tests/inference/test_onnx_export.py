@@ -3,32 +3,26 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import onnx
 import pytest
 import torch
 
-from qa.commands import main
+from qa.cli.main import main
 from qa.config import DataConfig
-from qa.data import load_examples, take
+from qa.data.examples import load_examples, take
 from qa.errors import ConfigError, ExportError, ModelError
-from qa.export import TOLERANCE, _trace, compare, export_onnx
-from qa.model import DEFAULT_SETTINGS, SETTINGS_FILE, load_reader
-from qa.onnx_model import ONNX_FILES, OnnxModel
-from qa.predictor import Predictor
+from qa.inference.comparison import TOLERANCE, compare
+from qa.inference.onnx import ONNX_FILES, OnnxModel
+from qa.inference.onnx_export import export_onnx, trace_model
+from qa.inference.predictor import Predictor
+from qa.modeling.reader import load_reader
 from tests.support import tiny
+from tests.support.predictors import saved
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-
-SETTINGS = replace(DEFAULT_SETTINGS, max_length=96, doc_stride=24, max_question_length=24, null_possible=True)
-
-
-def saved(folder, family="bert"):
-    tiny.save_reader(folder, family)
-    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(SETTINGS)))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +65,7 @@ def test_the_predictor_answers_from_the_file_as_from_the_weights(folder):
     wanted = Predictor.from_pretrained(folder, device="cpu")
     for backend in ("onnx", "onnx_int8"):
         found = Predictor.from_pretrained(folder, backend=backend)
-        assert found.longest == wanted.longest
+        assert found.reader.longest == wanted.reader.longest
         assert found.settings == wanted.settings
         assert len(found(asked, top_k=3)) == len(asked)
     onnx = Predictor.from_pretrained(folder, backend="onnx")
@@ -117,7 +111,7 @@ def test_a_failed_export_leaves_the_earlier_files(folder, monkeypatch):
 )
 def test_other_families_export(family, tmp_path):
     reader = load_reader(str(saved(tmp_path, family)))
-    _trace(reader, tmp_path / "model.onnx")
+    trace_model(reader, tmp_path / "model.onnx")
     inputs = {name: torch.ones(3, 41, dtype=torch.int64) for name in reader.input_names}
     inputs["input_ids"] += 5
     with torch.inference_mode():
@@ -143,7 +137,7 @@ def test_what_an_onnx_file_cannot_do_is_said(folder, tmp_path):
 
 
 def test_onnxruntime_is_imported_only_when_asked_for():
-    code = "import qa.predictor, sys; assert not {'onnxruntime', 'onnx', 'onnxscript'} & set(sys.modules)"
+    code = "import qa.inference.predictor, sys; assert not {'onnxruntime', 'onnx', 'onnxscript'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

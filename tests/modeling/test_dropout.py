@@ -8,8 +8,16 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering
 
 from qa.config import TrainingConfig
-from qa.dropout import ATTENTION, CheapDropout, _bias, _DroppedAttention, _random_bits, attention, use_cheap_dropout
-from qa.model import prepare_for_training
+from qa.modeling.dropout import (
+    ATTENTION,
+    CheapDropout,
+    DroppedAttention,
+    attention,
+    mask_bias,
+    random_bits,
+    use_cheap_dropout,
+)
+from qa.modeling.structure import configure_for_training
 from tests.support import tiny
 
 EXAMPLES, HEADS, TOKENS, SIZE = 3, 2, 10, 4
@@ -46,7 +54,7 @@ def test_neighbours_are_dropped_independently():
 
 def test_random_bits_are_uniform_and_fill_any_length():
     torch.manual_seed(0)
-    bits = _random_bits(400_001)
+    bits = random_bits(400_001)
     assert len(bits) == 400_001
     counts = torch.bincount((bits.long() + 2**15) >> 12, minlength=16).double()
     assert ((counts - 400_001 / 16).abs() < 5 * math.sqrt(400_001 / 16)).all()
@@ -112,10 +120,10 @@ def plain(query, key, value, mask, kept, scale):
 
 
 def masks_of(seed, dropped, together):
-    """Draw the masks that `_DroppedAttention` draws, for some examples at a time."""
+    """Draw the masks that `DroppedAttention` draws, for some examples at a time."""
     torch.manual_seed(seed)
     sizes = [together] * (EXAMPLES // together) + [EXAMPLES % together]
-    bits = torch.cat([_random_bits(size * HEADS * TOKENS * TOKENS) for size in sizes])
+    bits = torch.cat([random_bits(size * HEADS * TOKENS * TOKENS) for size in sizes])
     return (bits >= dropped - 2**15).view(EXAMPLES, HEADS, TOKENS, TOKENS).float()
 
 
@@ -123,10 +131,10 @@ def masks_of(seed, dropped, together):
 @pytest.mark.parametrize("dropped", [0, 6554, 40_000])
 @pytest.mark.parametrize("together", [1, 2, 3])
 def test_dropped_attention_and_its_gradient_are_those_of_the_plain_formula(mask, dropped, together, monkeypatch):
-    monkeypatch.setattr("qa.dropout._CACHED_WEIGHTS", together * HEADS * TOKENS * TOKENS)
+    monkeypatch.setattr("qa.modeling.dropout.CACHED_WEIGHTS", together * HEADS * TOKENS * TOKENS)
     inputs, oracle = projections(), projections()
     torch.manual_seed(7)
-    output = _DroppedAttention.apply(*inputs, None if mask is None else _bias(mask), SCALING, dropped)
+    output = DroppedAttention.apply(*inputs, None if mask is None else mask_bias(mask), SCALING, dropped)
     wanted = plain(*oracle, mask, masks_of(7, dropped, together), 65536 / (65536 - dropped))
     weights = torch.randn_like(wanted)
     if mask is not None:
@@ -171,7 +179,7 @@ def test_in_half_precision_only_inputs_and_result_are_rounded(dtype):
 
 @pytest.mark.parametrize("case", ["causal", "double precision", "position bias"])
 def test_other_kinds_of_attention_are_left_to_the_library(case, monkeypatch):
-    monkeypatch.setattr("qa.dropout._DroppedAttention.apply", None)
+    monkeypatch.setattr("qa.modeling.dropout.DroppedAttention.apply", None)
     layer = nn.Module()
     layer.is_causal = case == "causal"
     inputs = projections(dtype=torch.float64 if case == "double precision" else torch.float32)
@@ -243,7 +251,7 @@ def test_training_uses_it_on_a_cpu_unless_the_encoder_is_compiled(options, devic
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: device == "cpu")
     monkeypatch.setattr(nn.Module, "compile", lambda _, **__: None)
     model = tiny.model()
-    prepare_for_training(model, TrainingConfig(**options), torch.device(device))
+    configure_for_training(model, TrainingConfig(**options), torch.device(device))
     assert (model.config._attn_implementation == ATTENTION) is cheap
 
 
@@ -253,7 +261,7 @@ def test_recomputed_activations_see_the_same_masks():
     recomputing.load_state_dict(plain_model.state_dict())
     gradients = []
     for model, recompute in ((plain_model, False), (recomputing, True)):
-        prepare_for_training(model, TrainingConfig(gradient_checkpointing=recompute), torch.device("cpu"))
+        configure_for_training(model, TrainingConfig(gradient_checkpointing=recompute), torch.device("cpu"))
         torch.manual_seed(5)
         logits(model.train()).square().sum().backward()
         gradients.append([p.grad for p in model.parameters() if p.grad is not None])

@@ -9,19 +9,9 @@ from transformers import AutoModelForSequenceClassification, BertConfig, FNetCon
 
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError
-from qa.model import (
-    SETTINGS_FILE,
-    Reader,
-    ReaderSettings,
-    check_reader,
-    has_unused_parameters,
-    load_reader,
-    load_settings,
-    model_inputs,
-    prepare_for_training,
-    saved_settings,
-    settings_of,
-)
+from qa.modeling.reader import Reader, check_reader, load_reader, model_inputs
+from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_settings, load_settings, settings_of
+from qa.modeling.structure import configure_for_training, has_unused_parameters
 from tests.support import tiny
 
 SETTINGS = ReaderSettings(
@@ -183,14 +173,14 @@ def test_distilbert_with_a_bert_tokenizer_gets_no_token_types():
 def test_settings_come_back_as_saved(tmp_path):
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(dataclasses.asdict(SETTINGS)))
     assert load_settings(tmp_path) == SETTINGS
-    assert saved_settings(str(tmp_path)) == SETTINGS
+    assert find_settings(str(tmp_path)) == SETTINGS
     tiny.save_reader(tmp_path)
     assert load_reader(str(tmp_path)).settings == SETTINGS
 
 
 def test_no_settings_are_none(tmp_path):
     assert load_settings(tmp_path) is None
-    assert saved_settings("some-owner/no-such-model") is None
+    assert find_settings("some-owner/no-such-model") is None
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"max_length": 3}', '{"max_length": "long"}', "[]", "\xff"])
@@ -216,7 +206,7 @@ def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeyp
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append((module, options)))
     for options in ({}, {"gradient_checkpointing": True}, {"compile": True}):
         model = tiny.model()
-        prepare_for_training(model, TrainingConfig(**options), torch.device("cpu"))
+        configure_for_training(model, TrainingConfig(**options), torch.device("cpu"))
         assert model.is_activation_checkpointing == ("gradient_checkpointing" in options)
     assert compiled == [(model.base_model, {"dynamic": False})]
     assert torch.compiler.config.recompile_limit > 8  # torch's own, which lengths alone exceed

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
@@ -10,8 +10,9 @@ from huggingface_hub.errors import HFValidationError
 
 from qa.config import RunConfig
 from qa.errors import HubError
-from qa.model import DEFAULT_SETTINGS, SETTINGS_FILE
-from qa.model_card import model_card, publish
+from qa.modeling.settings import DEFAULT_SETTINGS, save_settings
+from qa.run_folder.model_card import model_card, publish
+from qa.run_folder.paths import RunPaths
 from tests.support import tiny
 
 SCORES = {"exact": 61.234, "f1": 70.5, "total": 12, "HasAns_f1": 65.0}
@@ -24,14 +25,14 @@ def run_folder(tmp_path):
     (folder / "model").mkdir(parents=True)
     tiny.save_reader(folder / "model")
     settings = replace(DEFAULT_SETTINGS, null_possible=True, no_answer_threshold=0.125)
-    (folder / "model" / SETTINGS_FILE).write_text(json.dumps(asdict(settings)))
+    save_settings(settings, folder / "model")
     (folder / "metrics.json").write_text(json.dumps(SCORES))
     (folder / "environment.json").write_text(json.dumps({"versions": VERSIONS}))
     return folder
 
 
 def card(folder, **changes):
-    return ModelCard(model_card(RunConfig(output_dir=folder, **changes), folder))
+    return ModelCard(model_card(RunConfig(output_dir=folder, **changes), RunPaths(folder)))
 
 
 def test_the_metadata_is_what_the_hub_reads(run_folder):
@@ -78,9 +79,9 @@ def test_a_run_without_evaluation_has_a_card_without_scores(run_folder):
 
 
 def test_a_finished_run_gets_its_card_and_one_that_only_evaluated_none(run_folder, tmp_path):
-    publish(RunConfig(output_dir=run_folder))
+    publish(RunPaths(run_folder), RunConfig(output_dir=run_folder))
     assert ModelCard.load(run_folder / "model" / "README.md").data.model_name == "my-run"
-    publish(RunConfig(output_dir=tmp_path / "evaluated"))
+    publish(RunPaths(tmp_path / "evaluated"), RunConfig(output_dir=tmp_path / "evaluated"))
     assert not (tmp_path / "evaluated").exists()
 
 
@@ -88,7 +89,7 @@ def test_pushing_makes_the_repository_and_uploads_the_folder(run_folder, monkeyp
     calls = []
     monkeypatch.setattr(HfApi, "create_repo", lambda _, repo_id, **given: calls.append((repo_id, given)))
     monkeypatch.setattr(HfApi, "upload_folder", lambda _, **given: calls.append(given))
-    publish(RunConfig(output_dir=run_folder, push_to_hub="someone/reader"))
+    publish(RunPaths(run_folder), RunConfig(output_dir=run_folder, push_to_hub="someone/reader"))
     made, uploaded = calls
     assert made == ("someone/reader", {"repo_type": "model", "exist_ok": True})
     assert (uploaded["repo_id"], uploaded["folder_path"]) == ("someone/reader", run_folder / "model")
@@ -99,7 +100,7 @@ def test_pushing_makes_the_repository_and_uploads_the_folder(run_folder, monkeyp
 
 def test_nothing_is_pushed_unless_asked(run_folder, monkeypatch):
     monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: pytest.fail("asked the hub"))
-    publish(RunConfig(output_dir=run_folder))
+    publish(RunPaths(run_folder), RunConfig(output_dir=run_folder))
 
 
 @pytest.mark.parametrize("error", [OSError("no route to host"), HFValidationError("a bad name")])
@@ -109,5 +110,5 @@ def test_a_hub_that_does_not_take_it_is_one_message_and_the_card_stays(run_folde
 
     monkeypatch.setattr(HfApi, "create_repo", refuse)
     with pytest.raises(HubError, match=f"cannot push .* to 'someone/reader': {error}"):
-        publish(RunConfig(output_dir=run_folder, push_to_hub="someone/reader"))
+        publish(RunPaths(run_folder), RunConfig(output_dir=run_folder, push_to_hub="someone/reader"))
     assert (run_folder / "model" / "README.md").exists()

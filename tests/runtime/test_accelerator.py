@@ -9,17 +9,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import LoggerType
 
-from qa import runtime
 from qa.errors import ConfigError, LaunchError
-from qa.runtime import (
-    configure_logging,
-    describe_environment,
-    for_all,
-    on_main,
-    seed_generators,
-    start_accelerator,
-    use_all_cores,
-)
+from qa.runtime import accelerator as starting
+from qa.runtime import collectives
+from qa.runtime.accelerator import configure_logging, make_accelerator, seed_generators
+from qa.runtime.collectives import from_main, on_main
+from qa.runtime.cores import use_all_cores
+from qa.runtime.environment import describe_environment, git_commit
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 LAUNCHER = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_CPU", "OMP_NUM_THREADS")
@@ -39,7 +35,7 @@ def bare_environment(monkeypatch):
 
 
 def test_one_process_without_a_launcher(tmp_path):
-    accelerator = start_accelerator(trackers=(), folder=tmp_path)
+    accelerator = make_accelerator(trackers=(), folder=tmp_path)
     assert accelerator.num_processes == 1
     assert accelerator.is_main_process
     assert accelerator.mixed_precision == "no"
@@ -50,7 +46,7 @@ def test_fp16_on_a_cpu_is_refused_and_bf16_named(monkeypatch, tmp_path):
     """accelerate takes it and trains in fp32 without a word."""
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
     with pytest.raises(LaunchError, match=r"fp16 needs a GPU.*wanted bf16"):
-        start_accelerator(trackers=(), folder=tmp_path)
+        make_accelerator(trackers=(), folder=tmp_path)
 
 
 def test_fp16_is_refused_where_the_cpu_was_asked_for(monkeypatch, tmp_path):
@@ -58,13 +54,13 @@ def test_fp16_is_refused_where_the_cpu_was_asked_for(monkeypatch, tmp_path):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     with pytest.raises(LaunchError, match="bf16"):
-        start_accelerator(trackers=(), folder=tmp_path)
+        make_accelerator(trackers=(), folder=tmp_path)
 
 
 def test_bf16_on_a_cpu_is_bf16(monkeypatch, tmp_path):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    accelerator = start_accelerator(trackers=(), folder=tmp_path)
+    accelerator = make_accelerator(trackers=(), folder=tmp_path)
     assert accelerator.mixed_precision == "bf16"
     model = accelerator.prepare(torch.nn.Linear(2, 2))
     assert next(model.parameters()).dtype == torch.float32
@@ -75,9 +71,9 @@ def test_bf16_on_a_cpu_is_bf16(monkeypatch, tmp_path):
 def test_processes_that_do_not_see_each_other_are_refused(monkeypatch, tmp_path):
     """accelerate launch can start two processes of which each believes that it is alone."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(runtime, "Accelerator", lambda **_: Accelerator(cpu=False))
+    monkeypatch.setattr(starting, "Accelerator", lambda **_: Accelerator(cpu=False))
     with pytest.raises(LaunchError, match="started 2 processes; this one sees 1"):
-        start_accelerator(trackers=(), folder=tmp_path)
+        make_accelerator(trackers=(), folder=tmp_path)
 
 
 def test_several_processes_without_a_device_are_told_so_in_code(monkeypatch, tmp_path):
@@ -88,11 +84,11 @@ def test_several_processes_without_a_device_are_told_so_in_code(monkeypatch, tmp
         asked.append(options)
         return Accelerator()
 
-    monkeypatch.setattr(runtime, "Accelerator", remembered)
-    start_accelerator(trackers=(), folder=tmp_path)
+    monkeypatch.setattr(starting, "Accelerator", remembered)
+    make_accelerator(trackers=(), folder=tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(LaunchError):
-        start_accelerator(trackers=(), folder=tmp_path)
+        make_accelerator(trackers=(), folder=tmp_path)
     assert [options["cpu"] for options in asked] == [False, True]
     assert all(options["kwargs_handlers"][0].timeout.total_seconds() >= 3600 for options in asked)
 
@@ -101,7 +97,7 @@ def test_tracker_that_is_not_installed_is_named(monkeypatch, tmp_path):
     """accelerate leaves it out without a word."""
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: [LoggerType.WANDB])
     with pytest.raises(LaunchError, match=r"not installed: tensorboard; wanted by tracking\.report-to"):
-        start_accelerator(trackers=("wandb", "tensorboard"), folder=tmp_path)
+        make_accelerator(trackers=("wandb", "tensorboard"), folder=tmp_path)
 
 
 # --- cores ---
@@ -138,12 +134,12 @@ def test_error_of_the_main_process_is_raised():
     with pytest.raises(ConfigError, match="no such thing"):
         on_main(Accelerator(cpu=True), fails)
     with pytest.raises(ConfigError, match="no such thing"):
-        for_all(Accelerator(cpu=True), fails)
+        from_main(Accelerator(cpu=True), fails)
 
 
 def test_result_of_the_main_process_is_returned():
     assert on_main(Accelerator(cpu=True), lambda: 3) == 3
-    assert for_all(Accelerator(cpu=True), lambda: {"a": 1}) == {"a": 1}
+    assert from_main(Accelerator(cpu=True), lambda: {"a": 1}) == {"a": 1}
 
 
 def test_other_processes_run_nothing(monkeypatch):
@@ -155,7 +151,7 @@ def test_other_processes_run_nothing(monkeypatch):
 def test_error_that_the_main_process_tells_is_raised_elsewhere(monkeypatch):
     accelerator = Accelerator(cpu=True)
     monkeypatch.setattr(type(accelerator), "is_main_process", False)
-    monkeypatch.setattr(runtime, "broadcast_object_list", lambda _: [ConfigError("over there")])
+    monkeypatch.setattr(collectives, "broadcast_object_list", lambda _: [ConfigError("over there")])
     with pytest.raises(ConfigError, match="over there"):
         on_main(accelerator, lambda: 3)
 
@@ -184,7 +180,7 @@ def test_environment_says_versions_hardware_and_commit():
     assert environment["git_commit"] is None or len(environment["git_commit"]) == 40
 
 
-def test_installed_package_has_no_commit(monkeypatch, tmp_path):
+def test_installed_package_has_no_commit(tmp_path):
     """Not that of a checkout which its environment happens to lie in."""
     import subprocess
 
@@ -194,10 +190,9 @@ def test_installed_package_has_no_commit(monkeypatch, tmp_path):
     git = ["git", "-C", str(tmp_path / "project"), "-c", "user.name=a", "-c", "user.email=a@b.example"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
-    monkeypatch.setattr(runtime, "__file__", str(site / "runtime.py"))
-    assert runtime._git_commit() is None
+    assert git_commit(site / "runtime.py") is None
     subprocess.run([*git, "add", "-f", ".venv/qa/runtime.py"], check=True)
-    assert len(runtime._git_commit()) == 40
+    assert len(git_commit(site / "runtime.py")) == 40
 
 
 def test_main_process_logs_information_and_others_warnings(monkeypatch):

@@ -7,7 +7,8 @@ import torch
 
 import train_qa
 from qa.presets import parse_config
-from qa.profiling import RECORDED, SKIPPED, TRACE, profiled
+from qa.run_folder.paths import RunPaths
+from qa.runtime.profiling import RECORDED, SKIPPED, profiled
 from tests.support import tiny
 
 
@@ -57,7 +58,7 @@ def test_a_run_leaves_a_trace_of_its_steps_when_asked_for(flags, tmp_path):
     folders = ["--output-dir", str(tmp_path / "run"), "--features.cache-dir", str(tmp_path / "cache")]
     model = ["--model", str(tiny.save_reader(tmp_path / "reader")), "--tracking.report-to", "none"]
     train_qa.run(parse_config([*model, *folders, *sizes, *few, "--training.max-steps", "5", *flags]))
-    trace = tmp_path / "run" / TRACE
+    trace = RunPaths(tmp_path / "run").trace
     assert trace.exists() == bool(flags)
     if flags:
         assert "aten::addmm" in named(trace)

@@ -21,8 +21,10 @@ import torch
 import uvicorn
 
 from qa.errors import QueueFullError
-from qa.model import DEFAULT_SETTINGS, load_reader
-from qa.predictor import Predictor
+from qa.inference.backends import torch_backend
+from qa.inference.predictor import Predictor
+from qa.modeling.reader import load_reader
+from qa.modeling.settings import DEFAULT_SETTINGS
 from qa.serving.app import build_app
 from qa.serving.batcher import Batcher
 from qa.serving.guard import SECURITY_HEADERS
@@ -41,7 +43,7 @@ CHROMIUM = shutil.which("chromium")
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     reader = load_reader(str(tiny.save_reader(tmp_path_factory.mktemp("reader"))))
-    return Predictor.of(replace(reader, settings=SETTINGS), device=torch.device("cpu"))
+    return Predictor(torch_backend(replace(reader, settings=SETTINGS), device=torch.device("cpu")))
 
 
 class Gate(torch.nn.Module):
@@ -49,8 +51,8 @@ class Gate(torch.nn.Module):
 
     def __init__(self, predictor):
         super().__init__()
-        self.inner, self.calls = predictor.model, []
-        self.predictor = replace(predictor, model=self)
+        self.inner, self.calls = predictor.reader.model, []
+        self.predictor = Predictor(replace(predictor.reader, model=self))
         self.open = threading.Event()
         self.open.set()
 

@@ -24,7 +24,7 @@ def free_port():
 
 
 def _main(arguments, environment, log, before):
-    """The life of one process: what a launcher would set, then train_qa.py; `before` is code that injects a fault."""
+    """The life of one process: what a launcher would set, then train_qa.py; `before` injects a fault."""
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
@@ -33,14 +33,15 @@ def _main(arguments, environment, log, before):
     sys.argv = ["train_qa.py", *arguments]
     import train_qa
 
-    exec(before, {})
+    if before is not None:
+        before()
     sys.exit(train_qa.main())
 
 
 class Attempt:
-    """The processes of one attempt at a run; `per_process` are further flags of each."""
+    """The processes of one attempt at a run; each calls `before` first, and has further flags `per_process`."""
 
-    def __init__(self, folder, reader, *flags, processes=1, before="", per_process=None):
+    def __init__(self, folder, reader, *flags, processes=1, before=None, per_process=None):
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.log = folder.with_name(f"{folder.name}.log")
         self.log.write_text("")

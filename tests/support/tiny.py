@@ -126,10 +126,10 @@ def _modernbert_tokenizer(texts):
     backend.decoder = decoders.ByteLevel()
     special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
+    loop = trainers.BpeTrainer(
         vocab_size=_VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
-    backend.train_from_iterator(texts, trainer)
+    backend.train_from_iterator(texts, loop)
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from qa.config import FeaturesConfig
-from qa.labels import NO_LABEL
+from qa.features.labels import NO_LABEL
 
 
 def plain_windows(tokenizer, row, *, max_length, doc_stride):
@@ -81,9 +81,9 @@ def our_windows(features):
     return windows
 
 
-def our_labels(features):
-    labels = zip(features.label_first.tolist(), features.label_last.tolist(), strict=True)
-    return [None if label == (NO_LABEL, NO_LABEL) else label for label in labels]
+def our_labels(labels):
+    pairs = zip(labels.first.tolist(), labels.last.tolist(), strict=True)
+    return [None if pair == (NO_LABEL, NO_LABEL) else pair for pair in pairs]
 
 
 def windows_by_example(features):
@@ -93,3 +93,26 @@ def windows_by_example(features):
 
 def config(max_length=384, doc_stride=128, max_question_length=64, **more):
     return FeaturesConfig(max_length=max_length, doc_stride=doc_stride, max_question_length=max_question_length, **more)
+
+
+TEXTS = [
+    "The  Loire\tflows past\r\nOrléans, Blois and Nantes.",
+    "東京タワーの高さは333mです。Its height is 333 m.",
+    "👩‍👩‍👧 family 🇫🇷 flag, e\u0301 and é, Å ≠ A\u030a, ﬁve ﬁsh, ½ cup, İstanbul",
+    "مرحبا بالعالم in Arabic, שלום in Hebrew",
+    "[SEP] in a text, <s> and </s> and <sep> <cls> [CLS] <mask> [MASK] as well",
+    "x" * 120 + " y",
+    " leading and trailing  ",
+    "a\u200bb\u00adc\ufeffd\x00e\u2028f",
+]
+
+
+LONG = " ".join(TEXTS) + " " + " ".join(f"word{n} is number {n}." for n in range(60))
+
+
+def same_features(ours, theirs):
+    columns = ("context_of", "token_start", "token_end", "example", "first", "size")
+    ragged = [(getattr(ours, name), getattr(theirs, name)) for name in ("question_ids", "context_ids")]
+    pairs = [(getattr(ours, name), getattr(theirs, name)) for name in columns]
+    pairs += [(getattr(a, part), getattr(b, part)) for a, b in ragged for part in ("values", "bounds")]
+    return ours.template == theirs.template and all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)

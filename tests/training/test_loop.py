@@ -1,6 +1,5 @@
 """The loop: a loss that no batch changes, gradients that no split changes, one clock, and errors that stop it."""
 
-import dataclasses
 import itertools
 import math
 
@@ -10,27 +9,34 @@ import torch
 from accelerate import Accelerator
 from torch.nn.functional import cross_entropy
 
-from qa.batching import Batch, Split, collate
-from qa.config import TrainingConfig
 from qa.errors import ConfigError, NotFiniteError
-from qa.progress import Progress, StepReport, is_due
-from qa.training import plan_training, span_loss
+from qa.features.collation import Batch, collate
+from qa.features.order import BatchSplit
+from qa.features.windows import build_features
+from qa.modeling.loss import span_loss
+from qa.training.progress import Progress
 from tests.support import tiny
-from tests.support.trainers import assert_same_weights, scaled_trainer, trainer_for, weights
+from tests.support.trainers import WINDOWS, assert_same_weights, loop_for, plan_for, reader_of, scaled_loop, weights
 
 STEADY = {"adam_epsilon": 1.0, "learning_rate": 0.1}
 """With a small epsilon Adam blows up the rounding errors of gradients that are almost zero."""
 
 
-def batch_of(trainer, indices, *, pad_multiple=8):
-    return collate(trainer.features, np.array(indices), input_names=trainer.input_names, pad_multiple=pad_multiple)
+def batch_of(loop, indices, *, pad_multiple=8):
+    return collate(
+        loop.features,
+        np.array(indices),
+        input_names=loop.plan.input_names,
+        pad_multiple=pad_multiple,
+        labels=loop.loader.labels,
+    )
 
 
 # --- memory ---
 
 
-def limit_memory(monkeypatch, features):
-    """Let batches of more than so many features fail from the second on: by then there are gradients."""
+def limited_memory(features):
+    """A loss for which batches of more than so many features fail from the second on: by then there are gradients."""
     count = itertools.count()
 
     def limited(start, end, batch):
@@ -38,28 +44,27 @@ def limit_memory(monkeypatch, features):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return span_loss(start, end, batch)
 
-    monkeypatch.setattr("qa.training.span_loss", limited)
+    return limited
 
 
-def test_a_step_that_is_repeated_with_halved_batches_starts_from_no_gradient(monkeypatch):
+def test_a_step_that_is_repeated_with_halved_batches_starts_from_no_gradient():
     """The batch that fails, the second of three, is not the last, for which accelerate's `zero_grad` would wait."""
     rows, settings = tiny.small(12), {"batch_size": 4, "accumulation_steps": 3, "max_steps": 1, **STEADY}
-    whole, halved = trainer_for(rows, **settings), trainer_for(rows, auto_batch_size=True, **settings)
+    whole = loop_for(rows, **settings)
+    halved = loop_for(rows, auto_batch_size=True, loss=limited_memory(2), **settings)
     (wanted,) = whole.steps()
-    limit_memory(monkeypatch, 2)
     (found,) = halved.steps()
     assert halved.progress.batch_limit == 2
     assert found.gradient_norm == pytest.approx(wanted.gradient_norm, rel=1e-5)
     assert_same_weights(weights(halved), weights(whole), rtol=0, atol=1e-6)
 
 
-def test_smaller_batches_than_memory_holds_are_not_halved(monkeypatch):
+def test_smaller_batches_than_memory_holds_are_not_halved():
     """As after resuming with the batches that the error message advises."""
-    trainer = trainer_for(batch_size=2, accumulation_steps=4, max_steps=2, auto_batch_size=True)
-    trainer.progress.batch_limit = 2
-    limit_memory(monkeypatch, 2)
-    assert len(list(trainer.steps())) == 2
-    assert trainer.progress.batch_limit == 2
+    loop = loop_for(batch_size=2, accumulation_steps=4, max_steps=2, auto_batch_size=True, loss=limited_memory(2))
+    loop.progress.batch_limit = 2
+    assert len(list(loop.steps())) == 2
+    assert loop.progress.batch_limit == 2
 
 
 # --- the loss ---
@@ -85,13 +90,13 @@ def test_loss_is_the_plain_mean_where_there_is_no_padding():
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_loss_of_a_feature_does_not_depend_on_its_padding(family):
-    trainer = trainer_for(family=family)
-    trainer.model.train(mode=False)
+    loop = loop_for(family=family)
+    loop.model.train(mode=False)
     found = []
     for multiple in (1, 8, 64):
-        batch = batch_of(trainer, [4], pad_multiple=multiple)
+        batch = batch_of(loop, [4], pad_multiple=multiple)
         with torch.inference_mode():
-            output = trainer.model(**batch.inputs)
+            output = loop.model(**batch.inputs)
         found.append(float(span_loss(output.start_logits, output.end_logits, batch)))
     assert found == pytest.approx([found[0]] * 3, rel=1e-5)
 
@@ -100,14 +105,14 @@ def test_loss_of_a_feature_does_not_depend_on_its_padding(family):
 
 
 def trained(rows, **training):
-    trainer = trainer_for(rows, **STEADY, **training)
-    reports = list(trainer.steps())
-    return reports, weights(trainer)
+    loop = loop_for(rows, **STEADY, **training)
+    reports = list(loop.steps())
+    return reports, weights(loop)
 
 
 @pytest.mark.parametrize(("split", "examples"), [((4, 2), 16), ((1, 8), 16), ((4, 2), 19), ((2, 4), 19)])
-def test_any_split_of_an_update_gives_the_same_training(split, examples):
-    """A batch of 8, also where updates are not full (19 features: 7, 6 and 6)."""
+def test_any_split_of_a_step_gives_the_same_training(split, examples):
+    """A batch of 8, also where steps are not full (19 features: 7, 6 and 6)."""
     rows = tiny.small(examples)
     batch_size, accumulation = split
     whole_reports, whole = trained(rows, batch_size=8, epochs=2.0)
@@ -121,24 +126,25 @@ def test_any_split_of_an_update_gives_the_same_training(split, examples):
 
 
 def test_partial_accumulation_window_is_normalised_by_its_true_count():
-    """5 batches with accumulation 4: elsewhere the last update has a quarter of the gradient that it should have."""
+    """5 batches with accumulation 4: elsewhere the last step has a quarter of the gradient that it should have."""
     rows = tiny.small(10)
-    trainer = trainer_for(rows, batch_size=2, accumulation_steps=4, epochs=1.0)
-    reports = list(trainer.steps())
+    loop = loop_for(rows, batch_size=2, accumulation_steps=4, epochs=1.0)
+    reports = list(loop.steps())
     assert sum(report.features for report in reports) == 10
     assert len(reports) == 2
-    for update in trainer._epoch_updates(0):
-        fresh = trainer_for(rows)
-        batch = batch_of(fresh, update)
+    for features in loop.loader.epoch_steps(0):
+        fresh = loop_for(rows)
+        batch = batch_of(fresh, features)
         output = fresh.model(**batch.inputs)
-        loss = span_loss(output.start_logits, output.end_logits, batch) / len(update)
+        loss = span_loss(output.start_logits, output.end_logits, batch) / len(features)
         loss.backward()
         wanted = torch.nn.utils.clip_grad_norm_(fresh.model.parameters(), math.inf)
-        again = trainer_for(rows, batch_size=2, accumulation_steps=4)
-        parts = [batch_of(again, part) for part in np.array_split(update, 4)]
-        found, _, norm = again._gradient(update, parts, 1e-3)
-        assert found == pytest.approx(float(loss.detach()), rel=1e-5)
-        assert norm == pytest.approx(float(wanted), rel=1e-4)
+        again = loop_for(rows, batch_size=2, accumulation_steps=4)
+        (step,) = again.loader.load([features])
+        assert len(step.batches) == 4
+        found = again.compute_gradient(step)
+        assert found.loss == pytest.approx(float(loss.detach()), rel=1e-5)
+        assert found.norm == pytest.approx(float(wanted), rel=1e-4)
 
 
 # --- the clock ---
@@ -158,39 +164,39 @@ def test_partial_accumulation_window_is_normalised_by_its_true_count():
     ],
 )
 def test_run_has_the_steps_of_its_plan(settings, steps):
-    trainer = trainer_for(**settings)
-    reports = list(trainer.steps())
-    assert [report.step for report in reports] == list(range(1, steps + 1))
-    assert trainer.is_done
-    assert trainer.progress.step == steps
-    per_epoch = trainer.plan.updates_per_epoch
+    loop = loop_for(**settings)
+    reports = list(loop.steps())
+    assert [report.number for report in reports] == list(range(1, steps + 1))
+    assert loop.is_done
+    assert loop.progress.step == steps
+    per_epoch = loop.plan.steps_per_epoch
     assert [report.epoch for report in reports] == [step / per_epoch for step in range(1, steps + 1)]
     assert [report.ends_epoch for report in reports] == [step % per_epoch == 0 for step in range(1, steps + 1)]
-    assert list(trainer.steps()) == []
+    assert list(loop.steps()) == []
 
 
 def test_every_epoch_sees_every_feature_once_in_another_order():
-    trainer = trainer_for(tiny.small(20))
-    first, second = (np.concatenate(trainer._epoch_updates(epoch)) for epoch in (0, 1))
-    assert sorted(first) == sorted(second) == list(range(len(trainer.features)))
+    loop = loop_for(tiny.small(20))
+    first, second = (np.concatenate(loop.loader.epoch_steps(epoch)) for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(len(loop.features)))
     assert not np.array_equal(first, second)
 
 
 def test_schedule_counts_optimizer_steps():
     """A scheduler that accelerate prepares advances once a process and also on skipped steps."""
-    trainer = trainer_for(max_steps=4, schedule="linear", accumulation_steps=2)
-    assert [report.learning_rate for report in trainer.steps()] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+    loop = loop_for(max_steps=4, schedule="linear", accumulation_steps=2)
+    assert [report.learning_rate for report in loop.steps()] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
 
 
 def test_features_fewer_than_forward_passes_are_refused():
     with pytest.raises(ConfigError, match="10 training features"):
-        trainer_for(accumulation_steps=11, batch_size=1)
+        loop_for(accumulation_steps=11, batch_size=1)
 
 
 def test_report_counts_tokens_and_padding():
-    trainer = trainer_for(tiny.small(6), batch_size=6, max_steps=1)
-    (report,) = trainer.steps()
-    lengths = trainer.features.lengths
+    loop = loop_for(tiny.small(6), batch_size=6, max_steps=1)
+    (report,) = loop.steps()
+    lengths = loop.features.lengths
     assert report.tokens == lengths.sum()
     assert report.padded_tokens == 6 * (-(-lengths.max() // 8) * 8)
     assert report.features == 6
@@ -200,46 +206,46 @@ def test_report_counts_tokens_and_padding():
 
 def test_compiling_pads_to_few_lengths(monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: None)
-    trainer = trainer_for(tiny.small(6), batch_size=6, max_steps=1, compile=True)
-    (report,) = trainer.steps()
+    loop = loop_for(tiny.small(6), batch_size=6, max_steps=1, compile=True)
+    (report,) = loop.steps()
     assert report.padded_tokens == 6 * 64
 
 
 def test_stopping_to_iterate_keeps_the_place():
-    whole = trainer_for(epochs=2.0)
+    whole = loop_for(epochs=2.0)
     wanted = [report.loss for report in whole.steps()]
-    trainer, found = trainer_for(epochs=2.0), []
-    while not trainer.is_done:
-        for report in trainer.steps():
+    loop, found = loop_for(epochs=2.0), []
+    while not loop.is_done:
+        for report in loop.steps():
             found.append(report.loss)
-            if report.step % 3 == 0:
+            if report.number % 3 == 0:
                 break
     assert found == wanted
-    assert_same_weights(weights(trainer), weights(whole), rtol=0, atol=0)
+    assert_same_weights(weights(loop), weights(whole), rtol=0, atol=0)
 
 
 def test_same_seed_gives_the_same_run_and_another_seed_another():
     runs = {}
     for name, seed in (("one", 3), ("two", 3), ("other", 4)):
-        trainer = trainer_for(seed=seed, dropout=True, max_steps=4)
-        runs[name] = [report.loss for report in trainer.steps()]
+        loop = loop_for(seed=seed, dropout=True, max_steps=4)
+        runs[name] = [report.loss for report in loop.steps()]
     assert runs["one"] == runs["two"]
     assert runs["one"] != runs["other"]
 
 
 def test_random_numbers_drawn_between_steps_change_nothing():
     """An evaluation, a data loader or a logger may draw from torch's generator."""
-    quiet = [report.loss for report in trainer_for(dropout=True, max_steps=4).steps()]
+    quiet = [report.loss for report in loop_for(dropout=True, max_steps=4).steps()]
     noisy = []
-    for report in trainer_for(dropout=True, max_steps=4).steps():
+    for report in loop_for(dropout=True, max_steps=4).steps():
         noisy.append(report.loss)
-        torch.rand(report.step)
+        torch.rand(report.number)
     assert noisy == quiet
 
 
 def test_dropout_differs_from_step_to_step():
-    trainer = trainer_for(tiny.small(1), dropout=True, batch_size=1, learning_rate=1e-12, max_steps=4)
-    assert len({report.loss for report in trainer.steps()}) == 4
+    loop = loop_for(tiny.small(1), dropout=True, batch_size=1, learning_rate=1e-12, max_steps=4)
+    assert len({report.loss for report in loop.steps()}) == 4
 
 
 # --- training works ---
@@ -247,8 +253,8 @@ def test_dropout_differs_from_step_to_step():
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_every_family_learns_what_it_sees_again_and_again(family):
-    trainer = trainer_for(tiny.small(4), family=family, batch_size=4, learning_rate=1e-2, max_steps=12)
-    losses = [report.loss for report in trainer.steps()]
+    loop = loop_for(tiny.small(4), family=family, batch_size=4, learning_rate=1e-2, max_steps=12)
+    losses = [report.loss for report in loop.steps()]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -257,41 +263,41 @@ def test_bf16_follows_float32_with_the_same_dropout(family, fresh_accelerator):
     losses = []
     for precision in ("no", "bf16"):
         fresh_accelerator()
-        Accelerator(cpu=True, mixed_precision=precision)  # which the trainer's shares
-        trainer = trainer_for(family=family, dropout=True, epochs=2.0)
-        losses.append([report.loss for report in trainer.steps()])
-        assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
+        Accelerator(cpu=True, mixed_precision=precision)  # which the loop's shares
+        loop = loop_for(family=family, dropout=True, epochs=2.0)
+        losses.append([report.loss for report in loop.steps()])
+        assert {parameter.dtype for parameter in loop.model.parameters()} == {torch.float32}
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=0.005)
 
 
 def test_model_gets_only_inputs_that_it_names():
-    trainer = trainer_for(family="distilbert", max_steps=1)
+    loop = loop_for(family="distilbert", max_steps=1)
     seen = []
-    trainer.model.register_forward_pre_hook(lambda _, __, inputs: seen.append(set(inputs)), with_kwargs=True)
-    list(trainer.steps())
+    loop.model.register_forward_pre_hook(lambda _, __, inputs: seen.append(set(inputs)), with_kwargs=True)
+    list(loop.steps())
     assert seen == [{"input_ids", "attention_mask"}]
 
 
 def test_gradient_checkpointing_gives_the_same_training():
     losses = []
     for recompute in (False, True):
-        trainer = trainer_for(max_steps=3, gradient_checkpointing=recompute)
-        losses.append([report.loss for report in trainer.steps()])
+        loop = loop_for(max_steps=3, gradient_checkpointing=recompute)
+        losses.append([report.loss for report in loop.steps()])
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_gradient_is_clipped_and_its_norm_told_before_that():
     updates = []
     for limit in (None, 1e-3):
-        trainer = trainer_for(max_steps=1, max_gradient_norm=limit)
+        loop = loop_for(max_steps=1, max_gradient_norm=limit)
         found = []
-        trainer.optimizer.optimizer.register_step_pre_hook(
+        loop.optimizer.optimizer.register_step_pre_hook(
             lambda optimizer, *_, found=found: found.append(
                 torch.cat([p.grad.flatten() for group in optimizer.param_groups for p in group["params"]]).norm()
             )
         )
-        (report,) = trainer.steps()
+        (report,) = loop.steps()
         updates.append((report.gradient_norm, float(found[0])))
     (free, free_used), (clipped, clipped_used) = updates
     assert clipped == pytest.approx(free, rel=1e-5)
@@ -301,10 +307,10 @@ def test_gradient_is_clipped_and_its_norm_told_before_that():
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_fused_and_plain_optimizers_train_alike(fused):
-    trainer = trainer_for(max_steps=3, fused=fused)
-    assert trainer.optimizer.optimizer.defaults["fused"] is fused
-    plain = trainer_for(max_steps=3, fused=False)
-    losses = [report.loss for report in trainer.steps()]
+    loop = loop_for(max_steps=3, fused=fused)
+    assert loop.optimizer.optimizer.defaults["fused"] is fused
+    plain = loop_for(max_steps=3, fused=False)
+    losses = [report.loss for report in loop.steps()]
     assert losses == pytest.approx([report.loss for report in plain.steps()], rel=1e-4)
 
 
@@ -313,33 +319,33 @@ def test_fused_and_plain_optimizers_train_alike(fused):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_loss_that_is_not_finite_stops_with_step_rate_and_examples(value):
-    trainer = trainer_for(max_steps=5, batch_size=2, accumulation_steps=2)
-    steps = trainer.steps()
+    loop = loop_for(max_steps=5, batch_size=2, accumulation_steps=2)
+    steps = loop.steps()
     next(steps)
     # the head's bias moves all tokens alike, so a single weight is what breaks the loss
     with torch.no_grad():
-        trainer.model.qa_outputs.weight[0, 0] = value
-    before = weights(trainer)
+        loop.model.qa_outputs.weight[0, 0] = value
+    before = weights(loop)
     with pytest.raises(NotFiniteError) as error:
         next(steps)
-    update = trainer._epoch_updates(0)[1]
+    features = loop.loader.epoch_steps(0)[1]
     message = str(error.value)
     assert "step 1" in message
     assert "learning rate 0.001" in message
-    for feature in update:
-        assert repr(trainer.ids[trainer.features.example[feature]]) in message
-    assert trainer.progress.step == 1
-    for name, after in weights(trainer).items():
+    for feature in features:
+        assert repr(loop.plan.ids[loop.features.example[feature]]) in message
+    assert loop.progress.step == 1
+    for name, after in weights(loop).items():
         assert torch.equal(after.nan_to_num(), before[name].nan_to_num()), name
 
 
 def test_gradient_that_is_not_finite_stops_before_the_weights_are_touched():
-    trainer = trainer_for(max_steps=2)
-    trainer.model.qa_outputs.weight.register_hook(lambda gradient: gradient * math.inf)
-    before = weights(trainer)
+    loop = loop_for(max_steps=2)
+    loop.model.qa_outputs.weight.register_hook(lambda gradient: gradient * math.inf)
+    before = weights(loop)
     with pytest.raises(NotFiniteError, match=r"gradient norm (inf|nan)"):
-        next(trainer.steps())
-    assert_same_weights(weights(trainer), before, rtol=0, atol=0)
+        next(loop.steps())
+    assert_same_weights(weights(loop), before, rtol=0, atol=0)
 
 
 # --- fp16's loss scale, on a CPU ---
@@ -347,43 +353,43 @@ def test_gradient_that_is_not_finite_stops_before_the_weights_are_touched():
 
 @pytest.mark.usefixtures("fresh_accelerator")
 @pytest.mark.parametrize("fused", [False, True])
-def test_overflow_repeats_the_update_with_a_smaller_scale(fused):
+def test_overflow_repeats_the_step_with_a_smaller_scale(fused):
     """accelerate does not notice the skipped step of a fused optimizer (#4242); the schedule would run ahead."""
     options = {"max_steps": 4, "schedule": "linear", "dropout": True} | STEADY
-    plain = trainer_for(fused=False, **options)
+    plain = loop_for(fused=False, **options)
     wanted = list(plain.steps())
-    trainer = scaled_trainer(overflow_above=30.0, fused=fused, **options)
-    found = list(trainer.steps())
+    loop = scaled_loop(overflow_above=30.0, fused=fused, **options)
+    found = list(loop.steps())
     assert found[0].overflows > 3
     assert sum(report.overflows for report in found[1:]) < found[0].overflows
     total = sum(report.overflows for report in found)
-    assert trainer.accelerator.scaler.get_scale() == 2.0**16 / 2**total
-    assert trainer.progress.step == 4
-    assert [report.step for report in found] == [1, 2, 3, 4]
+    assert loop.accelerator.scaler.get_scale() == 2.0**16 / 2**total
+    assert loop.progress.step == 4
+    assert [report.number for report in found] == [1, 2, 3, 4]
     assert [report.learning_rate for report in found] == [report.learning_rate for report in wanted]
     assert [report.loss for report in found] == pytest.approx([report.loss for report in wanted], rel=1e-4)
     assert [report.gradient_norm for report in found] == pytest.approx(
         [report.gradient_norm for report in wanted], rel=1e-3
     )
-    assert_same_weights(weights(trainer), weights(plain), rtol=1e-4, atol=1e-6)
+    assert_same_weights(weights(loop), weights(plain), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.usefixtures("fresh_accelerator")
 def test_overflow_at_every_scale_stops_with_the_examples():
-    trainer = scaled_trainer(overflow_above=0.0, max_steps=1)
-    before = weights(trainer)
+    loop = scaled_loop(overflow_above=0.0, max_steps=1)
+    before = weights(loop)
     with pytest.raises(NotFiniteError, match=r"step 0: .*worked on the examples 'q"):
-        next(trainer.steps())
-    assert trainer.progress.step == 0
-    assert_same_weights(weights(trainer), before, rtol=0, atol=0)
+        next(loop.steps())
+    assert loop.progress.step == 0
+    assert_same_weights(weights(loop), before, rtol=0, atol=0)
 
 
 @pytest.mark.usefixtures("fresh_accelerator")
 def test_scale_that_grows_is_no_overflow():
-    trainer = scaled_trainer(scale=8.0, max_steps=3)
-    trainer.accelerator.scaler.set_growth_interval(1)
-    assert [report.overflows for report in trainer.steps()] == [0, 0, 0]
-    assert trainer.accelerator.scaler.get_scale() == 64.0
+    loop = scaled_loop(scale=8.0, max_steps=3)
+    loop.accelerator.scaler.set_growth_interval(1)
+    assert [report.overflows for report in loop.steps()] == [0, 0, 0]
+    assert loop.accelerator.scaler.get_scale() == 64.0
 
 
 # --- progress and cadence ---
@@ -391,43 +397,43 @@ def test_scale_that_grows_is_no_overflow():
 
 def test_best_is_the_highest_of_the_chosen_score():
     progress = Progress()
-    assert progress.judge({"exact": 10.0, "f1": 20.0}, None)
-    assert not progress.judge({"exact": 30.0, "f1": 20.0}, None)
-    assert progress.judge({"exact": 5.0, "f1": 20.5}, None)
+    assert progress.note_scores({"exact": 10.0, "f1": 20.0}, None)
+    assert not progress.note_scores({"exact": 30.0, "f1": 20.0}, None)
+    assert progress.note_scores({"exact": 5.0, "f1": 20.5}, None)
     assert progress.best_score == 20.5
     exact = Progress()
-    assert [exact.judge({"exact": value, "f1": 0.0}, "exact") for value in (1.0, 3.0, 2.0)] == [True, True, False]
+    assert [exact.note_scores({"exact": value, "f1": 0.0}, "exact") for value in (1.0, 3.0, 2.0)] == [True, True, False]
 
 
 def test_best_threshold_score_counts_with_unanswerable_questions():
     progress = Progress()
-    progress.judge({"f1": 10.0, "best_f1": 50.0}, None)
+    progress.note_scores({"f1": 10.0, "best_f1": 50.0}, None)
     assert progress.best_score == 50.0
 
 
 def test_score_of_zero_is_a_score():
     progress = Progress()
-    assert progress.judge({"f1": 0.0}, None)
-    assert not progress.judge({"f1": 0.0}, None)
+    assert progress.note_scores({"f1": 0.0}, None)
+    assert not progress.note_scores({"f1": 0.0}, None)
 
 
 def test_newest_model_is_the_best_without_references():
     progress = Progress()
-    assert progress.judge(None, None)
-    assert progress.judge(None, "f1")
+    assert progress.note_scores(None, None)
+    assert progress.note_scores(None, "f1")
     assert progress.best_score is None
 
 
 def test_unknown_score_is_named_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"'exact_match'; wanted one of exact, f1"):
-        Progress().judge({"exact": 1.0, "f1": 1.0}, "exact_match")
+        Progress().note_scores({"exact": 1.0, "f1": 1.0}, "exact_match")
 
 
 def test_run_stalls_after_patience_evaluations_without_a_better_score():
     progress = Progress()
     stalled = []
     for score in (5.0, 4.0, 6.0, 6.0, 5.0):
-        progress.judge({"f1": score}, None)
+        progress.note_scores({"f1": score}, None)
         stalled.append(progress.has_stalled(2))
     assert stalled == [False, False, False, False, True]
     assert not progress.has_stalled(None)
@@ -435,26 +441,34 @@ def test_run_stalls_after_patience_evaluations_without_a_better_score():
 
 def test_stalled_run_takes_no_further_step():
     """Nor does one that is resumed from a checkpoint of its last step."""
-    trainer = trainer_for(max_steps=9, patience=2)
+    loop = loop_for(max_steps=9, patience=2, evaluates=True)
     steps = 0
-    for _ in trainer.steps():
+    for _ in loop.steps():
         steps += 1
-        trainer.progress.judge({"f1": 0.0}, None)
+        loop.progress.note_scores({"f1": 0.0}, None)
     assert steps == 3
-    assert list(trainer.steps()) == []
+    assert list(loop.steps()) == []
 
 
 @pytest.mark.parametrize(
     ("every", "due"), [(None, [5, 10]), (0, []), (1, list(range(1, 11))), (4, [4, 8]), (5, [5, 10]), (11, [])]
 )
 def test_cadence_counts_steps_or_epochs(every, due):
-    blank = {field.name: field.type(0) for field in dataclasses.fields(StepReport)}
-    reports = [StepReport(**(blank | {"step": step, "ends_epoch": step % 5 == 0})) for step in range(1, 11)]
-    assert [report.step for report in reports if is_due(every, report)] == due
+    rows = tiny.small(10)
+    reader = reader_of(tiny.model())
+    features = build_features(rows, reader.tokenizer, WINDOWS)
+    plan = plan_for(rows, features, reader, evaluates=True, evaluate_every=every, save_every=every, epochs=3.0)
+    assert plan.steps_per_epoch == 5
+    assert [step for step in range(1, 11) if plan.evaluation_is_due(step)] == due
+    assert [step for step in range(1, 11) if plan.save_is_due(step)] == due
+    assert plan.evaluation_is_due(plan.total_steps)
 
 
 def test_plan_counts_all_processes():
-    accelerator = Accelerator(cpu=True)
-    plan = plan_training(100, accelerator, TrainingConfig(batch_size=8, accumulation_steps=2, epochs=1.5))
-    assert plan.split == Split(process=0, processes=1, accumulation_steps=2, batch_size=8)
-    assert (plan.updates_per_epoch, plan.total_steps) == (7, 11)
+    rows = tiny.small(100)
+    reader = reader_of(tiny.model())
+    features = build_features(rows, reader.tokenizer, WINDOWS)
+    plan = plan_for(rows, features, reader, batch_size=8, accumulation_steps=2, epochs=1.5)
+    assert len(features) == 100
+    assert plan.split == BatchSplit(process=0, processes=1, accumulation_steps=2, batch_size=8)
+    assert (plan.steps_per_epoch, plan.total_steps) == (7, 11)

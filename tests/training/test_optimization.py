@@ -10,7 +10,7 @@ from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
 from qa.config import TrainingConfig
-from qa.optimization import build_optimizer, learning_rate, parameter_groups, set_learning_rate
+from qa.training.optimization import build_optimizer, learning_rate, parameter_groups, set_learning_rate
 from tests.support import tiny
 
 CPU = torch.device("cpu")

@@ -7,11 +7,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from qa.flops import TrainingFlops, measured_matmul_rate, peak_flops, published_rate
-from qa.progress import StepReport
-from qa.tracking import interval_values, peak_of
+from qa.training.progress import StepReport
+from qa.training.throughput import (
+    TrainingFlops,
+    interval_values,
+    measured_matmul_rate,
+    peak_flops,
+    peak_of,
+    published_rate,
+)
 from tests.support import tiny
-from tests.support.trainers import trainer_for
+from tests.support.tracking import report as tracked
+from tests.support.trainers import loop_for
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
@@ -95,19 +102,21 @@ def test_the_cpu_is_measured():
 
 @pytest.mark.usefixtures("fresh_accelerator")
 def test_steps_report_what_their_features_cost():
-    plain = trainer_for()
-    trainer = dataclasses.replace(plain, flops=TrainingFlops(per_token=2.0, per_pair=1.0))
-    counted = sum(report.flops for report in trainer.steps())
+    plain = loop_for()
+    loop = loop_for()
+    loop.plan = dataclasses.replace(loop.plan, flops=TrainingFlops(per_token=2.0, per_pair=1.0))
+    counted = sum(report.flops for report in loop.steps())
     lengths = plain.features.lengths.astype(np.float64)
-    epochs = plain.plan.total_steps / plain.plan.updates_per_epoch
+    epochs = plain.plan.total_steps / plain.plan.steps_per_epoch
     assert counted == epochs * (2 * lengths + lengths**2).sum()
-    assert peak_of(trainer.accelerator) > 1e8
+    assert peak_of(loop.accelerator) > 1e8
 
 
 def report(flops):
-    counts = dict.fromkeys(("step", "features", "tokens", "padded_tokens", "overflows"), 1)
+    counts = dict.fromkeys(("number", "features", "tokens", "padded_tokens", "overflows"), 1)
     values = dict.fromkeys(("epoch", "loss", "learning_rate", "gradient_norm"), 1.0)
-    return StepReport(**counts, **values, ends_epoch=False, seconds=2.0, flops=flops)
+    due = dict.fromkeys(("ends_epoch", "evaluation_due", "save_due"), False)
+    return StepReport(**counts, **values, **due, seconds=2.0, flops=flops)
 
 
 def test_utilisation_is_the_share_of_the_peak():
@@ -117,3 +126,15 @@ def test_utilisation_is_the_share_of_the_peak():
 @pytest.mark.parametrize(("flops", "peak"), [(30.0, None), (0.0, 100.0)])
 def test_nothing_is_told_of_an_unknown_peak_or_an_uncounted_model(flops, peak):
     assert "mfu" not in interval_values([report(flops)], peak)
+
+
+def test_interval_is_summarised_by_features_and_seconds():
+    values = interval_values(
+        [tracked(1, features=1, loss=4.0, seconds=1.0), tracked(2, features=3, loss=8.0, seconds=3.0, overflows=2)]
+    )
+    assert values["loss"] == 7.0
+    assert values["examples_per_second"] == 1.0
+    assert values["tokens_per_second"] == 150.0
+    assert values["padding_share"] == 0.25
+    assert values["learning_rate"] == 2e-3
+    assert values["overflows"] == 2

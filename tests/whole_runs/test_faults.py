@@ -11,12 +11,13 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.support import tiny
+from tests.support import faults, tiny
 from tests.support.attempts import Attempt, finish
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -48,15 +49,6 @@ def assert_same_end(one, two):
 
 STEPS = ["--training.max-steps", "12", "--training.evaluate-every", "6", "--training.save-every", "0"]
 STEPS += ["--training.batch-size", "2", "--decoding.batch-size", "1"]
-SLOW_STEP = (
-    "import time, qa.training as t; plain = t.Trainer._step\n"
-    "t.Trainer._step = lambda *a: (time.sleep(0.3), plain(*a))[1]"
-)
-SLOW_EVALUATION = (
-    "import sys, time, qa.evaluation as e; plain = e.find_spans\n"
-    "slow = lambda batch: (time.sleep(0.3), print('decoding', file=sys.stderr, flush=True), batch)[2]\n"
-    "e.find_spans = lambda model, batches, config, **rest: plain(model, map(slow, batches), config, **rest)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +62,10 @@ def undisturbed(tmp_path_factory, reader):
 @pytest.mark.parametrize(
     ("number", "status", "processes", "before", "at"),
     [
-        (signal.SIGTERM, 143, 2, SLOW_STEP, r"step 3/12"),
-        (signal.SIGUSR1, 138, 1, SLOW_STEP, r"step 3/12"),
-        (signal.SIGINT, 130, 2, SLOW_EVALUATION, r"decoding\ndecoding\ndecoding"),
-        (signal.SIGTERM, 143, 1, SLOW_EVALUATION, r"decoding\ndecoding\ndecoding"),
+        (signal.SIGTERM, 143, 2, faults.slow_steps, r"step 3/12"),
+        (signal.SIGUSR1, 138, 1, faults.slow_steps, r"step 3/12"),
+        (signal.SIGINT, 130, 2, faults.slow_evaluation, r"decoding\ndecoding\ndecoding"),
+        (signal.SIGTERM, 143, 1, faults.slow_evaluation, r"decoding\ndecoding\ndecoding"),
     ],
     ids=["SIGTERM-training-2", "SIGUSR1-training-1", "SIGINT-evaluation-2", "SIGTERM-evaluation-1"],
 )
@@ -90,18 +82,15 @@ def test_signalled_run_saves_ends_and_resumes_as_if_nothing_had_been(
     assert "Traceback" not in run.output()
     (saved,) = (folder / "checkpoints").iterdir()
     assert "step-00000003" <= saved.name <= "step-00000006"
-    assert json.loads((saved / "state.json").read_text())["progress"]["evaluation_due"] == (before == SLOW_EVALUATION)
+    assert json.loads((saved / "state.json").read_text())["progress"]["evaluation_due"] == (
+        before == faults.slow_evaluation
+    )
     finish(folder, reader, *STEPS, "--resume", processes=processes)
     assert_same_end(folder, undisturbed / str(processes))
 
 
 def test_second_sigint_ends_at_once(tmp_path, reader):
-    slow = (
-        "import sys, time, qa.stopping as s, qa.training as t; plain = s.StopRequest._note\n"
-        "s.StopRequest._note = lambda *a: (plain(*a), print('noted', file=sys.stderr))[0]\n"
-        "t.Trainer._step = lambda *a: (print('in a step', file=sys.stderr), time.sleep(600))"
-    )
-    run = Attempt(tmp_path / "run", reader, *STEPS, before=slow)
+    run = Attempt(tmp_path / "run", reader, *STEPS, before=faults.endless_step)
     run.wait_for("in a step")
     run.signal(0, signal.SIGINT)
     run.wait_for("noted")
@@ -111,11 +100,7 @@ def test_second_sigint_ends_at_once(tmp_path, reader):
 
 
 def test_signal_while_features_are_built_ends_at_once_and_leaves_no_half_cache(tmp_path, reader, undisturbed):
-    slow = (
-        "import sys, time, qa.feature_store as f; plain = f.features_of_table\n"
-        "f.features_of_table = lambda *a: (print('building', file=sys.stderr), time.sleep(60), plain(*a))[2]"
-    )
-    run = Attempt(tmp_path / "run", reader, *STEPS, before=slow)
+    run = Attempt(tmp_path / "run", reader, *STEPS, before=faults.slow_features)
     run.wait_for("building")
     run.signal(0, signal.SIGTERM)
     assert run.statuses(within=20) == [143]
@@ -173,7 +158,7 @@ def test_20_kills_at_random_moments_end_with_the_weights_of_the_undisturbed_run(
 
 
 def test_death_of_one_process_ends_the_others_with_the_cause(tmp_path, reader):
-    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, before=SLOW_STEP)
+    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, before=faults.slow_steps)
     run.wait_for(r"step 2/12")
     run.signal(1, signal.SIGKILL)
     first, second = run.statuses(within=60)
@@ -249,12 +234,14 @@ def test_processes_that_read_other_data_are_refused(tmp_path, reader):
     """The same path with other content, as on two machines."""
     rows = tiny.sample_rows("train")[:30]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    changed = (
-        "import os, dataclasses, qa.data, train_qa; plain = train_qa.load_training_examples\n"
-        "train_qa.load_training_examples = lambda c: qa.data.take(plain(c), 29 if os.environ['RANK'] == '1' else 30)"
-    )
     run = Attempt(
-        tmp_path / "run", reader, *STEPS, "--train-data", str(tmp_path / "data.jsonl"), processes=2, before=changed
+        tmp_path / "run",
+        reader,
+        *STEPS,
+        "--train-data",
+        str(tmp_path / "data.jsonl"),
+        processes=2,
+        before=faults.other_examples_elsewhere,
     )
     assert run.statuses() == [1, 1], run.output()
     assert "fingerprint of the train data is" in run.output()
@@ -262,14 +249,6 @@ def test_processes_that_read_other_data_are_refused(tmp_path, reader):
 
 # --- memory ---
 
-OUT_OF_MEMORY = (
-    "import os, torch, qa.training as t; plain = t.span_loss\n"
-    "def limited(start, end, batch):\n"
-    "    if len(batch) > LIMIT and os.environ.get('RANK', '1') == '1':\n"
-    "        raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')\n"
-    "    return plain(start, end, batch)\n"
-    "t.span_loss = limited"
-)
 BATCHES = ["--training.max-steps", "4", "--training.batch-size", "8", "--training.save-every", "0"]
 
 
@@ -278,7 +257,7 @@ def test_out_of_memory_is_named_or_halves_the_batches(processes, tmp_path):
     """Only one of the processes has too little memory; the features of every step stay the same."""
     calm = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     reader = tiny.save_reader(tmp_path / "reader", "bert", num_hidden_layers=1, **calm)
-    before = OUT_OF_MEMORY.replace("LIMIT", "3")
+    before = partial(faults.limited_memory, 3)
     if processes == 1:
         run = Attempt(tmp_path / "named", reader, *BATCHES, before=before)
         assert run.statuses() == [1], run.output()

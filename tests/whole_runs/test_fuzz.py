@@ -15,12 +15,12 @@ from accelerate import Accelerator
 from pyarrow import parquet
 
 from qa.config import DataConfig, DecodingConfig, FeaturesConfig
-from qa.data import load_examples, take
+from qa.data.examples import load_examples, take
 from qa.errors import QAError
-from qa.evaluation import Evaluator
-from qa.features import build_features
+from qa.evaluation.evaluator import Evaluator
+from qa.features.windows import build_features
 from qa.metrics import score
-from qa.model import model_inputs
+from qa.modeling.reader import model_inputs
 from tests.support import tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
@@ -141,7 +141,7 @@ def check_answers(examples, evaluation):
     assert list(predictions.ids) == list(examples.rows["id"])
     contexts = examples.rows["context"][:]
     for example, found, start, end in zip(
-        predictions._example.tolist(),
+        predictions.example.tolist(),
         predictions.text,
         predictions.start.tolist(),
         predictions.end.tolist(),

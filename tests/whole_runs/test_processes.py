@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qa.profiling import TRACE
+from qa.run_folder.paths import RunPaths
 from tests.support import tiny
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -102,7 +102,7 @@ def test_a_model_with_parameters_that_no_logit_depends_on_trains(tmp_path):
     reader = tiny.save_reader(tmp_path / "reader", "xlnet")
     flags = ["--training.batch-size", "2", "--training.max-steps", "8", "--max-validation-examples", "3"]
     finished(tmp_path / "run", reader, *flags, "--max-train-examples", "30", "--training.profile", processes=2)
-    assert json.loads((tmp_path / "run" / TRACE).read_text())["traceEvents"]
+    assert json.loads(RunPaths(tmp_path / "run").trace.read_text())["traceEvents"]
 
 
 def test_errors_end_all_processes_with_the_cause_on_screen(tmp_path, reader):

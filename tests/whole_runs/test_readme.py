@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 import train_qa
-from qa import model_card
 from qa.files import write_json
-from qa.model import SETTINGS_FILE, load_reader, settings_of
+from qa.modeling.reader import load_reader
+from qa.modeling.settings import SETTINGS_FILE, settings_of
 from qa.presets import parse_config
+from qa.run_folder import model_card
 from tests.support import tiny
 from tests.support.service import is_up, wait_until
 

@@ -6,14 +6,15 @@ accelerate shards on accelerators only. Here each process is told after the star
 import importlib.util
 import json
 import shutil
+from functools import partial
 
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
-from qa.model import layer_names
-from tests.support import tiny
+from qa.modeling.structure import layer_names
+from tests.support import faults, tiny
 from tests.support.attempts import ROOT, finish
 
 RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
@@ -21,19 +22,6 @@ FLAGS = ["--training.max-steps", "3", "--training.batch-size", "4", "--training.
 FLAGS += ["--training.learning-rate", "1e-3", "--training.save-every", "1", "--training.keep-last", "9"]
 FLAGS += ["--training.adam-epsilon", "1e-3"]  # else biases that no softmax sees follow the noise of their gradients
 EVALUATE = ["--training.max-steps", "0"]
-SHARDED = """
-import os, train_qa
-from accelerate import utils
-from accelerate.state import PartialState
-start = train_qa.start_accelerator
-def sharded(**options):
-    accelerator = start(**options)
-    {plugin}
-    kind = utils.DistributedType.{kind}
-    accelerator.state.distributed_type = PartialState._shared_state["distributed_type"] = kind
-    return accelerator
-train_qa.start_accelerator = sharded
-"""
 
 
 def settings(name):
@@ -43,18 +31,14 @@ def settings(name):
 def fsdp():
     """By the variables that the launcher makes of the file."""
     variables = {name.upper(): str(value) for name, value in settings("fsdp2.yaml")["fsdp_config"].items()}
-    plugin = f"os.environ.update({variables!r}); accelerator.state.fsdp_plugin = utils.FullyShardedDataParallelPlugin()"
-    return SHARDED.format(plugin=plugin, kind="FSDP")
+    return partial(faults.sharded_by_fsdp, variables)
 
 
 def deepspeed():
-    options = settings("deepspeed_zero2.yaml")["deepspeed_config"]
-    plugin = f"plugin = utils.DeepSpeedPlugin(**{options!r}); plugin._selected = True; "
-    plugin += "accelerator.state.deepspeed_plugins = {'default': plugin}; accelerator.deepspeed_engine_wrapped = None"
-    return SHARDED.format(plugin=plugin, kind="DEEPSPEED")
+    return partial(faults.sharded_by_deepspeed, settings("deepspeed_zero2.yaml")["deepspeed_config"])
 
 
-def run(folder, reader, *flags, before="", kind="MULTI_CPU"):
+def run(folder, reader, *flags, before=None, kind="MULTI_CPU"):
     finish(folder, reader, *flags, processes=2, before=before)
     environment = json.loads((folder / "environment.json").read_text())
     assert (environment["processes"], environment["distributed_type"]) == (2, kind)

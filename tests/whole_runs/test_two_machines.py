@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,11 @@ def test_two_machines_train_as_two_processes_of_one(machines, tmp_path):
         for process in started:
             process.kill()
     assert [process.returncode for process in started] == [0, 0], "\n".join(outputs)
-    assert [bool(list((folder / "cache").glob("*/layout.json"))) for folder in folders] == [True, True]
+    assert [bool(list((folder / "cache").glob("*/template.json"))) for folder in folders] == [True, True]
     assert not list((folders[1] / "run").glob("*")), "only the main process writes the run folder"
     seen = json.loads((folders[0] / "run" / "environment.json").read_text())
     assert seen["processes"] == 2
-    threads = f"import torch; torch.set_num_threads({seen['threads']})"  # which rounding depends on
+    threads = partial(torch.set_num_threads, seen["threads"])  # which rounding depends on
     finish(tmp_path / "one" / "run", reader, *FLAGS, processes=2, before=threads)
     files = [folder / "run" / "model" / "model.safetensors" for folder in (folders[0], tmp_path / "one")]
     two, one = (load_file(file) for file in files)

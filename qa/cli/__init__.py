@@ -1,0 +1,1 @@
+"""`qa …`: one file per command."""

@@ -1,0 +1,79 @@
+"""`qa calibrate`: fits threshold and temperature on held-out examples and saves them with the model."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from qa.cli.display import print_json, print_line, print_table
+from qa.cli.flags import Calibrate
+from qa.cli.loading import load_data, load_predictor, progress
+from qa.data.examples import Examples
+from qa.decoding.predictions import Predictions
+from qa.errors import DataError, UsageError
+from qa.evaluation.calibration import Calibration, calibrate
+from qa.evaluation.grading import grade
+from qa.inference.options import AnswerOptions
+from qa.inference.predictor import Predictor
+from qa.modeling.settings import SETTINGS_FILE, save_settings
+
+_MEASURES = {
+    "exact": "right answers (%)",
+    "f1": "F1 (%)",
+    "confidence": "mean confidence (%)",
+    "calibration_error": "expected calibration error (%)",
+    "log_loss": "log loss (nats)",
+    "area": "area under risk-coverage (%)",
+}
+
+
+def run(arguments: Calibrate) -> None:
+    """Answer all examples, fit, show what the unseen half says of it, and save."""
+    folder = Path(arguments.model.model)
+    if arguments.save and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder to save into; wanted a folder, or --no-save")
+    examples = load_data(arguments.data, arguments.on_bad_example)
+    if not examples.has_references:
+        raise DataError(f"{arguments.data.data} has no references: no column answers; wanted answers to fit to")
+    predictor = load_predictor(arguments.model)
+    # None where all can be answered: then "no answer" is possible as the model says
+    options = predictor.options(batch_size=arguments.batch_size, no_answer=True if examples.has_impossible else None)
+    found = fit(predictor, examples, options, language=arguments.language)
+    if arguments.save:
+        settings = replace(
+            predictor.settings,
+            null_possible=options.null_possible,
+            no_answer_threshold=found.threshold,
+            temperature=found.temperature,
+        )
+        save_settings(settings, folder)
+    if arguments.json:
+        print_json(asdict(found))
+    else:
+        _show(found, folder if arguments.save else None)
+
+
+def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, language: str) -> Calibration:
+    """Answer all examples and fit to half of them."""
+    parts = [predictions for _, predictions in progress(predictor, examples, options)]
+    predictions = Predictions.concatenate(parts, ids=examples.rows["id"][:])
+    references = [answers["text"] for answers in examples.rows["answers"][:]]
+    return calibrate(grade(predictions, references, language=language), threshold=options.threshold)
+
+
+def _show(found: Calibration, folder: Path | None) -> None:
+    untuned, fitted = asdict(found.untuned), asdict(found.fitted)
+    print_line(f"fitted on {found.fitted_examples} examples, measured on {found.measured_examples} others")
+    print_table(
+        ("", "untuned", "fitted"),
+        [
+            ("no-answer threshold (log odds)", 0.0, found.threshold),
+            ("temperature", 1.0, found.temperature),
+            *((label, untuned[name], fitted[name]) for name, label in _MEASURES.items()),
+        ],
+    )
+    curves = zip(found.untuned.risk_at_coverage, found.fitted.risk_at_coverage, strict=True)
+    print_table(
+        ("answered (%)", "wrong of these (%), untuned", "fitted"),
+        [(round(coverage, 1), before, after) for (coverage, before), (_, after) in curves],
+    )
+    if folder is not None:
+        print_line(f"saved in {folder / SETTINGS_FILE}")

@@ -1,0 +1,226 @@
+"""What every command takes: all of --help."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg, subcommand
+
+from qa.config import Backend, FeaturesConfig, OnBadExample
+
+_Json = Annotated[bool, arg(name="json")]
+_OnBadExample = Annotated[
+    OnBadExample,
+    arg(help="Stop at a bad example, skip it, or move an answer to its nearest occurrence in the context."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFlags:
+    """Which model, and where it runs."""
+
+    model: Positional[str]
+    """Folder of a trained model, or hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    device: str | None = None
+    """Device, such as cpu or cuda:1; none: the accelerator if there is one."""
+    dtype: str | None = None
+    """Precision, such as bfloat16; none: float32."""
+    backend: Backend = "torch"
+    """What runs it: PyTorch, or onnxruntime with a file that `qa export` made, in float32 or with 8-bit weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFlags:
+    """Which examples."""
+
+    data: Positional[str]
+    """Hub id, file, folder, or sample for the embedded data set."""
+    split: str = "validation"
+    """Split, where the source has splits."""
+    data_name: str | None = None
+    """Configuration of a hub data set that has several."""
+    data_revision: str | None = None
+    """Branch, tag or commit of a hub data set."""
+    max_examples: int | None = None
+    """Examples taken, spread evenly over the set; none: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingFlags:
+    """How contexts are read; what is left out is as the model was trained."""
+
+    max_answer_length: int | None = None
+    """Longest answer, in tokens."""
+    max_length: int | None = None
+    """Longest window, in tokens."""
+    doc_stride: int | None = None
+    """Tokens that neighbouring windows share."""
+    batch_size: int | None = None
+    """Most windows per forward pass; on a CPU fewer are together if they are long."""
+    no_answer: bool | float | None = None
+    """Whether "no answer" is possible, or the log odds above which it is the answer."""
+    align_to_words: bool = False
+    """Let answers end at the borders of words only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFlags:
+    """Where to write."""
+
+    # A group of its own, since positional arguments of a command come before those of its groups.
+
+    out: Positional[Path]
+    """File to write, JSON Lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Answer a question from a text: the answer marked in it, and the n-best answers.
+
+    The text is read from standard input when neither --context nor --file is given. Without --question, questions are
+    asked for one by one.
+    """
+
+    model: ModelFlags
+    question: str | None = None
+    """The question; none: asked for, until an empty line."""
+    context: str | None = None
+    """The text that may hold the answer."""
+    file: Path | None = None
+    """File with that text, in UTF-8."""
+    top_k: int = 5
+    """Answers shown."""
+    reading: ReadingFlags = ReadingFlags()
+    json: _Json = False
+    """Print one JSON object per question."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Answer all examples of a data set; one JSON object per line, in the order of the examples."""
+
+    model: ModelFlags
+    data: DataFlags
+    on_bad_example: _OnBadExample = "error"
+    output: OutputFlags
+    top_k: int = 1
+    """Answers per example; of more than one, all are written under `answers`."""
+    reading: ReadingFlags = ReadingFlags()
+    json: _Json = False
+    """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Score predictions with the official metrics of SQuAD v1.1, or v2.0 if some example has no answer."""
+
+    references: Positional[str]
+    """Hub id, file, folder, or sample for the embedded data set."""
+    predictions: Positional[Path]
+    """What `qa predict` wrote, or the official JSON of answers by example id."""
+    null_odds: Path | None = None
+    """JSON of null odds (or no-answer probabilities) by example id, for official predictions of v2.0."""
+    threshold: float | None = None
+    """Null odds above which a prediction counts as "no answer"; none: only empty predictions do."""
+    split: str = "validation"
+    """Split of the references, where the source has splits."""
+    language: str = "en"
+    """Language whose articles and word borders the scores follow (ISO 639-1 code); en is the official one."""
+    json: _Json = False
+    """Print the scores as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """Look into a data set: counts, lengths, windows per example, problems, and examples with the answer marked."""
+
+    data: DataFlags
+    on_bad_example: _OnBadExample = "skip"
+    model: str = "minilm"
+    """Model whose tokenizer counts: hub id, folder, or minilm for the embedded one."""
+    max_length: int = FeaturesConfig.max_length
+    """Longest window, in tokens."""
+    doc_stride: int = FeaturesConfig.doc_stride
+    """Tokens that neighbouring windows share."""
+    max_question_length: int = FeaturesConfig.max_question_length
+    """Tokens of a question that are kept."""
+    examples: int = 3
+    """Examples shown, drawn at random."""
+    seed: int = 0
+    """Seed of that draw."""
+    json: _Json = False
+    """Print everything as one JSON object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrate:
+    """Fit the no-answer threshold and the temperature of a model on held-out examples, and save them with it.
+
+    Both are fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other half.
+    """
+
+    model: ModelFlags
+    data: DataFlags
+    on_bad_example: _OnBadExample = "error"
+    batch_size: int | None = None
+    """Most windows per forward pass; on a CPU fewer are together if they are long."""
+    language: str = "en"
+    """Language whose rules decide what is an exact match (ISO 639-1 code)."""
+    save: bool = True
+    """Write the fitted values into the model's folder."""
+    json: _Json = False
+    """Print the report as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a model as ONNX files, in float32 and with 8-bit weights, and compare them with PyTorch on examples."""
+
+    model: Positional[str]
+    """Folder of a trained model, or hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    out: Path | None = None
+    """Folder that gets onnx/ and what else it takes to answer; none: the model's own, which gets onnx/."""
+    data: str = "sample"
+    """Examples to compare on: hub id, file, folder, or sample for the embedded data set."""
+    split: str = "validation"
+    """Split, where the source has splits."""
+    max_examples: int = 200
+    """Examples taken, spread evenly over the set."""
+    json: _Json = False
+    """Print the comparison as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve:
+    """Serve a model over HTTP: POST /answer and /search, GET /health and /metrics, a page at / and the API's at /docs.
+
+    Listens on this machine only unless told otherwise: there is no authentication. Ends at SIGINT or SIGTERM, when the
+    requests that have come are answered.
+    """
+
+    model: ModelFlags
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8000
+    """Port to listen on; 0: any free one."""
+    max_waiting: int = 256
+    """Questions and passages, of all clients, that may wait; more are answered 503 at once."""
+    max_body_bytes: int = 1 << 20
+    """Largest request."""
+    timeout: float = 30.0
+    """Seconds from a request to its answer."""
+
+
+Command = (
+    Annotated[Ask, subcommand("ask")]
+    | Annotated[Predict, subcommand("predict")]
+    | Annotated[Score, subcommand("score")]
+    | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Calibrate, subcommand("calibrate")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Serve, subcommand("serve")]
+)

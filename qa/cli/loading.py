@@ -1,0 +1,51 @@
+"""Flags -> predictor, examples."""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Iterator
+from typing import cast
+
+from tqdm import tqdm
+from transformers.utils.logging import disable_progress_bar
+
+from qa.cli.flags import DataFlags, ModelFlags, ReadingFlags
+from qa.config import DataConfig, OnBadExample
+from qa.data.examples import Examples, load_examples, take
+from qa.decoding.predictions import Predictions
+from qa.inference.inputs import Row
+from qa.inference.options import AnswerOptions, CallOptions
+from qa.inference.predictor import Predictor
+
+_AT_ONCE = 256  # examples between two steps of the progress bar
+
+
+def load_predictor(flags: ModelFlags) -> Predictor:
+    """Load the model that the flags name, without the library's bars and reports."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    return Predictor.from_pretrained(
+        flags.model, revision=flags.revision, device=flags.device, dtype=flags.dtype, backend=flags.backend
+    )
+
+
+def load_data(flags: DataFlags, on_bad_example: OnBadExample) -> Examples:
+    """Load the examples that the flags name."""
+    config = DataConfig(name=flags.data_name, revision=flags.data_revision, on_bad_example=on_bad_example)
+    return take(load_examples(flags.data, split=flags.split, config=config), flags.max_examples)
+
+
+def call_options(flags: ReadingFlags, *, top_k: int) -> CallOptions:
+    """Return the options of a call that the flags name."""
+    return cast("CallOptions", dataclasses.asdict(flags) | {"top_k": top_k})
+
+
+def progress(
+    predictor: Predictor, examples: Examples, options: AnswerOptions
+) -> Iterator[tuple[list[Row], Predictions]]:
+    """Predict examples chunk by chunk, with a progress bar on a terminal."""
+    options = dataclasses.replace(options, inputs_at_once=_AT_ONCE)
+    with tqdm(total=len(examples), unit="example", disable=not sys.stderr.isatty()) as bar:
+        for rows, predictions in predictor.predictions(examples.rows, options):
+            yield rows, predictions
+            bar.update(len(rows))

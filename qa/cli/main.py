@@ -1,0 +1,91 @@
+"""Parse, run, exit status.
+
+Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command line, 130 interrupted.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from typing import assert_never
+
+import tyro
+
+from qa.cli.flags import Ask, Calibrate, Command, Export, Inspect, Predict, Score, Serve
+from qa.errors import MissingPackageError, QAError, UsageError
+
+_EXTRAS = {
+    Export: ("onnx", ("onnx", "onnxruntime", "onnxscript")),
+    Serve: ("serve", ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")),
+}
+"""Packages that a command needs besides the project's own, and the extra that installs them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments (by default those of the process) name; return the exit status.
+
+    Exits like any command line tool, with status 2, on a wrong command line, and on `--help`.
+    """
+    command: Ask | Predict | Score | Inspect | Calibrate | Export | Serve = tyro.cli(
+        Command,
+        args=arguments,
+        prog="qa",
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.PositionalMetavarFromFieldName),
+        description="Use extractive question-answering readers.",
+    )
+    try:
+        _require_packages(command)
+        _run(command)
+    except UsageError as error:
+        return _failed(error, 2)
+    except QAError as error:
+        return _failed(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _run(command: Ask | Predict | Score | Inspect | Calibrate | Export | Serve) -> None:
+    """Import a command's module when it is asked for: models and services take seconds to import."""
+    match command:
+        case Ask():
+            from qa.cli import ask  # noqa: PLC0415
+
+            ask.run(command)
+        case Predict():
+            from qa.cli import predict  # noqa: PLC0415
+
+            predict.run(command)
+        case Score():
+            from qa.cli import score  # noqa: PLC0415
+
+            score.run(command)
+        case Inspect():
+            from qa.cli import inspect  # noqa: PLC0415
+
+            inspect.run(command)
+        case Calibrate():
+            from qa.cli import calibrate  # noqa: PLC0415
+
+            calibrate.run(command)
+        case Export():
+            from qa.cli import export  # noqa: PLC0415
+
+            export.run(command)
+        case Serve():
+            from qa.cli import serve  # noqa: PLC0415
+
+            serve.run(command)
+        case _:
+            assert_never(command)
+
+
+def _require_packages(command: object) -> None:
+    extra, packages = _EXTRAS.get(type(command), ("", ()))
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingPackageError(f"not installed: {', '.join(missing)}; install them with: pip install 'qa[{extra}]'")
+
+
+def _failed(error: QAError, status: int) -> int:
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    return status

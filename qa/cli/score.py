@@ -1,0 +1,129 @@
+"""`qa score`: the official metrics of predictions, offline."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qa import metrics
+from qa.cli.display import print_json, print_table
+from qa.cli.flags import Score
+from qa.config import DataConfig
+from qa.data.examples import load_examples
+from qa.errors import DataError
+from qa.metrics import Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionFile:
+    """Predictions by example id."""
+
+    texts: dict[str, str]
+    """Answers; "" is "no answer"."""
+    spans: dict[str, str]
+    """Best spans, whatever the null score; the answers where a file has nothing else."""
+    null_odds: dict[str, float] | None
+
+
+def run(arguments: Score) -> None:
+    """Score the predictions."""
+    examples = load_examples(arguments.references, split=arguments.split, config=DataConfig())
+    if not examples.has_references:
+        raise DataError(f"{arguments.references} has no references: no column answers; wanted answers to score against")
+    references = {row["id"]: row["answers"]["text"] for row in examples.rows}
+    predictions = read_predictions(arguments.predictions, null_odds=arguments.null_odds)
+    scores = score_predictions(predictions, references, threshold=arguments.threshold, language=arguments.language)
+    if arguments.json:
+        print_json(scores)
+    else:
+        print_table(("score", "value"), [(name, float(value)) for name, value in scores.items()])
+
+
+def score_predictions(
+    predictions: PredictionFile, references: Mapping[str, list[str]], *, threshold: float | None, language: str
+) -> Scores:
+    """Score as the official scripts do; the best thresholds are there where the file has null odds.
+
+    Without a threshold, the predictions' own "no answer" counts; with one, the best spans and their null odds do.
+
+    Raises:
+        MetricError: ids of predictions and references that are not the same.
+        DataError: a threshold, but no null odds.
+
+    """
+    if threshold is not None and predictions.null_odds is None:
+        raise DataError("a threshold needs null odds; wanted --null-odds, or the file that qa predict writes")
+    odds = predictions.null_odds or dict.fromkeys(predictions.texts, 0.0)
+    swept = metrics.score(predictions.spans, references, null_odds=odds, threshold=threshold or 0.0, language=language)
+    if threshold is not None:
+        return swept
+    decided = metrics.score(predictions.texts, references, null_odds=odds, threshold=math.inf, language=language)
+    best = {name: value for name, value in swept.items() if name.startswith("best_")}
+    own = {name: value for name, value in decided.items() if name not in best}
+    return own | (best if predictions.null_odds is not None else {})
+
+
+def read_predictions(path: Path, *, null_odds: Path | None = None) -> PredictionFile:
+    """Read what `qa predict` wrote, or the official format: JSON of answers by id, and null odds by id beside it.
+
+    Raises:
+        DataError: neither, or an id that is there twice.
+
+    """
+    text = _read(path)
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if isinstance(values, dict) and "id" not in values:
+        found = PredictionFile(texts=_typed(values, str, path), spans=values, null_odds=None)
+    else:
+        found = _from_lines(text, path)
+    if null_odds is None:
+        return found
+    odds = _typed(_parsed(_read(null_odds), null_odds), int | float, null_odds)
+    return PredictionFile(texts=found.texts, spans=found.spans, null_odds=odds)
+
+
+def _from_lines(text: str, path: Path) -> PredictionFile:
+    rows: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        row = _parsed(line, f"{path}, line {number}") if line.strip() else None
+        if row is None:
+            continue
+        if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not isinstance(row.get("answer"), str):
+            raise DataError(f"{path}, line {number}: found {line:.80}; wanted an object with texts id and answer")
+        if row["id"] in rows:
+            raise DataError(f"{path}, line {number}: id {row['id']!r} is there twice")
+        rows[row["id"]] = row
+    with_odds = bool(rows) and all("null_odds" in row for row in rows.values())
+    return PredictionFile(
+        texts={key: row["answer"] for key, row in rows.items()},
+        spans={key: row.get("best_span", row["answer"]) for key, row in rows.items()},
+        null_odds={key: row["null_odds"] for key, row in rows.items()} if with_odds else None,
+    )
+
+
+def _typed(values: object, wanted: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401  # a type, or a union of types
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: found {values!r:.80}; wanted a JSON object of values by example id")
+    for key, value in values.items():
+        if not isinstance(value, wanted):
+            raise DataError(f"{path}: example {key!r} has {value!r:.80}; wanted {wanted}")
+    return values
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def _parsed(text: str, place: object) -> Any:  # noqa: ANN401  # whatever JSON holds
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{place} is not JSON: {error}") from error

@@ -1,0 +1,319 @@
+"""Spans of all features -> one prediction per example: n-best candidates, probabilities, null score.
+
+Pure functions of arrays. Everything is a column over all examples at once; Python objects appear only in the texts and
+in the records that are written to files.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from qa.config import DecodingConfig
+from qa.decoding.search import NO_SPAN
+from qa.decoding.spans import FeatureSpans
+from qa.errors import IncompleteError, NotFiniteError
+from qa.features.windows import Features
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Predictions:
+    """The candidates of all examples, best first: those of example `i` are rows `bounds[i]:bounds[i + 1]`.
+
+    `start` and `end` are half-open and count characters of the example's context; `text` is that substring.
+    `null_logits` are, of the example's features, those with the smallest sum: "no answer" must win in every window.
+    Probabilities are the softmax over the scores of an example's candidates, and of "no answer" where it is possible.
+    """
+
+    ids: Sequence[str]
+    bounds: Int[np.ndarray, "example_and_one"]
+    text: Sequence[str]
+    start: Int[np.ndarray, "candidate"]
+    end: Int[np.ndarray, "candidate"]
+    start_logit: Float[np.ndarray, "candidate"]
+    end_logit: Float[np.ndarray, "candidate"]
+    probability: Float[np.ndarray, "candidate"]
+    null_logits: Float[np.ndarray, "example 2"]
+    null_probability: Float[np.ndarray, "example"]
+    null_possible: bool
+
+    @classmethod
+    def from_spans(
+        cls,
+        spans: FeatureSpans,
+        features: Features,
+        *,
+        ids: Sequence[str],
+        contexts: Sequence[str],
+        config: DecodingConfig,
+        null_possible: bool,
+    ) -> "Predictions":
+        """Join the candidates of each example's features into its n best.
+
+        With exact search, white space is cut off the borders of spans, spans that hold nothing else are dropped, and a
+        span that overlapping windows share counts once, with its best score. Otherwise lists are those of the
+        well-known scripts.
+
+        Args:
+            spans: candidates of all features, in any order.
+            features: the features they belong to.
+            ids: of the examples.
+            contexts: of the examples.
+            config: `n_best` candidates are kept per example, "no answer" included where it comes among them; the best
+                span always is kept.
+            null_possible: whether "no answer" takes part.
+
+        Raises:
+            IncompleteError: a feature is missing or there twice.
+            NotFiniteError: logits that are NaN or +inf.
+
+        """
+        check_complete(spans.feature, len(features))
+        check_numbers(spans, features, ids)
+        spans = spans.at(np.argsort(spans.feature))  # ties fall alike whatever process each feature was decoded by
+        candidates = _candidates(spans, features, contexts)
+        candidates = _merged(_ranked(_trimmed(candidates))) if config.search == "exact" else _ranked(candidates)
+        null = _null_logits(spans, features, len(ids))
+        null_score = _score(null) if null_possible else np.full(len(ids), -np.inf)
+        candidates = _best(candidates, config.n_best, null_score)
+        probability, null_probability = _probabilities(candidates.score, candidates.example, null_score)
+        return cls(
+            ids=ids,
+            bounds=np.searchsorted(candidates.example, np.arange(len(ids) + 1)),
+            text=candidates.text.tolist(),
+            start=candidates.start,
+            end=candidates.end,
+            start_logit=candidates.start_logit,
+            end_logit=candidates.end_logit,
+            probability=probability,
+            null_logits=null,
+            null_probability=null_probability,
+            null_possible=null_possible,
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Predictions"], *, ids: Sequence[str]) -> "Predictions":
+        """Put the predictions of chunks of examples one after the other, under the given ids."""
+        arrays = ("start", "end", "start_logit", "end_logit", "probability", "null_logits", "null_probability")
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+        sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(part.bounds) for part in parts)])
+        return cls(
+            ids=ids,
+            bounds=np.cumsum(sizes),
+            text=[text for part in parts for text in part.text],
+            null_possible=parts[0].null_possible,
+            **columns,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def example(self) -> Int[np.ndarray, "candidate"]:
+        """The row of every candidate's example."""
+        return np.repeat(np.arange(len(self)), np.diff(self.bounds))
+
+    @property
+    def null_odds(self) -> Float[np.ndarray, "example"]:
+        """Null score minus the best span's score, in log odds; the largest float where there is no valid span."""
+        any_span = np.diff(self.bounds) > 0
+        best = self.bounds[:-1][any_span]
+        odds = np.full(len(self), sys.float_info.max)
+        odds[any_span] = _score(self.null_logits)[any_span] - (self.start_logit + self.end_logit)[best]
+        return odds
+
+    @property
+    def best_texts(self) -> list[str]:
+        """Every example's best span, whatever the null score; empty where there is no valid span."""
+        bounds = self.bounds.tolist()
+        return [self.text[a] if a < b else "" for a, b in itertools.pairwise(bounds)]
+
+    def texts(self, threshold: float) -> list[str]:
+        """Return every example's answer: "" where "no answer" is possible and the null odds are above `threshold`."""
+        if not self.null_possible:
+            return self.best_texts
+        null_wins = (self.null_odds > threshold).tolist()
+        return ["" if null else text for null, text in zip(null_wins, self.best_texts, strict=True)]
+
+    def calibrated(self, *, temperature: float, threshold: float) -> "Predictions":
+        """Return the same candidates with the probabilities of fitted scores.
+
+        All scores are divided by `temperature`; from that of "no answer" `threshold` is taken off before, so that it is
+        the most probable exactly where `texts(threshold)` is empty.
+        """
+        score = (self.start_logit + self.end_logit).astype(np.float64)
+        null = _score(self.null_logits).astype(np.float64) if self.null_possible else np.full(len(self), -np.inf)
+        probability, null_probability = _probabilities(
+            score / temperature, self.example, (null - threshold) / temperature
+        )
+        return replace(self, probability=probability, null_probability=null_probability)
+
+    def n_best(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the n-best records by example id, best first; `start` and `end` are None for "no answer"."""
+        columns = (self.start, self.end, self.start_logit, self.end_logit, self.probability)
+        answers = _records(self.text, *(column.tolist() for column in columns))
+        bounds = itertools.pairwise(self.bounds.tolist())
+        records = {key: answers[begin:end] for key, (begin, end) in zip(self.ids, bounds, strict=True)}
+        if self.null_possible:
+            nothing = [""] * len(self), [None] * len(self), [None] * len(self)
+            nulls = _records(*nothing, *self.null_logits.T.tolist(), self.null_probability.tolist())
+            above_null = self.start_logit + self.end_logit >= _score(self.null_logits)[self.example]
+            places = np.bincount(self.example[above_null], minlength=len(self)).tolist()
+            for listed, place, null in zip(records.values(), places, nulls, strict=True):
+                listed.insert(place, null)
+        return records
+
+
+def _records(*columns: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return a record per candidate, of columns in the order of its names."""
+    return [
+        {
+            "text": text,
+            "start": start,
+            "end": end,
+            "start_logit": start_logit,
+            "end_logit": end_logit,
+            "probability": probability,
+        }
+        for text, start, end, start_logit, end_logit, probability in zip(*columns, strict=True)
+    ]
+
+
+class _Candidates(NamedTuple):
+    """Columns over candidates: the example, the characters, the text (as objects) and the logits of each."""
+
+    example: Int[np.ndarray, "candidate"]
+    start: Int[np.ndarray, "candidate"]
+    end: Int[np.ndarray, "candidate"]
+    text: Shaped[np.ndarray, "candidate"]
+    start_logit: Float[np.ndarray, "candidate"]
+    end_logit: Float[np.ndarray, "candidate"]
+
+    @property
+    def score(self) -> Float[np.ndarray, "candidate"]:
+        """Start and end logit added in their own precision."""
+        score: Float[np.ndarray, "candidate"] = self.start_logit + self.end_logit
+        return score
+
+    def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "candidate"]) -> "_Candidates":
+        return _Candidates(*(column[rows] for column in self))
+
+
+def _candidates(spans: FeatureSpans, features: Features, contexts: Sequence[str]) -> _Candidates:
+    """Flatten the candidates and translate them to characters."""
+    found = spans.first != NO_SPAN
+    feature = np.repeat(spans.feature, found.sum(axis=1))
+    example = features.example[feature]
+    start, end = features.char_spans(feature, spans.first[found], spans.last[found])
+    places = zip(np.array(contexts, dtype=object)[example], start.tolist(), end.tolist(), strict=True)
+    text = np.array([context[begin:stop] for context, begin, stop in places], dtype=object)
+    return _Candidates(example, start, end, text, spans.start_logit[found], spans.end_logit[found])
+
+
+def _trimmed(candidates: _Candidates) -> _Candidates:
+    """Move the borders of each candidate to the first and last character that is not white space; drop blank ones."""
+    text = np.fromiter(map(str.strip, candidates.text), dtype=object, count=len(candidates.text))
+    moved = np.flatnonzero(text != candidates.text)
+    start, end = candidates.start.copy(), candidates.end.copy()
+    start[moved] += _lengths(candidates.text[moved]) - _lengths(map(str.lstrip, candidates.text[moved]))
+    end[moved] = start[moved] + _lengths(text[moved])
+    return candidates._replace(start=start, end=end, text=text).at(text != "")
+
+
+def _lengths(texts: Iterable[str]) -> Int[np.ndarray, "text"]:
+    return np.fromiter(map(len, texts), dtype=np.int64)
+
+
+def _ranked(candidates: _Candidates) -> _Candidates:
+    """Sort by example, the best score first, of equal ones by place.
+
+    Example and score are one integer, which is fast to sort: floats are ordered as the integers that their bits are,
+    negative ones the other way round. Candidates come best first, so that there is little to sort.
+    """
+    bits = (candidates.score + np.float32(0.0)).view(np.int32)  # with 0.0, so that there is no -0.0
+    score = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+    rank = (candidates.example.astype(np.int64) << 32) - score
+    order = np.argsort(rank, kind="stable")
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] = rank[order[1:]] == rank[order[:-1]]
+    tied[:-1] |= tied[1:]
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((candidates.end[rows], candidates.start[rows], rank[rows]))]
+    return candidates.at(order)
+
+
+def _merged(ranked: _Candidates) -> _Candidates:
+    """Of ranked candidates that are the same characters of the same example keep the first."""
+    columns = ranked.example, ranked.start, ranked.end - ranked.start
+    place = np.ravel_multi_index(columns, [int(column.max(initial=0)) + 1 for column in columns])  # fast to sort
+    _, first = np.unique(place, return_index=True)
+    return ranked.at(np.sort(first))
+
+
+def _null_logits(spans: FeatureSpans, features: Features, examples: int) -> Float[np.ndarray, "example 2"]:
+    """Take, of every example's features, the null logits with the smallest sum."""
+    example = features.example[spans.feature]
+    order = np.lexsort((_score(spans.null_logits), example))
+    return spans.null_logits[order[np.searchsorted(example[order], np.arange(examples))]]
+
+
+def _best(candidates: _Candidates, n_best: int, null_score: Float[np.ndarray, "example"]) -> _Candidates:
+    """Keep the first `n_best` of each example's ranked candidates, one of which the null score may be."""
+    counts = np.bincount(candidates.example, minlength=len(null_score))
+    rank = np.arange(len(candidates.example)) - np.repeat(np.cumsum(counts) - counts, counts)
+    with_null = rank + (null_score[candidates.example] > candidates.score)
+    return candidates.at((with_null < n_best) | (rank == 0))  # the null odds need the best span
+
+
+def _probabilities(
+    score: Float[np.ndarray, "candidate"],
+    example: Int[np.ndarray, "candidate"],
+    null_score: Float[np.ndarray, "example"],
+) -> tuple[Float[np.ndarray, "candidate"], Float[np.ndarray, "example"]]:
+    """Return the softmax over each example's candidates and "no answer": of candidates, of "no answer"."""
+    score, null_score = score.astype(np.float64), null_score.astype(np.float64)
+    best = null_score.copy()
+    np.maximum.at(best, example, score)
+    best[best == -np.inf] = 0.0  # no span and no null: there is nothing to weigh
+    weight, null_weight = np.exp(score - best[example]), np.exp(null_score - best)
+    total = np.bincount(example, weights=weight, minlength=len(null_score)) + null_weight
+    total[total == 0.0] = 1.0
+    return weight / total[example], null_weight / total
+
+
+def _score(logits: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "row"]:
+    """Add start and end logit, in their own precision."""
+    score: Float[np.ndarray, "row"] = logits[:, 0] + logits[:, 1]
+    return score
+
+
+def check_complete(found: Int[np.ndarray, "found"], features: int) -> None:
+    """Check that every feature came back exactly once.
+
+    Raises:
+        IncompleteError: naming the first features that are missing or there more than once.
+
+    """
+    counts = np.bincount(found, minlength=features)
+    if len(counts) != features or (counts != 1).any():
+        wrong = np.flatnonzero(counts != 1)[:5]
+        detail = ", ".join(f"feature {at} came {counts[at]} times" for at in wrong)
+        raise IncompleteError(f"{len(found)} features came back; wanted each of {features} once: {detail}")
+
+
+def check_numbers(spans: FeatureSpans, features: Features, ids: Sequence[str]) -> None:
+    """Check that no logit is not a number, or +inf.
+
+    Raises:
+        NotFiniteError: naming the first examples with such logits.
+
+    """
+    broken = np.isnan(spans.null_logits).any(axis=1)  # which says so of all logits of a feature
+    if broken.any():
+        named = dict.fromkeys(features.example[spans.feature[broken]].tolist())
+        first = ", ".join(repr(ids[row]) for row in list(named)[:5])
+        raise NotFiniteError(f"logits of {int(broken.sum())} features are not numbers; the first examples: {first}")

@@ -1,0 +1,137 @@
+"""Run a model over batches and keep the best spans of every feature."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+from torch import Tensor, nn
+
+from qa.config import DecodingConfig
+from qa.decoding.search import NO_SPAN, best_spans, hf_parity_spans, null_logits
+from qa.features.collation import Batch
+
+TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureSpans:
+    """What decoding kept of every feature: k candidates and the null logits.
+
+    `first` and `last` count tokens of the window's context; they are `NO_SPAN` where there is no candidate.
+    `null_logits` are the start and the end logit of "not in this window".
+    """
+
+    feature: Int[np.ndarray, "feature"]
+    first: Int[np.ndarray, "feature k"]
+    last: Int[np.ndarray, "feature k"]
+    start_logit: Float32[np.ndarray, "feature k"]
+    end_logit: Float32[np.ndarray, "feature k"]
+    null_logits: Float32[np.ndarray, "feature 2"]
+
+    def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "feature"] | slice) -> "FeatureSpans":
+        """Return some of the features."""
+        return FeatureSpans(**{name: column[rows] for name, column in vars(self).items()})
+
+
+class _Logits(NamedTuple):
+    """The logits of some features, and what decoding has to know of them."""
+
+    feature: Int[Tensor, "feature"]
+    start_logits: Float[Tensor, "feature token"]
+    end_logits: Float[Tensor, "feature token"]
+    in_context: Bool[Tensor, "feature token"]
+    context_begin: Int[Tensor, "feature"]
+    null_position: Int[Tensor, "feature"]
+
+
+@torch.no_grad()
+def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfig, *, features: int) -> FeatureSpans:
+    """Run batches through the model and keep, of each feature, the best spans and the null logits.
+
+    Small batches are decoded together, if they are of the same width: so no row is padded anew, and of spans that score
+    the same the search keeps the same ones whatever batches come before. What is kept is written where it stays, so
+    that at no time two copies are in memory.
+
+    Not in inference mode, in which autocast would round the weights anew for every batch.
+
+    Args:
+        model: its output has `start_logits` and `end_logits`, `[feature, token]`.
+        batches: on the model's device.
+        config: how to search.
+        features: of all batches together.
+
+    """
+    spans = _room_for(features, config.n_best)
+    filled = 0
+    for logits in _of_one_width(_logits(model, batch) for batch in batches):
+        rows = slice(filled, filled + len(logits.feature))
+        for name, column in vars(_decoded(logits, config)).items():
+            getattr(spans, name)[rows] = column
+        filled = rows.stop
+    return spans.at(slice(filled))
+
+
+def _room_for(features: int, candidates: int) -> FeatureSpans:
+    return FeatureSpans(
+        feature=np.empty(features, dtype=np.int64),
+        first=np.empty((features, candidates), dtype=np.int32),
+        last=np.empty((features, candidates), dtype=np.int32),
+        start_logit=np.empty((features, candidates), dtype=np.float32),
+        end_logit=np.empty((features, candidates), dtype=np.float32),
+        null_logits=np.empty((features, 2), dtype=np.float32),
+    )
+
+
+def _logits(model: nn.Module, batch: Batch) -> _Logits:
+    output = model(**batch.inputs)
+    return _Logits(
+        feature=batch.feature,
+        start_logits=output.start_logits.float(),
+        end_logits=output.end_logits.float(),
+        in_context=batch.in_context,
+        context_begin=batch.context_begin,
+        null_position=batch.null_position,
+    )
+
+
+def _of_one_width(logits: Iterable[_Logits]) -> Iterator[_Logits]:
+    """Join neighbours of the same width until there are enough tokens to decode at once."""
+    for width, neighbours in itertools.groupby(logits, key=lambda one: one.in_context.shape[1]):
+        group: list[_Logits] = []
+        tokens = 0
+        for one in neighbours:
+            group.append(one)
+            tokens += len(one.feature) * width
+            if tokens >= TOKENS_AT_ONCE:
+                yield _joined(group)
+                group, tokens = [], 0
+        if group:
+            yield _joined(group)
+
+
+def _joined(group: Sequence[_Logits]) -> _Logits:
+    return _Logits(*(torch.cat(columns) for columns in zip(*group, strict=True)))
+
+
+def _decoded(logits: _Logits, config: DecodingConfig) -> FeatureSpans:
+    search = best_spans if config.search == "exact" else hf_parity_spans
+    start, end = logits.start_logits, logits.end_logits
+    spans = search(start, end, logits.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+    origin = logits.context_begin.unsqueeze(1)
+    return FeatureSpans(
+        feature=logits.feature.cpu().numpy(),
+        first=_from_context(spans.first, origin),
+        last=_from_context(spans.last, origin),
+        start_logit=spans.start_logit.cpu().numpy(),
+        end_logit=spans.end_logit.cpu().numpy(),
+        null_logits=null_logits(start, end, logits.null_position).cpu().numpy(),
+    )
+
+
+def _from_context(position: Int[Tensor, "feature k"], origin: Int[Tensor, "feature 1"]) -> Int[np.ndarray, "feature k"]:
+    """Count positions from the window's first context token instead of the row's first."""
+    return torch.where(position == NO_SPAN, NO_SPAN, position - origin).cpu().numpy().astype(np.int32)

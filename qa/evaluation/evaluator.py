@@ -1,0 +1,165 @@
+"""A model over a set of examples, on any number of processes: batches -> spans -> predictions -> scores."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from qa import metrics
+from qa.config import DecodingConfig, RunConfig
+from qa.data.examples import Examples
+from qa.decoding.predictions import Predictions
+from qa.decoding.spans import FeatureSpans, find_spans
+from qa.evaluation.grading import score_predictions
+from qa.features.cache import cached_features
+from qa.features.collation import PAD_MULTIPLE, Batch, batch_loader, padding_multiple
+from qa.features.order import evaluation_batches, share_of_batches
+from qa.features.windows import Features
+from qa.metrics import Scores
+from qa.modeling.reader import Reader
+from qa.modeling.settings import DEFAULT_SETTINGS
+from qa.runtime.collectives import from_main, on_main, require_same
+
+BatchWrapper = Callable[[Iterable[Batch]], Iterable[Batch]]
+_FILLER = -1  # feature index of rows that only bring all processes to the same number for the gather
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """What an evaluation found. Predictions exist on the main process only; scores are the same on all."""
+
+    examples: Examples
+    predictions: Predictions | None
+    scores: Scores | None
+    """The official scores in percent; None for examples without references."""
+    threshold: float
+    """Null odds above which the answer was "no answer"."""
+    fitted_threshold: float
+    """The threshold with the best F1; `threshold` where nothing could be fitted."""
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluator:
+    """Answers a set of examples with any model, and scores the answers where there are references."""
+
+    accelerator: Accelerator
+    examples: Examples
+    features: Features
+    input_names: Sequence[str]
+    config: DecodingConfig
+    null_possible: bool
+    """Whether "no answer" is an answer."""
+    threshold: float
+    """Null odds above which it is the answer."""
+    pad_multiple: int = PAD_MULTIPLE
+    """Batches are padded to multiples of so many tokens."""
+
+    @classmethod
+    def for_reader(cls, accelerator: Accelerator, reader: Reader, examples: Examples, config: RunConfig) -> "Evaluator":
+        """Build the features, and decide whether "no answer" is possible and from which null odds on. Collective.
+
+        The references decide; without any, how the reader was trained. The threshold is the configuration's, or the one
+        saved with the reader, or 0.
+
+        Raises:
+            ConfigError: a language without rules for scores.
+            LaunchError: processes with different examples.
+
+        """
+        metrics.normalize_answer("", config.decoding.language)  # now, not after an epoch of training
+        require_same(accelerator, {"fingerprint of the validation data": examples.fingerprint})
+        saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
+        return cls(
+            accelerator=accelerator,
+            examples=examples,
+            features=cached_features(examples, reader.tokenizer, config.features),
+            input_names=reader.input_names,
+            config=config.decoding,
+            null_possible=examples.has_impossible if examples.has_references else saved.null_possible,
+            threshold=saved.no_answer_threshold if threshold is None else threshold,
+            pad_multiple=padding_multiple(compiled=config.training.compile),
+        )
+
+    def evaluate(self, model: nn.Module, *, around: Sequence[BatchWrapper] = ()) -> Evaluation:
+        """Answer all examples. Collective.
+
+        The batches are the same for any number of processes, and so are the results. Every process has the same number
+        of forward passes, since wrapped models synchronise in each.
+
+        Args:
+            model: as `accelerator` prepared it.
+            around: wrappers of the iteration over batches, such as a progress bar.
+
+        Raises:
+            NotFiniteError: logits that are not numbers.
+            IncompleteError: a feature is missing or there twice.
+
+        """
+        began = time.perf_counter()
+        spans = self.find_spans(model, around)
+        predictions = on_main(self.accelerator, lambda: self._predictions(spans))
+        scores = from_main(self.accelerator, lambda: self._scores(predictions))
+        return Evaluation(
+            examples=self.examples,
+            predictions=predictions,
+            scores=scores,
+            threshold=self.threshold,
+            fitted_threshold=scores.get("fitted_threshold", self.threshold) if scores else self.threshold,
+            seconds=time.perf_counter() - began,
+        )
+
+    def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> FeatureSpans:
+        """Decode this process's share of the batches and gather the spans of all. Collective."""
+        accelerator, processes = self.accelerator, self.accelerator.num_processes
+        batches = evaluation_batches(self.features.lengths, self.config.batch_size, accelerator.device)
+        share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
+        loader: Iterable[Batch] = batch_loader(
+            self.features,
+            share,
+            input_names=self.input_names,
+            pad_multiple=self.pad_multiple,
+            device=accelerator.device,
+        )
+        for wrapper in around:
+            loader = wrapper(loader)
+        model.train(mode=False)
+        with accelerator.autocast():  # around all batches, so that weights are rounded once and not for each
+            spans = find_spans(model, loader, self.config, features=sum(map(len, share)))
+        first = spans.at(slice(sum(len(batch) for batch in share[:own])))  # repeats follow
+        rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
+        return gather_spans(accelerator, first, rows=rows)
+
+    def _predictions(self, spans: FeatureSpans) -> Predictions:
+        return Predictions.from_spans(
+            spans,
+            self.features,
+            ids=self.examples.rows["id"][:],
+            contexts=self.examples.rows["context"][:],
+            config=self.config,
+            null_possible=self.null_possible,
+        )
+
+    def _scores(self, predictions: Predictions | None) -> Scores | None:
+        if predictions is None or not self.examples.has_references:
+            return None
+        references = [answers["text"] for answers in self.examples.rows["answers"][:]]
+        return score_predictions(predictions, references, threshold=self.threshold, language=self.config.language)
+
+
+def gather_spans(accelerator: Accelerator, own: FeatureSpans, *, rows: int) -> FeatureSpans:
+    """Gather the spans of all processes; `rows` is the most that any process has. Collective."""
+    if accelerator.num_processes == 1:
+        return own
+    filling = rows - len(own.feature)
+    columns = {
+        name: torch.from_numpy(np.pad(values, [(0, filling)] + [(0, 0)] * (values.ndim - 1), constant_values=_FILLER))
+        for name, values in vars(own).items()
+    }
+    gathered = accelerator.gather({name: values.to(accelerator.device) for name, values in columns.items()})
+    real = gathered["feature"] != _FILLER
+    return FeatureSpans(**{name: values[real].cpu().numpy() for name, values in gathered.items()})

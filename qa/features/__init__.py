@@ -1,0 +1,13 @@
+"""Examples -> batches of tensors."""
+
+from typing import TYPE_CHECKING
+
+from qa import lazy_exports
+
+if TYPE_CHECKING:
+    from qa.features.cache import cached_features as cached_features
+    from qa.features.cache import cached_labels as cached_labels
+
+__all__ = ["cached_features", "cached_labels"]
+
+__getattr__ = lazy_exports(__name__, {"cached_features": "cache", "cached_labels": "cache"})

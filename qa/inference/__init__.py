@@ -1,0 +1,1 @@
+"""Answers outside of a run."""

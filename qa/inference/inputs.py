@@ -1,0 +1,69 @@
+"""Rows of a call: paired, checked, cut into chunks."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from qa.errors import ExampleError
+
+Row = Mapping[str, Any]  # with the keys question and context, and whatever else the caller wants to have back
+
+INPUTS_AT_ONCE = 1024
+"""Inputs that are tokenised, sorted by length and answered together."""
+_CHARACTERS_AT_ONCE = 1 << 23  # of their contexts: about 2 million tokens, at 100 bytes each while they are built
+
+
+def paired(question: str | Sequence[str] | None, context: str | Sequence[str] | None) -> Row | list[Row]:
+    """Pair questions and contexts; a single one goes with all of the other. Two single ones make one row.
+
+    Raises:
+        ExampleError: two lists of different lengths.
+
+    """
+    questions = list(question) if isinstance(question, list | tuple) else None
+    contexts = list(context) if isinstance(context, list | tuple) else None
+    if questions is None and contexts is None:
+        return {"question": question, "context": context}
+    if questions is not None and contexts is not None and len(questions) != len(contexts):
+        raise ExampleError(f"found {len(questions)} questions and {len(contexts)} contexts; wanted as many, or one")
+    asked = itertools.repeat(question) if questions is None else questions
+    texts = itertools.repeat(context) if contexts is None else contexts
+    return [{"question": one, "context": text} for one, text in zip(asked, texts, strict=False)]
+
+
+def chunks(rows: Iterable[object], size: int) -> Iterator[list[Row]]:
+    """Cut checked rows into lists of at most `size`, fewer where contexts are long; reads no further than the list.
+
+    Raises:
+        ExampleError: a row of wrong type, or a text of it that is missing, blank or not encodable.
+
+    """
+    chunk: list[Row] = []
+    characters = 0
+    for index, row in enumerate(rows):
+        checked = _checked(row, index)
+        chunk.append(checked)
+        characters += len(checked["context"])
+        if len(chunk) == size or characters >= _CHARACTERS_AT_ONCE:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _checked(row: object, index: int) -> Row:
+    if not isinstance(row, Mapping):
+        raise ExampleError(f"input {index} is {_shown(row)}; wanted a dict with question and context")
+    for name in ("question", "context"):
+        text = row.get(name)
+        if not isinstance(text, str) or not text or text.isspace():
+            raise ExampleError(f"input {index}: {name} is {_shown(text)}; wanted text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ExampleError(f"input {index}: {name} has a lone surrogate at character {error.start}") from error
+    return row
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.80}"

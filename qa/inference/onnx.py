@@ -1,0 +1,101 @@
+"""A reader that onnxruntime runs on the CPU; its inputs and outputs are those of the PyTorch model."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import hf_hub_download
+from torch import Tensor, nn
+from transformers import AutoConfig
+
+from qa.config import Backend
+from qa.errors import ModelError
+from qa.runtime.cores import usable_cores
+
+ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
+"""Files of a model's folder; the folder's name is the hub's convention."""
+_ERRORS_ONLY = 3  # onnxruntime's severity
+
+
+class SpanLogits(NamedTuple):
+    """The output of a reader for a batch, `[feature, token]`."""
+
+    start_logits: Tensor
+    end_logits: Tensor
+
+
+class OnnxModel(nn.Module):
+    """An ONNX file that is called like the model it was made from."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the file.
+
+        Raises:
+            ModelError: onnxruntime is not installed, or the file is missing or no reader.
+
+        """
+        super().__init__()
+        self._session = _session(path)
+        self.input_names = tuple(one.name for one in self._session.get_inputs())
+        outputs = tuple(one.name for one in self._session.get_outputs())
+        if outputs != SpanLogits._fields:
+            raise ModelError(
+                f"{path} has the outputs {outputs}; wanted {SpanLogits._fields}, as `qa export` makes them"
+            )
+
+    def forward(self, **inputs: Tensor) -> SpanLogits:
+        """Run a batch; tensors are on the CPU."""
+        values = {name: tensor.numpy() for name, tensor in inputs.items()}
+        start, end = self._session.run(SpanLogits._fields, values)
+        return SpanLogits(torch.from_numpy(start), torch.from_numpy(end))
+
+
+def load_onnx_model(source: str, backend: Backend, *, revision: str | None = None) -> OnnxModel:
+    """Load the file that `qa export` wrote into a model's folder, or the same from the hub.
+
+    Raises:
+        ModelError: it is not there, or does not load.
+
+    """
+    return OnnxModel(_onnx_file(source, ONNX_FILES[backend], revision))
+
+
+def read_positions(source: str, *, revision: str | None = None) -> int | None:
+    """Return the longest window that the model takes, in tokens; None: its configuration does not say.
+
+    Raises:
+        ModelError: its configuration does not load.
+
+    """
+    try:
+        config = AutoConfig.from_pretrained(source, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model {source!r} does not load: {error}") from error
+    positions: int | None = getattr(config, "max_position_embeddings", None)
+    return positions
+
+
+def _onnx_file(source: str, name: str, revision: str | None) -> Path:
+    missing = f"model {source!r} has no {name}; make it with: qa export {source}"
+    if Path(source).is_dir():
+        if not (Path(source) / name).is_file():
+            raise ModelError(missing)
+        return Path(source) / name
+    try:
+        return Path(hf_hub_download(source, name, revision=revision))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{missing} ({error})") from error
+
+
+def _session(path: Path) -> Any:  # noqa: ANN401  # the library has no types
+    try:
+        import onnxruntime  # noqa: PLC0415  # an extra: whoever runs PyTorch does without it
+    except ImportError as error:
+        raise ModelError("onnxruntime is not installed; install it with: pip install 'qa[onnx]'") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = usable_cores()  # onnxruntime would take all of the machine's
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common base but this
+        raise ModelError(f"{path} does not load: {error}") from error

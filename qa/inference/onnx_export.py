@@ -1,0 +1,117 @@
+"""A reader -> ONNX files, in float32 and with 8-bit weights.
+
+The files go into `onnx/` of the model's folder, where `Predictor.from_pretrained(folder, backend="onnx")` finds them.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from qa.errors import ExportError
+from qa.files import whole_folder
+from qa.inference.onnx import ONNX_FILES, SpanLogits
+from qa.modeling.reader import Reader
+
+
+class _Positional(nn.Module):
+    """A model whose inputs come in order and whose outputs are a tuple, as the exporter wants them."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.model, self.names = reader.model, reader.input_names
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model(**dict(zip(self.names, inputs, strict=True)))
+        return output.start_logits, output.end_logits
+
+
+def export_onnx(reader: Reader, folder: Path) -> None:
+    """Write the reader as `onnx/model.onnx` and `onnx/model_int8.onnx` into `folder`, both or neither.
+
+    Raises:
+        ExportError: torch's exporter does not take the model, or the exporter or onnxruntime is not installed.
+
+    """
+    target = folder / "onnx"
+    with whole_folder(target) as part:
+        plain, small = (part / Path(ONNX_FILES[name]).name for name in ("onnx", "onnx_int8"))
+        trace_model(reader, plain)
+        _quantise(plain, small)
+
+
+def trace_model(reader: Reader, path: Path) -> None:
+    """Export with any number of rows and tokens; the texts traced with are two, of unlike lengths."""
+    values = reader.tokenizer(
+        ["Who?", "Where is it?"], ["I, you", "It is there."], padding=True, return_tensors="pt",
+        return_token_type_ids=True, return_attention_mask=True,
+    )  # fmt: skip
+    sizes = {0: "batch", 1: "token"}
+    try:
+        with _quiet(), torch.inference_mode(), _plain_attention(reader.model):
+            program = torch.onnx.export(
+                _Positional(reader).train(mode=False),
+                tuple(values[name] for name in reader.input_names),
+                dynamo=True,
+                verbose=False,
+                input_names=list(reader.input_names),
+                output_names=list(SpanLogits._fields),
+                dynamic_shapes=(tuple(sizes for _ in reader.input_names),),
+            )
+            assert program is not None, "the exporter returns nothing only where it writes a file itself"
+            program.save(path)
+    except ImportError as error:
+        raise ExportError(f"cannot export: {error}; install what is missing with: pip install 'qa[onnx]'") from error
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ExportError(f"model {reader.model.name_or_path!r} does not become an ONNX file: {error}") from error
+
+
+@contextlib.contextmanager
+def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Let attention be matrix products and a softmax, which onnxruntime runs best.
+
+    torch's fused attention would become the same and checks for rows without any token: in 8 bits 1.4 times the time.
+    """
+    before = model.config._attn_implementation  # noqa: SLF001  # the library has no public name for it
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _quantise(plain: Path, small: Path) -> None:
+    """Write the weights of matrix products in 8 bits, one scale a column.
+
+    Activations are quantised as they come ("dynamic"), so that no data is needed to calibrate. One scale a matrix in
+    place of one a column costs 2.5 F1 on SQuAD, and embeddings in 8 bits, which have one scale, 0.8.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415  # an extra
+
+    with _quiet():
+        quantize_dynamic(
+            plain,
+            small,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's remarks on other packages, and its warnings on torch's own code, from the user."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

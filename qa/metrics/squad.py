@@ -1,0 +1,281 @@
+"""The official scores of SQuAD v1.1 and v2.0, also as `evaluate` metrics that load offline.
+
+Every number equals, to the last digit, that of the published evaluation on CPython 3.11: Rajpurkar et al. 2016
+(arXiv:1606.05250) for data in which every example has a reference, Rajpurkar et al. 2018 (arXiv:1806.03822) for data
+with unanswerable examples. Scores of one example are shares of 1, scores of a data set percentages.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple
+
+import datasets
+import evaluate
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from qa.errors import ConfigError, MetricError
+from qa.metrics.normalization import language_rules, normalize_answer
+
+MetricName = Literal["squad", "squad_v2"]
+Texts = Mapping[str, str]  # these three by example id
+References = Mapping[str, Sequence[str]]
+Odds = Mapping[str, float]
+Scores = dict[str, float | int]
+Shares = Float64[np.ndarray, "example"]
+
+# Totals of shares that differ by less than this differ by the order of the summation only.
+_SAME_TOTAL = 1e-9
+
+
+def exact_match(prediction: str, references: Sequence[str], language: str = "en") -> float:
+    """Return 1 when the normalised prediction is one of the normalised references, else 0, by the rules of v2.0."""
+    return float(raw_scores({"": prediction}, {"": references}, language=language).exact[0])
+
+
+def f1(prediction: str, references: Sequence[str], language: str = "en") -> float:
+    """Return the F1 of the prediction's words against its best reference, 0 to 1, by the rules of v2.0."""
+    return float(raw_scores({"": prediction}, {"": references}, language=language).f1[0])
+
+
+class RawScores(NamedTuple):
+    """Exact match and F1 of every example, 0 to 1, in the order of the references."""
+
+    exact: Shares
+    f1: Shares
+
+
+def raw_scores(
+    texts: Texts, references: References, *, metric: MetricName = "squad_v2", language: str = "en"
+) -> RawScores:
+    """Score the predicted text of every example id against its references, whatever its null odds are.
+
+    Two texts that normalise to nothing match, but have no F1 in v1.1. In v2.0 such references do not count, and where
+    none is left, or there was none, the right answer is the empty one.
+
+    Raises:
+        MetricError: no examples, ids that are not the same, or for v1.1 an example without a reference.
+        ConfigError: a language without rules.
+    """
+    _require_same_ids("prediction", texts, references)
+    normalize = cache(partial(normalize_answer, language=language))
+    if metric == "squad" and not all(references.values()):
+        example_id = next(example_id for example_id, answers in references.items() if not answers)
+        raise MetricError(f"example {example_id!r} has no reference; wanted one or more, or the metric squad_v2")
+    rows = [
+        _example_scores(normalize(texts[example_id]), {normalize(answer) for answer in answers}, metric)
+        for example_id, answers in references.items()
+    ]
+    exact, overlap = np.array(rows, dtype=np.float64).T
+    return RawScores(exact, overlap)
+
+
+def best_threshold(scores: Shares, null_odds: Shares, answerable: Bool[np.ndarray, "example"]) -> tuple[float, float]:
+    """Find the null odds above which "no answer" is best predicted, and the score with it, in percent.
+
+    `scores` are those of the non-null texts (exact match or F1), 0 to 1. Examples of equal null odds are answered
+    together or not at all, unlike in the official sweep: the threshold really has that score. Every
+    threshold between two neighbouring null odds does the same; it is 0 if 0 lies there, else their middle, and one
+    unit away beyond the outermost. Of equally good ones the nearest to 0 is taken, of two the negative one. Null odds
+    of +inf are never answered.
+
+    Raises:
+        MetricError: no examples, or null odds that are NaN or -inf.
+    """
+    if len(scores) == 0 or not np.all(null_odds > -np.inf):
+        raise MetricError(f"cannot fit a threshold to the null odds {null_odds}; wanted one or more, no NaN, no -inf")
+    finite = null_odds < np.inf
+    distinct, group = np.unique(null_odds[finite], return_inverse=True)
+    gains = np.bincount(group, weights=(scores - ~answerable)[finite], minlength=len(distinct))
+    totals = np.sum(~answerable) + np.cumsum([0.0, *gains])
+    thresholds = _between(np.array([-np.inf, *distinct]), np.array([*distinct, np.inf]))
+    (best,) = np.nonzero(totals > totals.max() - _SAME_TOTAL)
+    chosen = best[np.argmin(np.abs(thresholds[best]))]
+    return float(thresholds[chosen]), float(100.0 * totals[chosen] / len(scores))
+
+
+def score(
+    texts: Texts, references: References, *, null_odds: Odds | None = None, threshold: float = 0.0, language: str = "en"
+) -> Scores:
+    """Score the best non-null text of every example id; the keys are those of the official scripts.
+
+    v1.1's where every example has a reference (null odds do not count there), else v2.0's: an example is predicted
+    to have no answer when its null odds are above `threshold`. Equal to `load(...).compute(...)` with the null odds
+    as `no_answer_probability`, except that compute, as the hub's, rounds those to float32.
+
+    Raises:
+        MetricError: no examples, ids that are not the same, or unanswerable examples without usable null odds.
+        ConfigError: a language without rules.
+    """
+    if all(references.values()):
+        return _squad(texts, references, language)
+    if null_odds is None:
+        raise MetricError("some examples have no reference: wanted the null odds of all examples, found none")
+    return _squad_v2(texts, references, null_odds, threshold, language)
+
+
+class Squad(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+    """SQuAD v1.1 exact match and F1, as the hub's metric `squad`."""
+
+    language = "en"
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _metric_info("exact_match and f1 of SQuAD v1.1, in percent", "Rajpurkar et al. 2016, arXiv:1606.05250")
+
+    def _compute(self, predictions: list[dict[str, Any]], references: list[dict[str, Any]]) -> Scores:
+        return _squad(_by_id(predictions, "prediction_text"), _answer_texts(references), self.language)
+
+
+class SquadV2(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+    """SQuAD v2.0 exact match and F1, overall, with, without an answer, at best thresholds, as the hub's `squad_v2`."""
+
+    language = "en"
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _metric_info(
+            "exact and f1 of SQuAD v2.0, in percent; above no_answer_threshold the prediction is that none is right",
+            "Rajpurkar et al. 2018, arXiv:1806.03822",
+            no_answer_probability=datasets.Value("float32"),
+        )
+
+    def _compute(
+        self, predictions: list[dict[str, Any]], references: list[dict[str, Any]], no_answer_threshold: float = 1.0
+    ) -> Scores:
+        texts, null_odds = (_by_id(predictions, column) for column in ("prediction_text", "no_answer_probability"))
+        return _squad_v2(texts, _answer_texts(references), null_odds, no_answer_threshold, self.language)
+
+
+_METRICS: dict[str, Callable[..., evaluate.Metric]] = {"squad": Squad, "squad_v2": SquadV2}
+
+
+def load(name: MetricName, language: str = "en") -> evaluate.Metric:
+    """Return the `evaluate` metric with the inputs and outputs of the hub's metric of that name; needs no network.
+
+    Its `compute` raises a `MetricError` where the hub's would crash, or count an id twice or not at all.
+
+    Raises:
+        ConfigError: a language without rules, or an unknown name.
+    """
+    if name not in _METRICS:
+        raise ConfigError(f"metric is {name!r}; wanted one of {', '.join(_METRICS)}")
+    language_rules(language)
+    metric = _METRICS[name](keep_in_memory=True)
+    metric.language = language
+    return metric
+
+
+def _metric_info(description: str, citation: str, **more: datasets.Value) -> evaluate.MetricInfo:
+    text = datasets.Value("string")
+    answers = datasets.Sequence({"text": text, "answer_start": datasets.Value("int32")})
+    prediction, reference = {"id": text, "prediction_text": text, **more}, {"id": text, "answers": answers}
+    return evaluate.MetricInfo(
+        description=description,
+        citation=citation,
+        inputs_description=f"\nPredictions are rows of {', '.join(prediction)}; references of {', '.join(reference)}.",
+        features=datasets.Features({"predictions": prediction, "references": reference}),
+    )
+
+
+def _squad(texts: Texts, references: References, language: str) -> Scores:
+    exact, overlap = raw_scores(texts, references, metric="squad", language=language)
+    return {"exact_match": _percent(exact), "f1": _percent(overlap)}
+
+
+def _squad_v2(texts: Texts, references: References, null_odds: Odds, threshold: float, language: str) -> Scores:
+    raw = raw_scores(texts, references, language=language)
+    odds = _in_order(null_odds, references)
+    answerable = np.array([bool(answers) for answers in references.values()])
+    exact, overlap = (np.where(odds > threshold, ~answerable, shares) for shares in raw)
+    scores: Scores = {"exact": _percent(exact), "f1": _percent(overlap), "total": len(exact)}
+    for part, members in (("HasAns", answerable), ("NoAns", ~answerable)):
+        if members.any():
+            scores[f"{part}_exact"], scores[f"{part}_f1"] = _percent(exact[members]), _percent(overlap[members])
+            scores[f"{part}_total"] = int(members.sum())
+    place = {example_id: i for i, example_id in enumerate(references)}
+    as_predicted = np.array([place[example_id] for example_id in null_odds])
+    not_empty = np.array([bool(texts[example_id]) for example_id in references])
+    for name, shares in raw._asdict().items():
+        gains = np.where(answerable, shares, -1.0 * not_empty)
+        best, best_at = _official_best(gains[as_predicted], odds[as_predicted], np.sum(~answerable))
+        scores |= {f"best_{name}": best, f"best_{name}_thresh": best_at}
+    return scores
+
+
+def _in_order(null_odds: Odds, references: References) -> Shares:
+    _require_same_ids("null odds", null_odds, references)
+    odds = np.array([null_odds[example_id] for example_id in references], dtype=np.float64)
+    for bad in np.flatnonzero(np.isnan(odds)):
+        raise MetricError(f"example {list(references)[bad]!r} has null odds that are not a number")
+    return odds
+
+
+def _official_best(gains: Shares, null_odds: Shares, unanswerable: np.integer[Any]) -> tuple[float, float]:
+    """Answer one example more at a time, by null odds: the first best score in percent, and the null odds it stands at.
+
+    As published: equal null odds are not kept together but come in the order of the predictions, a text other than
+    the empty one is always wrong for an unanswerable example, and the threshold is 0 where nothing is answered.
+    """
+    order = np.argsort(null_odds, kind="stable")
+    totals = np.cumsum([unanswerable, *gains[order]])
+    best = int(np.argmax(totals))
+    return float(100.0 * totals[best] / len(gains)), float(null_odds[order[best - 1]]) if best else 0.0
+
+
+def _percent(shares: Float[np.ndarray, "example"]) -> float:
+    # cumsum adds from left to right, as Python 3.11's sum; np.sum adds in pairs, with other last digits.
+    return float(100.0 * np.cumsum(shares)[-1] / len(shares))
+
+
+def _between(lower: Float64[np.ndarray, "gap"], upper: Float64[np.ndarray, "gap"]) -> Float64[np.ndarray, "gap"]:
+    """Return the threshold to use in every gap lower <= threshold < upper; the outermost two have no end."""
+    with np.errstate(invalid="ignore"):  # -inf + inf, where there is nothing to answer
+        middle = lower / 2 + upper / 2
+    return np.select(
+        [(lower <= 0) & (upper > 0), np.isinf(lower), np.isinf(upper), middle < upper],
+        [np.zeros_like(lower), upper - 1.0, lower + 1.0, middle],
+        default=lower,  # the middle of adjacent floats was rounded up to the upper one, which is outside
+    )
+
+
+def _example_scores(prediction: str, references: set[str], metric: MetricName) -> tuple[float, float]:
+    """Return exact match and F1 of normalised texts."""
+    if metric == "squad_v2":
+        references = references - {""} or {""}
+    if prediction in references:
+        return 1.0, 1.0 if prediction or metric == "squad_v2" else 0.0
+    return 0.0, max(_word_f1(prediction, reference) for reference in references)
+
+
+def _word_f1(prediction: str, reference: str) -> float:
+    predicted, wanted = prediction.split(), reference.split()
+    common = set(predicted).intersection(wanted)
+    if not common:
+        return 0.0
+    same = sum(min(predicted.count(word), wanted.count(word)) for word in common)
+    precision, recall = same / len(predicted), same / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _by_id(rows: list[dict[str, Any]], column: str) -> dict[str, Any]:
+    values = {row["id"]: row[column] for row in rows}
+    if len(values) < len(rows):
+        example_id, count = Counter(row["id"] for row in rows).most_common(1)[0]
+        raise MetricError(f"example {example_id!r} has {count} rows with {column}; wanted one")
+    for example_id, value in values.items():
+        if value is None:
+            raise MetricError(f"example {example_id!r} has None as {column}; wanted a value")
+    return values
+
+
+def _answer_texts(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {example_id: answers["text"] for example_id, answers in _by_id(rows, "answers").items()}
+
+
+def _require_same_ids(what: str, found: Mapping[str, object], references: Mapping[str, object]) -> None:
+    if not references:
+        raise MetricError("there are no references to score against")
+    unpaired = sorted(found.keys() ^ references.keys())
+    if unpaired:
+        problem = f"a reference but no {what}" if unpaired[0] in references else f"a {what} but no reference"
+        raise MetricError(f"example {unpaired[0]!r} has {problem}; {len(unpaired)} such ids")

@@ -1,0 +1,14 @@
+"""The reader: encoder, span head, tokenizer, settings."""
+
+from typing import TYPE_CHECKING
+
+from qa import lazy_exports
+
+if TYPE_CHECKING:
+    from qa.modeling.loss import span_loss as span_loss
+    from qa.modeling.reader import Reader as Reader
+    from qa.modeling.reader import load_reader as load_reader
+
+__all__ = ["Reader", "load_reader", "span_loss"]
+
+__getattr__ = lazy_exports(__name__, {"Reader": "reader", "load_reader": "reader", "span_loss": "loss"})

@@ -1,0 +1,101 @@
+"""reader.json: how a trained reader is used. The only code that reads or writes it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from pydantic import TypeAdapter, ValidationError
+
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, Search
+from qa.errors import ModelError
+from qa.files import write_json
+
+SETTINGS_FILE = "reader.json"
+"""File of a saved model's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderSettings:
+    """How a trained reader is to be used; saved with it."""
+
+    max_length: int
+    doc_stride: int
+    max_question_length: int
+    n_best: int
+    max_answer_tokens: int
+    search: Search
+    null_possible: bool
+    """Whether it was trained, or evaluated, on questions that the context does not answer."""
+    no_answer_threshold: float = 0.0
+    """Null odds above which the answer is "no answer"; fitted on the validation data."""
+    temperature: float = 1.0
+    """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
+
+
+DEFAULT_SETTINGS = ReaderSettings(
+    max_length=FeaturesConfig.max_length,
+    doc_stride=FeaturesConfig.doc_stride,
+    max_question_length=FeaturesConfig.max_question_length,
+    n_best=DecodingConfig.n_best,
+    max_answer_tokens=DecodingConfig.max_answer_tokens,
+    search=DecodingConfig.search,
+    null_possible=False,
+)
+"""How a model is used that says nothing about it."""
+
+
+def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> ReaderSettings:
+    """Return how the model of a run is to be used."""
+    return ReaderSettings(
+        max_length=config.features.max_length,
+        doc_stride=config.features.doc_stride,
+        max_question_length=config.features.max_question_length,
+        n_best=config.decoding.n_best,
+        max_answer_tokens=config.decoding.max_answer_tokens,
+        search=config.decoding.search,
+        null_possible=null_possible,
+        no_answer_threshold=threshold,
+    )
+
+
+def save_settings(settings: ReaderSettings, folder: Path) -> None:
+    """Write the settings into a model's folder.
+
+    Raises:
+        StorageError: they cannot be written.
+
+    """
+    write_json(folder / SETTINGS_FILE, asdict(settings))
+
+
+def load_settings(folder: Path) -> ReaderSettings | None:
+    """Read the settings from a model's folder; None for a model without them.
+
+    Raises:
+        ModelError: the file is there but not what a run writes.
+
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return None
+    try:
+        settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ModelError(f"{path} is not what a run saves: {error}") from error
+    return settings
+
+
+def find_settings(source: str, *, revision: str | None = None) -> ReaderSettings | None:
+    """Read the settings of a folder or a hub model; None where there are none, or no hub to ask.
+
+    Raises:
+        ModelError: the file is there but not what a run writes.
+
+    """
+    if Path(source).is_dir():
+        return load_settings(Path(source))
+    try:
+        file = hf_hub_download(source, SETTINGS_FILE, revision=revision)
+    except (OSError, ValueError):  # no such file, model, name or network: what is wrong, loading the model will tell
+        return None
+    return load_settings(Path(file).parent)

@@ -1,0 +1,186 @@
+"""The model's card, with the hub's metadata, and the push to the hub.
+
+The card is made of what the run wrote: configuration, environment and scores. Nothing here asks the hub anything but
+to take the folder.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, HfApi, ModelCardData
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from qa.config import RunConfig
+from qa.data.sources import HUB_IDS, is_hub_id
+from qa.errors import HubError, StorageError
+from qa.files import write_whole
+from qa.modeling.reader import EMBEDDED_MODEL
+from qa.modeling.settings import load_settings
+from qa.run_folder.paths import RunPaths
+
+_BASE_OF_EMBEDDED = "sentence-transformers/all-MiniLM-L6-v2"  # whose weights the package carries
+_LICENSES = {_BASE_OF_EMBEDDED: "apache-2.0", "distilbert/distilbert-base-uncased": "apache-2.0"}
+_TRAINING = ("learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_gradient_norm", "epochs", "max_steps")
+_SNIPPET = """\
+from qa import Predictor
+
+reader = Predictor.from_pretrained("{where}")
+answer = reader(
+    question="Who named the Amazon?",
+    context="Francisco de Orellana named the Amazon in 1541.",
+)
+print(answer["answer"], answer["score"])
+"""
+
+
+def publish(paths: RunPaths, config: RunConfig) -> None:
+    """Write the card of a finished run's model, and push the model where that is asked for.
+
+    A run that left no model, since it only evaluated, has no card.
+
+    Raises:
+        HubError: the hub does not take it; the model and its card stay in the run folder.
+
+    """
+    if not paths.model.is_dir():
+        return
+    write_whole(paths.model_card, model_card(config, paths))
+    if config.push_to_hub is not None:
+        push(paths.model, config.push_to_hub)
+
+
+def push(folder: Path, repository: str) -> None:
+    """Make the repository if there is none, and upload the folder's files.
+
+    Raises:
+        HubError: it does not answer, or refuses.
+
+    """
+    api = HfApi()
+    try:
+        api.create_repo(repository, repo_type="model", exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload a question-answering reader")
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise HubError(f"cannot push {folder} to {repository!r}: {error}") from error
+
+
+def model_card(config: RunConfig, paths: RunPaths) -> str:
+    """Return the card of the model of a run folder: the hub's metadata as YAML, and Markdown."""
+    scores = _read(paths.metrics)
+    summary = (
+        f"Answers questions with spans of a text. Fine-tuned from `{base_model(config)}` on `{config.train_data}` "
+        "with a start and an end head"
+    )
+    evaluated = f", and evaluated on `{config.validation_data}`." if scores else "."
+    environment = _read(paths.environment) or {}
+    metadata = _metadata(config, scores or {}).to_yaml()
+    parts = [
+        f"# {_name(config)}",
+        summary + evaluated,
+        "## Use",
+        _fenced("python", _SNIPPET.format(where=config.push_to_hub or paths.model)),
+        _settings(paths.model),
+        *(["## Scores", _table(("score", "value"), _shown(scores))] if scores else []),
+        "## Training",
+        _table(("setting", "value"), _hyperparameters(config)),
+        "## Versions",
+        _table(("package", "version"), environment.get("versions", {})),
+    ]
+    return f"---\n{metadata}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def base_model(config: RunConfig) -> str:
+    """Return the model that training began with, by its hub id where it has one."""
+    return _BASE_OF_EMBEDDED if config.model == EMBEDDED_MODEL else config.model
+
+
+def _metadata(config: RunConfig, scores: Mapping[str, Any]) -> ModelCardData:
+    base, data = base_model(config), HUB_IDS.get(config.train_data, config.train_data)
+    return ModelCardData(
+        model_name=_name(config),
+        # A local path is no id: the hub would refuse it.
+        base_model=base if is_hub_id(base) else None,
+        datasets=data if is_hub_id(data) else None,
+        license=_LICENSES.get(base),
+        language=config.decoding.language,
+        library_name="transformers",
+        pipeline_tag="question-answering",
+        tags=["extractive-qa"],
+        metrics=[name for name in ("exact_match", "f1") if name in _main_scores(scores)] or None,
+        eval_results=_results(config, scores) or None,
+    )
+
+
+def _results(config: RunConfig, scores: Mapping[str, Any]) -> list[EvalResult]:
+    source = config.validation_data or ""
+    name = HUB_IDS.get(source, source)
+    return [
+        EvalResult(
+            task_type="question-answering",
+            dataset_type=name if is_hub_id(name) else "local",
+            dataset_name=Path(source).name,
+            dataset_split=config.data.validation_split,
+            metric_type=kind,
+            metric_value=round(value, 2),
+        )
+        for kind, value in _main_scores(scores).items()
+    ]
+
+
+def _main_scores(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Return exact match and F1 under the hub's names; the official script of v2.0 calls the first one "exact"."""
+    exact = scores.get("exact_match", scores.get("exact"))
+    return {} if exact is None else {"exact_match": exact, "f1": scores["f1"]}
+
+
+def _shown(scores: Mapping[str, Any]) -> dict[str, object]:
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in scores.items()}
+
+
+def _hyperparameters(config: RunConfig) -> dict[str, object]:
+    training = {name: getattr(config.training, name) for name in _TRAINING}
+    sizes = {
+        "features per device and forward pass": config.training.batch_size,
+        "accumulation steps": config.training.accumulation_steps,
+        "longest window (tokens)": config.features.max_length,
+        "shared by neighbouring windows (tokens)": config.features.doc_stride,
+        "seed": config.seed,
+        "training examples": config.max_train_examples,
+    }
+    return {name: value for name, value in {**training, **sizes}.items() if value is not None}
+
+
+def _settings(model: Path) -> str:
+    settings = load_settings(model)
+    if settings is None or not settings.null_possible:
+        return 'It takes every question to be answered by the text; pass `no_answer=True` to allow "no answer".'
+    return (
+        'It may say that a text does not answer: "no answer" is an empty text, given where its log odds are above '
+        f"{settings.no_answer_threshold:.4g}, fitted on the evaluation data."
+    )
+
+
+def _name(config: RunConfig) -> str:
+    name = (config.push_to_hub or "").rpartition("/")[2]
+    return name or config.output_dir.resolve().name
+
+
+def _fenced(language: str, code: str) -> str:
+    return f"```{language}\n{code}```"
+
+
+def _table(head: tuple[str, str], rows: Mapping[str, object]) -> str:
+    lines = [head, ("---", "---"), *rows.items()]
+    return "\n".join(f"| {name} | {str(value).replace('|', '/')} |" for name, value in lines)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:  # a run without evaluation has no scores
+        return None
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+    return content

@@ -1,0 +1,74 @@
+"""The name of every file in a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Where the files of a run are."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Every setting."""
+        return self.root / "config.json"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, hardware, command line, commit."""
+        return self.root / "environment.json"
+
+    @property
+    def data_problems(self) -> Path:
+        """Rows that broke a rule, as JSON Lines."""
+        return self.root / "data_problems.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """Scores of the best evaluation."""
+        return self.root / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """Answers of the best evaluation by example id."""
+        return self.root / "predictions.json"
+
+    @property
+    def n_best(self) -> Path:
+        """Candidates of the best evaluation by example id."""
+        return self.root / "nbest_predictions.json"
+
+    @property
+    def null_odds(self) -> Path:
+        """Null odds of the best evaluation by example id."""
+        return self.root / "null_odds.json"
+
+    @property
+    def trace(self) -> Path:
+        """Profile of a few steps."""
+        return self.root / "trace.json"
+
+    @property
+    def model(self) -> Path:
+        """Folder of the best model."""
+        return self.root / "model"
+
+    @property
+    def model_card(self) -> Path:
+        """The card of that model."""
+        return self.model / "README.md"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.root / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """Folder of the checkpoint of a step; their names sort by step."""
+        return self.checkpoints / f"step-{step:08d}"
+
+
+CHECKPOINT_NAMES = "step-*"
+"""Names of checkpoint folders, as a pattern; what writing one leaves behind has a dot before it."""

@@ -1,0 +1,25 @@
+"""The machine: knows accelerate, nothing of question answering."""
+
+from typing import TYPE_CHECKING
+
+from qa import lazy_exports
+
+if TYPE_CHECKING:
+    from qa.runtime.accelerator import end_process as end_process
+    from qa.runtime.accelerator import start_accelerator as start_accelerator
+    from qa.runtime.collectives import require_same_config as require_same_config
+    from qa.runtime.profiling import profiled as profiled
+    from qa.runtime.stopping import StopRequest as StopRequest
+
+__all__ = ["StopRequest", "end_process", "profiled", "require_same_config", "start_accelerator"]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "StopRequest": "stopping",
+        "end_process": "accelerator",
+        "profiled": "profiling",
+        "require_same_config": "collectives",
+        "start_accelerator": "accelerator",
+    },
+)

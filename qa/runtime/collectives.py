@@ -1,0 +1,82 @@
+"""What all processes do together."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from torch import nn
+
+from qa.config import RunConfig, config_values, flat_values
+from qa.errors import LaunchError, QAError
+
+Value = TypeVar("Value")
+_OF_ONE_MACHINE = ("output_dir", "features/cache_dir", "resume")  # paths, which need not be the same on all machines
+
+
+def on_main(accelerator: Accelerator, function: Callable[[], Value]) -> Value | None:
+    """Run `function` on the main process and return its result there, None elsewhere; raise its error on all.
+
+    Collective: without it, an error on one process would leave the others waiting.
+    """
+    result: Value | None = None
+    error: QAError | None = None
+    if accelerator.is_main_process:
+        try:
+            result = function()
+        except QAError as caught:
+            error = caught
+    (error,) = broadcast_object_list([error])
+    if error is not None:
+        raise error
+    return result
+
+
+def from_main(accelerator: Accelerator, function: Callable[[], Value]) -> Value:
+    """Run `function` on the main process; return its result, or raise its error, on all. Collective."""
+    (result,) = broadcast_object_list([on_main(accelerator, function)])
+    return result  # type: ignore[no-any-return]
+
+
+def any_process(accelerator: Accelerator, fact: bool) -> bool:
+    """Return whether `fact` holds on any process. Collective."""
+    return bool(accelerator.gather(torch.tensor([int(fact)], device=accelerator.device)).any())
+
+
+def average_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) -> None:
+    """Replace every gradient by its mean over the processes. Collective."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad = accelerator.reduce(parameter.grad, "mean")
+
+
+def require_same(accelerator: Accelerator, values: Mapping[str, object]) -> None:
+    """Compare what all processes must agree on, for they would train on different things without a word. Collective.
+
+    Raises:
+        LaunchError: on all processes, naming what differs and where.
+
+    """
+    (wanted,) = broadcast_object_list([dict(values)])
+    names = sorted({*wanted, *values})
+    here, other = f"on process {accelerator.process_index}", "on process 0"
+    differing = [
+        f"{name} is {values.get(name)!r} {here} and {wanted.get(name)!r} {other}"
+        for name in names
+        if values.get(name) != wanted.get(name)
+    ]
+    found = gather_object(differing) if accelerator.num_processes > 1 else differing
+    if found:
+        raise LaunchError(f"the processes were not started alike: {'; '.join(found)}")
+
+
+def require_same_config(accelerator: Accelerator, config: RunConfig) -> None:
+    """Check that all processes were started with the same configuration. Collective.
+
+    Raises:
+        LaunchError: on all processes, naming what differs.
+
+    """
+    values = flat_values(config_values(config))
+    require_same(accelerator, {name: value for name, value in values.items() if name not in _OF_ONE_MACHINE})

@@ -1,0 +1,109 @@
+"""Signals, time limit, save timer: all processes end, or save, at the same step."""
+
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+
+from qa.errors import StoppedError
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_TIME_IS_UP = -1.0
+
+
+class StopRequest:
+    """Takes note of SIGTERM, SIGINT and SIGUSR1 while it is entered, and of the time that the run has.
+
+    Outside of `waiting` a signal ends this process at once: nothing is trained yet that could be lost. Inside, the
+    processes find out together, in `check`. A second SIGINT always ends the process at once.
+    """
+
+    def __init__(self, max_minutes: float | None = None) -> None:
+        """Start the clock."""
+        self._ends_at = time.monotonic() + max_minutes * 60 if max_minutes is not None else None
+        self._received = 0
+        self._accelerator: Accelerator | None = None
+        self._earlier: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":  # noqa: PYI034  # the tests' type checker does not know Self in methods
+        self._earlier = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def waiting(self, accelerator: Accelerator) -> Iterator[None]:
+        """Inside, only take note of signals, so that `check` can stop all processes of `accelerator` together."""
+        self._accelerator = accelerator
+        if self._received:
+            raise _stopped(self._received)
+        yield
+
+    def check(self) -> None:
+        """Stop all processes if any of them was asked to. Collective.
+
+        Raises:
+            StoppedError: on all processes, with the same reason.
+
+        """
+        assert self._accelerator is not None, "called inside of `waiting`"
+        is_late = self._ends_at is not None and time.monotonic() >= self._ends_at
+        own = [self._received, _TIME_IS_UP if is_late else 0.0]
+        found = [own]
+        if self._accelerator.num_processes > 1:  # one alone need not wait for its device
+            found = self._accelerator.gather(torch.tensor([own], device=self._accelerator.device)).tolist()
+        if any(map(any, found)):
+            raise _stopped(int(max(received for received, _ in found)))
+
+    def checked(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Pass items on, of which every process has the same number, and check before each. Collective."""
+        for item in items:
+            self.check()
+            yield item
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # what a handler is called with
+        self._received = self._received or number
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # the system then ends a process that hangs, too
+        if self._accelerator is None:
+            raise _stopped(number)
+
+
+def _stopped(number: int) -> StoppedError:
+    """Return the error for a signal, or for the time being up (0)."""
+    if number:
+        return StoppedError(f"stopped by {signal.Signals(number).name}", status=128 + number)
+    return StoppedError("stopped: training.max-minutes are over", status=0)
+
+
+class SaveTimer:
+    """Says when to save, by the main process's clock."""
+
+    def __init__(self, minutes: float | None) -> None:
+        """Start the clock; without `minutes` nothing is ever due."""
+        self._minutes = minutes
+        self._began = time.monotonic()
+
+    def is_due(self, accelerator: Accelerator) -> bool:
+        """Return whether the time has passed since the start or the last time it was due. Collective."""
+        if self._minutes is None:
+            return False
+        passed = time.monotonic() - self._began >= self._minutes * 60
+        own = torch.tensor([int(passed and accelerator.is_main_process)], device=accelerator.device)
+        due = bool(accelerator.gather(own).any())
+        if due:
+            self._began = time.monotonic()
+        return due

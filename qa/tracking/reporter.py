@@ -1,0 +1,91 @@
+"""One thread per tracker; a tracker that hangs cannot stop the run.
+
+A run is worth more than its record: a service that fails or hangs is reported once and cannot stop or slow the run.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from queue import Full, Queue
+from threading import Thread
+from typing import Any, Protocol, runtime_checkable
+
+log = logging.getLogger(__name__)
+
+MOST_PENDING = 10_000  # calls; bounded, so that an unresponsive service cannot exhaust memory
+FINISH_SECONDS = 120.0  # for what a service has still to send at the end
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """A service that records a run. Its methods may take as long as they like, and raise what they like."""
+
+    name: str
+    """As in `tracking.report-to`."""
+    address: str | None
+    """Where the run can be looked at; None for a service that has no such place."""
+    upload_command: str | None
+    """How to send a run that was recorded offline; None where there is nothing to send."""
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Record named numbers at an optimizer step."""
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
+        """Record a table at an optimizer step; a service without tables does nothing."""
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Record numbers of the whole run; a service without a summary does nothing."""
+
+    def finish(self) -> None:
+        """Send what is left, and end the record."""
+
+
+class Reporter:
+    """Passes what a run reports to one tracker, in order and without waiting for it."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        """Start the thread; it does not keep a run that ends from ending."""
+        self.tracker = tracker
+        self._calls: Queue[Callable[[], object] | None] = Queue(MOST_PENDING)
+        self._complained = False
+        self._thread = Thread(target=self._work, name=f"tracker {tracker.name}", daemon=True)
+        self._thread.start()
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """See `Tracker.log`."""
+        self._submit(partial(self.tracker.log, values, step))
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
+        """See `Tracker.table`."""
+        self._submit(partial(self.tracker.table, name, columns, rows, step))
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """See `Tracker.summary`."""
+        self._submit(partial(self.tracker.summary, values))
+
+    def finish(self) -> None:
+        """Close the tracker after all that was reported, but do not wait for a service that hangs."""
+        self._submit(self.tracker.finish)
+        self._submit(None)
+        self._thread.join(FINISH_SECONDS)
+        if self._thread.is_alive():
+            self._complain(f"did not finish within {FINISH_SECONDS:.0f} s")
+
+    def _submit(self, call: Callable[[], object] | None) -> None:
+        """Do `call` after what was submitted before; None ends the thread."""
+        try:
+            self._calls.put_nowait(call)
+        except Full:
+            self._complain("does not answer")
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001  # whatever a service's client raises
+                self._complain(f"failed: {error}")
+
+    def _complain(self, problem: str) -> None:
+        if not self._complained:
+            self._complained = True
+            log.warning("tracker %s %s; the run goes on, its record may have gaps", self.tracker.name, problem)

@@ -1,0 +1,150 @@
+"""Log lines, progress bar, intervals; feeds the trackers."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from qa.config import RunConfig
+from qa.data.examples import Examples
+from qa.errors import StoppedError
+from qa.evaluation.evaluator import Evaluation
+from qa.features.collation import Batch
+from qa.features.labels import Labels
+from qa.features.round_trip import label_round_trip
+from qa.features.windows import Features
+from qa.tracking.tables import COLUMNS, prediction_table
+from qa.tracking.trackers import start_trackers
+from qa.training.plan import TrainingPlan
+from qa.training.progress import Progress, StepReport
+from qa.training.throughput import interval_values, peak_of
+
+log = logging.getLogger(__name__)
+
+_SHOWN_EXCEPTIONS = 3
+
+
+class RunTracker:
+    """Reports steps and evaluations to the trackers, the terminal and the log; works on the main process only.
+
+    As a context manager it is finished on leaving, after an error too.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        config: RunConfig,
+        plan: TrainingPlan | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Start the trackers with the configuration and the environment; without a plan nothing is trained."""
+        self.accelerator, self.config = accelerator, config
+        progress = progress or Progress()
+        self._unlogged: list[StepReport] = []
+        self._reporters = start_trackers(accelerator, config, progress)
+        for reporter in self._reporters:
+            if reporter.tracker.address:
+                self._say(f"{reporter.tracker.name} run: {reporter.tracker.address}")
+        self._bar = tqdm(
+            total=plan.total_steps if plan is not None else 0,
+            initial=progress.step,
+            unit="step",
+            disable=not (accelerator.is_main_process and sys.stderr.isatty()),
+        )
+        self._peak = peak_of(accelerator) if plan is not None and accelerator.is_main_process else None
+        self._logged_at = time.perf_counter()
+
+    def training_data(self, features: Features, labels: Labels, examples: Examples) -> None:
+        """Report the size of the training data, and how its labels translate back to the references."""
+        if not self.accelerator.is_main_process:
+            return
+        trip = label_round_trip(features, labels, examples.rows)
+        self._say(
+            f"training on {len(examples)} examples, {len(features)} features of {features.lengths.mean():.0f} tokens; "
+            f"{trip.labelled} labels: {trip.rate:.2f} % translate back to the reference, {trip.wider} of them wider "
+            f"for want of a token border; {trip.unlabelled_examples} answers are in no window"
+        )
+        for reference, decoded in trip.exceptions[:_SHOWN_EXCEPTIONS]:
+            self._say(f"  label wider than its reference: {decoded!r} for {reference!r}")
+
+    def step(self, report: StepReport) -> None:
+        """Count a step; log at every interval and at the end of an epoch."""
+        if not report.trained:
+            return
+        self._unlogged.append(report)
+        self._bar.update()
+        if report.number % self.config.training.log_every == 0 or report.ends_epoch:
+            self._log_interval(report)
+
+    def evaluation(self, evaluation: Evaluation, *, step: int, best: bool = True) -> None:
+        """Log scores, a table of predictions, and in the summary the best scores."""
+        scores = evaluation.scores
+        if scores is not None:
+            self._log({f"eval/{name}": value for name, value in scores.items()}, step)
+            shown = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+            self._say(f"step {step}: {shown}{' (best so far)' if best else ''}")
+        table = prediction_table(evaluation, self.config.tracking.table_rows) if self._reporters else []
+        for reporter in self._reporters:
+            reporter.table("predictions", COLUMNS, table, step)
+            if best and scores is not None:
+                reporter.summary({f"best/{name}": value for name, value in scores.items()})
+
+    def progress_bar(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Show a progress bar over the batches of an evaluation."""
+        yield from tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=self._bar.disable)
+
+    def finish(self) -> None:
+        """Log what is not logged yet, close bar and trackers, and say where an offline run is. Collective."""
+        self._close()
+        self.accelerator.end_training()
+
+    def __enter__(self) -> "RunTracker":  # noqa: PYI034  # the tests' type checker does not know Self in methods
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish; after an error, which other processes may not have, without a collective."""
+        if error is None or isinstance(error, StoppedError):
+            self.finish()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self._unlogged:
+            self._log_interval(self._unlogged[-1])
+        self._bar.close()
+        reporters, self._reporters, self.accelerator.trackers = self._reporters, [], []
+        for reporter in reporters:
+            reporter.finish()
+            if reporter.tracker.upload_command is not None:
+                self._say(f"the {reporter.tracker.name} run is offline; upload it: {reporter.tracker.upload_command}")
+
+    def _log_interval(self, last: StepReport) -> None:
+        reports, self._unlogged = self._unlogged, []
+        now = time.perf_counter()
+        seconds, self._logged_at = now - self._logged_at, now
+        values = interval_values(reports, self._peak)
+        self._log({f"train/{name}": value for name, value in values.items()}, last.number)
+        shown = {"loss": f"{values['loss']:.3f}", "lr": f"{last.learning_rate:.2e}"}
+        self._bar.set_postfix(shown | {"examples/s": f"{values['examples_per_second']:.1f}"})
+        if self._bar.disable:
+            utilisation = f", MFU {values['mfu']:.0%}" if "mfu" in values else ""
+            self._say(
+                f"step {last.number}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
+                f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"
+                f"{utilisation}"
+            )
+
+    def _log(self, values: dict[str, Any], step: int) -> None:
+        for reporter in self._reporters:
+            reporter.log(values, step)
+
+    def _say(self, line: str) -> None:
+        with tqdm.external_write_mode():
+            log.info("%s", line)

@@ -1,0 +1,92 @@
+"""W&B: modes, resume, step axis, tables, summary."""
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb
+from accelerate.tracking import GeneralTracker
+
+from qa.config import RunConfig
+from qa.training.progress import Progress
+
+log = logging.getLogger(__name__)
+
+STEP = "step"
+"""The axis of everything that is tracked: the optimizer step, logged as a value.
+
+W&B's own axis only goes forward, so that what a resumed run logs again would be dropped.
+"""
+
+
+class WandbTracker:
+    """A run at W&B, online or offline."""
+
+    name = "wandb"
+
+    def __init__(self, tracker: GeneralTracker) -> None:
+        """Take what accelerate started, and define the axis."""
+        self._tracker, self._run = tracker, tracker.tracker
+        self._run.define_metric(STEP)
+        self._run.define_metric("*", step_metric=STEP)
+        self.address: str | None = self._run.url or None
+        offline = f"wandb sync {Path(self._run.dir).parent}"
+        self.upload_command: str | None = offline if self._run.offline else None
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """See `Tracker.log`."""
+        self._tracker.log({**values, STEP: step}, None)
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
+        """See `Tracker.table`."""
+        self._run.log({name: wandb.Table(list(columns), [list(row) for row in rows]), STEP: step})
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """See `Tracker.summary`."""
+        self._run.summary.update(dict(values))
+
+    def finish(self) -> None:
+        """See `Tracker.finish`."""
+        self._tracker.finish()
+
+
+def start_wandb(
+    start: Callable[[str, dict[str, Any]], GeneralTracker | None], config: RunConfig, progress: Progress
+) -> WandbTracker | None:
+    """Start W&B as WANDB_MODE says; without it online where there is a key and the service answers, else offline.
+
+    Online, a resumed run continues under its id. Offline it cannot yet (wandb #12110): each attempt is a run of its own
+    in the same group.
+    """
+    for mode in _modes():
+        if mode != "online" or not progress.tracker_ids:
+            progress.tracker_ids.append(uuid.uuid4().hex[:8])
+        options = {
+            "id": progress.tracker_ids[-1],
+            "name": config.run_name,
+            "group": f"{config.run_name}-{progress.tracker_ids[0]}",
+            "resume": "allow" if mode == "online" else None,
+            "dir": str(config.output_dir),
+            "mode": mode,
+            "settings": wandb.Settings(silent=True, console="off"),  # the run's own lines say where it is
+        }
+        tracker = start("wandb", options)
+        if tracker is not None:
+            return WandbTracker(tracker)
+    return None
+
+
+def _modes() -> list[str]:
+    """Return the modes to try, in order."""
+    wanted = os.environ.get("WANDB_MODE")
+    if wanted:
+        return [wanted]
+    try:
+        has_key = wandb.login(prompt=False, verify=False)
+    except Exception as error:  # noqa: BLE001  # whatever the client raises
+        log.warning("W&B login failed: %s", error)
+        has_key = False
+    return ["online", "offline"] if has_key else ["offline"]

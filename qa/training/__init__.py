@@ -1,0 +1,25 @@
+"""The loop."""
+
+from typing import TYPE_CHECKING
+
+from qa import lazy_exports
+
+if TYPE_CHECKING:
+    from qa.training.loop import TrainingLoop as TrainingLoop
+    from qa.training.optimization import build_optimizer as build_optimizer
+    from qa.training.plan import TrainingPlan as TrainingPlan
+    from qa.training.plan import plan_training as plan_training
+    from qa.training.setup import prepare as prepare
+
+__all__ = ["TrainingLoop", "TrainingPlan", "build_optimizer", "plan_training", "prepare"]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "TrainingLoop": "loop",
+        "TrainingPlan": "plan",
+        "build_optimizer": "optimization",
+        "plan_training": "plan",
+        "prepare": "setup",
+    },
+)

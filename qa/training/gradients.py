@@ -1,0 +1,108 @@
+"""One step's features -> its exact gradient, however they are split over batches and processes."""
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qa.errors import MemoryLimitError
+from qa.features.collation import Batch
+from qa.runtime.collectives import any_process, average_gradients
+from qa.runtime.memory import is_out_of_memory, memory_error
+
+SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
+"""Start logits, end logits and batch -> the sum of the losses of the batch's features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient:
+    """What is known of a step's gradient, which itself is in the parameters."""
+
+    loss: float
+    """Mean over the step's features."""
+    norm: float
+    """Before clipping; NaN where the backend does not tell."""
+    padded_tokens: int
+    """Tokens of all batches, padding included."""
+
+
+def compute_gradient(
+    accelerator: Accelerator,
+    model: nn.Module,
+    loss: SpanLoss,
+    batches: Sequence[Batch],
+    *,
+    features: int,
+    max_norm: float | None,
+    exchange_apart: bool,
+) -> Gradient:
+    """Add up the gradient of the mean loss over a step's features, and clip it. Collective.
+
+    Args:
+        accelerator: prepared `model`.
+        model: where the gradient goes.
+        loss: sum over the features of a batch.
+        batches: this process's share of the step.
+        features: of the whole step, over all processes.
+        max_norm: largest norm; None: no clipping.
+        exchange_apart: whether processes exchange gradients after all backward passes, not in the last one. A process
+            that runs out of memory could not take part in an exchange, and the others would wait for it.
+
+    Raises:
+        MemoryLimitError: on all processes, where a batch does not fit on one and gradients are exchanged apart.
+
+    """
+    sums = _forward_backward(accelerator, model, loss, batches, features=features, exchange_apart=exchange_apart)
+    norm = _clipped_norm(accelerator, model, max_norm)  # first: a device is waited for once
+    mean, padded = sums.tolist()
+    return Gradient(loss=mean, norm=norm, padded_tokens=int(padded))
+
+
+def _forward_backward(
+    accelerator: Accelerator,
+    model: nn.Module,
+    loss: SpanLoss,
+    batches: Sequence[Batch],
+    *,
+    features: int,
+    exchange_apart: bool,
+) -> Float[Tensor, "2"]:
+    """Add up the gradient of the mean loss over the step's `features`; return that loss and the padded tokens.
+
+    Dividing by the true count of the whole step, not by each batch's, makes the gradient independent of how the step is
+    cut. Backends average gradients over processes, hence the factor.
+    """
+    precise = torch.float64 if accelerator.device.type != "mps" else torch.float32  # Apple's GPUs have no float64
+    summed = torch.zeros(2, device=accelerator.device, dtype=precise)
+    failed: MemoryLimitError | None = None
+    for batch in batches:
+        exchanges = batch is batches[-1] and not exchange_apart
+        accelerator.sync_gradients = batch is batches[-1]
+        try:
+            with contextlib.nullcontext() if exchanges else accelerator.no_sync(model):
+                output = model(**batch.inputs)
+                share = loss(output.start_logits, output.end_logits, batch) / features
+                accelerator.backward(share * accelerator.num_processes)
+                summed[0] += share.detach()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed = memory_error(batch.shape)
+            break
+        summed[1] += math.prod(batch.shape)
+    if any_process(accelerator, failed is not None) if exchange_apart else failed is not None:
+        raise failed or memory_error(max((batch.shape for batch in batches), key=math.prod))
+    if exchange_apart:
+        average_gradients(accelerator, model.parameters())
+    total: Tensor = accelerator.reduce(summed, "sum")
+    return total
+
+
+def _clipped_norm(accelerator: Accelerator, model: nn.Module, max_norm: float | None) -> float:
+    norm = accelerator.clip_grad_norm_(model.parameters(), math.inf if max_norm is None else max_norm)
+    return math.nan if norm is None else float(norm)  # DeepSpeed clips by itself and may not tell

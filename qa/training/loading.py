@@ -1,0 +1,112 @@
+"""The batches of every step; smaller ones when memory runs out."""
+
+import itertools
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from qa.errors import MemoryLimitError
+from qa.features.collation import Batch, batch_loader, padding_multiple
+from qa.features.labels import Labels
+from qa.features.order import BatchSplit, epoch_order, micro_batches
+from qa.features.windows import Features
+from qa.training.plan import TrainingPlan
+from qa.training.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, kw_only=True)
+class LoadedStep:
+    """The features of one optimizer step, and this process's share of them as batches."""
+
+    features: np.ndarray
+    """Indices, over all processes."""
+    batches: list[Batch]
+    began: float
+    """When loading began, in seconds of `time.perf_counter`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepLoader:
+    """Loads the steps of a run, in an order that is a function of seed and step alone."""
+
+    features: Features
+    labels: Labels
+    plan: TrainingPlan
+    progress: Progress
+    device: torch.device
+
+    def epoch_steps(self, epoch: int) -> list[np.ndarray]:
+        """Return the features of every step of an epoch."""
+        lengths, plan = self.features.lengths, self.plan
+        return epoch_order(lengths, seed=plan.seed, epoch=epoch, steps=plan.steps_per_epoch)
+
+    def remaining(self) -> Iterator[LoadedStep]:
+        """Load the steps from where the progress stands to the end of its epoch, or of the run."""
+        epoch, done = divmod(self.progress.step, self.plan.steps_per_epoch)
+        left = self.plan.total_steps - self.progress.step
+        return self._loaded(self.epoch_steps(epoch)[done : done + left])
+
+    def load(self, steps: Sequence[np.ndarray]) -> Iterator[LoadedStep]:
+        """Load steps of the given features, with batches as large as memory is known to hold."""
+        split = self.split
+        shares = [part for step in steps for part in micro_batches(step, split)]
+        loader = batch_loader(
+            self.features,
+            shares,
+            labels=self.labels,
+            input_names=self.plan.input_names,
+            pad_multiple=padding_multiple(compiled=self.plan.config.compile),
+            device=self.device,
+        )
+        for step in steps:
+            began = time.perf_counter()
+            yield LoadedStep(
+                features=step, batches=list(itertools.islice(loader, split.accumulation_steps)), began=began
+            )
+
+    @property
+    def split(self) -> BatchSplit:
+        """The plan's, with the batches halved as often as memory demands."""
+        split, factor = self.plan.split, 1
+        while math.ceil(split.batch_size / factor) > (self.progress.batch_limit or split.batch_size):
+            factor *= 2
+        return replace(
+            split,
+            accumulation_steps=split.accumulation_steps * factor,
+            batch_size=math.ceil(split.batch_size / factor),
+        )
+
+    def halve(self, step: LoadedStep, error: MemoryLimitError) -> None:
+        """Cut the batches of this and all later steps in half, where the configuration allows it.
+
+        Not accelerate's `find_executable_batch_size`: that starts its function over, here one step is repeated.
+
+        Raises:
+            MemoryLimitError: `error`, where batches may not be cut or are of single features already.
+
+        """
+        smallest = len(self.features) // self.plan.steps_per_epoch
+        if not self.plan.config.auto_batch_size or smallest < 2 * self.split.micro_batches:
+            raise error
+        log.warning("step %d: %s; going on with halved batches", self.progress.step, error)
+        self.progress.batch_limit = math.ceil(self.split.batch_size / 2)
+        (smaller,) = self.load([step.features])
+        step.batches = smaller.batches
+
+    def _loaded(self, steps: Sequence[np.ndarray]) -> Iterator[LoadedStep]:
+        """Load steps; the rest anew where the batches were halved meanwhile."""
+        at = 0
+        while at < len(steps):
+            limit = self.progress.batch_limit
+            for step in self.load(steps[at:]):
+                yield step
+                at += 1
+                if self.progress.batch_limit != limit:
+                    break

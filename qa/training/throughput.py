@@ -1,0 +1,129 @@
+"""Examples/s, tokens/s, padding, model-FLOPs utilisation (MFU).
+
+Counted are the multiplications and additions of the matrix products that the real tokens need, and nothing that an
+implementation does besides (padding, recomputation, element-wise work), as in PaLM (Chowdhery et al., 2022).
+"""
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from jaxtyping import Int
+from torch import nn
+from transformers import PreTrainedModel
+
+from qa.training.progress import StepReport
+
+_PASSES = 3  # forward, and the gradients of inputs and of weights
+_SIDE = 1024  # of the matrices whose product is timed: large enough for the full rate, small enough for milliseconds
+_REPETITIONS = 10
+
+_PUBLISHED: dict[str, tuple[float, float]] = {
+    "B200": (2250e12, 80e12),
+    "H200": (989e12, 67e12),
+    "H100 PCIe": (756e12, 51e12),
+    "H100": (989e12, 67e12),
+    "A100": (312e12, 19.5e12),
+    "L40S": (362e12, 91.6e12),
+    "L4": (121e12, 30.3e12),
+    "A10": (125e12, 31.2e12),
+    "T4": (65e12, 8.1e12),
+    "V100": (125e12, 15.7e12),
+    "RTX 4090": (165e12, 82.6e12),
+    "RTX 3090": (71e12, 35.6e12),
+}
+"""FLOP/s of matrix products by the makers' data sheets, dense: in half precision with float32 sums, and in float32.
+
+The first name that is part of a device's name counts.
+"""
+_NAMED = r"\b{}\b(?! (?:NVL|Laptop|Ti|D)\b)"
+"""A GPU's name in a device's, unless it is one of its variants: they are slower or faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFlops:
+    """Floating-point operations of training on a text: a share for every token, and one for every pair of tokens."""
+
+    per_token: float = 0.0
+    """Of the linear layers."""
+    per_pair: float = 0.0
+    """Of attention."""
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> "TrainingFlops":
+        """Count those of an encoder with full attention; call it before the model is wrapped or sharded."""
+        weights = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear))
+        sizes = (getattr(model.config, name, 0) for name in ("hidden_size", "num_hidden_layers"))
+        scores_and_values = 2 * math.prod(sizes)
+        return cls(per_token=_PASSES * 2.0 * weights, per_pair=_PASSES * 2.0 * scores_and_values)
+
+    def of_texts(self, lengths: Int[np.ndarray, "text"]) -> float:
+        """Return the operations for texts of the given numbers of tokens."""
+        tokens = lengths.astype(np.float64)
+        return float(self.per_token * tokens.sum() + self.per_pair * np.square(tokens).sum())
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
+    """Return the FLOP/s of matrix products in `dtype`: measured on a CPU, of the data sheet for a GPU.
+
+    None where it is not known: another device, or float32 products that TF32 shortens.
+    """
+    if device.type == "cpu":
+        return measured_matmul_rate(dtype)
+    if device.type != "cuda" or (dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"):
+        return None
+    return published_rate(torch.cuda.get_device_name(device), dtype)
+
+
+def published_rate(device_name: str, dtype: torch.dtype) -> float | None:
+    """Look up a device's FLOP/s by its name; None for one that is not in the table."""
+    rates = next((rates for name, rates in _PUBLISHED.items() if re.search(_NAMED.format(name), device_name)), None)
+    if rates is None:
+        return None
+    half, single = rates
+    return single if dtype == torch.float32 else half
+
+
+def measured_matmul_rate(dtype: torch.dtype) -> float:
+    """Time products of matrices on the CPU and return the best FLOP/s; takes less than a tenth of a second."""
+    left, right, product = (torch.ones(_SIDE, _SIDE, dtype=dtype) for _ in range(3))
+    seconds = []
+    for _ in range(_REPETITIONS):
+        began = time.perf_counter()
+        torch.mm(left, right, out=product)
+        seconds.append(time.perf_counter() - began)
+    return 2.0 * _SIDE**3 / min(seconds)
+
+
+def peak_of(accelerator: Accelerator) -> float | None:
+    """Return the FLOP/s of matrix products that all processes could do together; None where it is not known."""
+    precision = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}.get(accelerator.mixed_precision)
+    rate = peak_flops(accelerator.device, precision) if precision is not None else None
+    return rate * accelerator.num_processes if rate is not None else None
+
+
+def interval_values(reports: Sequence[StepReport], peak: float | None = None) -> dict[str, float]:
+    """Summarise the steps of a logging interval: means over features, rates over the steps' seconds.
+
+    With the `peak` FLOP/s of the devices the model-FLOPs utilisation is among them, as a share of 1.
+    """
+    seconds = sum(report.seconds for report in reports)
+    features = sum(report.features for report in reports)
+    tokens = sum(report.tokens for report in reports)
+    flops = sum(report.flops for report in reports)
+    utilisation = {"mfu": flops / seconds / peak} if peak is not None and flops else {}
+    return utilisation | {
+        "loss": sum(report.loss * report.features for report in reports) / features,
+        "learning_rate": reports[-1].learning_rate,
+        "gradient_norm": sum(report.gradient_norm for report in reports) / len(reports),
+        "epoch": reports[-1].epoch,
+        "examples_per_second": features / seconds,
+        "tokens_per_second": tokens / seconds,
+        "padding_share": 1 - tokens / sum(report.padded_tokens for report in reports),
+        "overflows": sum(report.overflows for report in reports),
+    }

@@ -1,0 +1,118 @@
+"""Features and labels in Arrow files: built once, loaded as they were built."""
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from qa.data.examples import Examples
+from qa.features import cache
+from qa.features.cache import cached_features, cached_labels, load_features, save_features
+from qa.features.labels import build_labels
+from qa.features.windows import build_features
+from tests.support import tiny
+from tests.support.windows import (
+    config,
+    our_windows,
+    same_features,
+)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_features_loaded_from_arrow_equal_those_that_were_built(family, tmp_path):
+    features = build_features(tiny.sample("validation"), tiny.tokenizer(family), config(128, 32, 48))
+    save_features(features, tmp_path)
+    loaded = load_features(tmp_path)
+    assert same_features(features, loaded)
+    assert our_windows(loaded) == our_windows(features)
+    assert not loaded.token_start.flags.owndata  # mapped, not copied
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """Every call of the builder."""
+    calls, build = [], cache.features_of_table
+    monkeypatch.setattr(cache, "features_of_table", lambda *args: calls.append(args) or build(*args))
+    return calls
+
+
+def test_the_second_call_does_not_tokenise_again(builds, tmp_path):
+    def features(tokenizer):
+        return cached_features(Examples(rows=tiny.small()), tokenizer, config(cache_dir=tmp_path))
+
+    first = features(tiny.tokenizer())
+    used = tiny.fresh_tokenizer()
+    used("a b c", truncation=True, max_length=3)  # leaves truncation switched on
+    assert same_features(features(used), first)
+    assert len(builds) == 1
+    assert same_features(first, build_features(tiny.small(), tiny.tokenizer(), config()))
+
+
+def test_the_cache_key_covers_tokenizer_settings_and_data(builds, tmp_path):
+    splitting, left = tiny.fresh_tokenizer(), tiny.fresh_tokenizer()
+    splitting.split_special_tokens = True
+    left.padding_side = "left"
+    extended = tiny.fresh_tokenizer()
+    extended.add_tokens("Loire")
+    data = Examples(rows=tiny.small())
+    base = data, tiny.tokenizer(), config(cache_dir=tmp_path)
+    variants = [
+        base,
+        *[(data, tokenizer, base[2]) for tokenizer in (tiny.tokenizer("roberta"), splitting, left, extended)],
+        *[
+            (data, base[1], config(*sizes, cache_dir=tmp_path))
+            for sizes in ((300, 128, 64), (384, 100, 64), (384, 128, 60))
+        ],
+        (Examples(rows=tiny.small(5)), *base[1:]),
+    ]
+    keys = [cached_features(*variant).key for variant in variants * 2]
+    assert keys[: len(variants)] == keys[len(variants) :]
+    assert len(set(keys)) == len(variants)
+    assert len(builds) == len(variants)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == len(variants)
+
+
+def build_in(folder, barrier=None):
+    if barrier is not None:
+        barrier.wait()
+    return len(cached_features(Examples(rows=tiny.small()), tiny.tokenizer(), config(cache_dir=folder)))
+
+
+def test_threads_that_build_at_once_build_once(builds, tmp_path):
+    tiny.tokenizer()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(build_in, [tmp_path] * 8)) == {6}
+    assert len(builds) == 1
+
+
+@pytest.mark.processes
+def test_processes_that_build_at_once_leave_one_folder(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    other = context.Process(target=build_in, args=(tmp_path, barrier))
+    other.start()
+    assert build_in(tmp_path, barrier) == 6
+    other.join()
+    assert other.exitcode == 0
+    assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == 1
+
+
+def test_a_build_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(cache, "save_features", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build_in(tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert build_in(tmp_path) == 6
+
+
+def test_labels_are_cached_beside_their_features(tmp_path):
+    examples, settings_ = Examples(rows=tiny.small()), config(cache_dir=tmp_path)
+    features = cached_features(examples, tiny.tokenizer(), settings_)
+    wanted = build_labels(examples.rows, features)
+    for _ in range(2):
+        found = cached_labels(examples, features, settings_)
+        assert np.array_equal(found.first, wanted.first)
+        assert np.array_equal(found.last, wanted.last)
+        assert not found.first.flags.owndata  # mapped, not copied

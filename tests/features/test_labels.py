@@ -1,0 +1,136 @@
+"""Labels against loops over windows; then one test per pitfall."""
+
+import numpy as np
+import pytest
+from hypothesis import example as with_example
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qa.features.labels import build_labels, reference_tokens
+from qa.features.round_trip import label_round_trip
+from qa.features.windows import build_features
+from tests.support import tiny
+from tests.support.windows import (
+    LONG,
+    config,
+    notebook_label,
+    our_labels,
+    our_windows,
+    plain_labels,
+    plain_windows,
+    windows_by_example,
+)
+
+PIECES = st.sampled_from(
+    [" ", "  ", "\n", "é", "e\u0301", "🙂", "👩\u200d👧", "🇫🇷", "東京", "ﬁ", "½", "\u200b", "\x00", "[SEP]", "İ"]
+)
+
+
+CONTEXTS = st.lists(PIECES | st.text(max_size=4) | st.sampled_from(LONG.split()), min_size=1, max_size=40).map("".join)
+
+
+@st.composite
+def contexts_with_an_answer(draw):
+    context = draw(CONTEXTS.filter(bool))
+    start = draw(st.integers(0, len(context) - 1))
+    end = draw(st.integers(start + 1, min(len(context), start + 30)))
+    return context, (context[start:end], start)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+@settings(deadline=None, max_examples=60)
+@given(contexts_with_an_answer(), st.sampled_from([(24, 0), (24, 5), (128, 30)]))
+@with_example(("🙂", ("🙂", 0)), (24, 5))
+@with_example(("a 👩\u200d👧 b", ("👩\u200d👧", 2)), (24, 0))
+def test_windows_and_labels_equal_the_loop_on_any_text(family, text, sizes):
+    tokenizer = tiny.fresh_tokenizer(family)
+    row = tiny.example("Who is it?", text[0], text[1])
+    examples = tiny.examples(row)
+    max_length, doc_stride = sizes
+    features = build_features(examples, tokenizer, config(max_length, doc_stride, 13))
+    windows = plain_windows(tokenizer, row, max_length=max_length, doc_stride=doc_stride)
+    assert our_windows(features) == windows
+    assert our_labels(build_labels(examples, features)) == plain_labels(tokenizer, row, windows)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_labels_of_the_embedded_set_equal_the_loop_and_translate_back_to_every_reference(family):
+    rows, tokenizer = tiny.sample_rows("validation"), tiny.tokenizer(family)
+    examples = tiny.examples(*rows)
+    features = build_features(examples, tokenizer, config(128, 32, 48))
+    windows, labels = our_windows(features), our_labels(build_labels(examples, features))
+    wanted = [plain_labels(tokenizer, row, here) for row, here in zip(rows, windows_by_example(features), strict=True)]
+    assert labels == [label for of_row in wanted for label in of_row]
+    trip = label_round_trip(features, build_labels(examples, features), examples)
+    assert trip.labelled == sum(label is not None for label in labels)
+    assert (trip.exact + trip.wider, trip.unlabelled_examples, trip.rate) == (trip.labelled, 0, 100.0)
+    assert len(windows) > len(rows)
+
+
+def test_labels_are_those_of_the_published_notebook_where_no_character_is_cut():
+    rows, tokenizer = tiny.sample_rows("train"), tiny.tokenizer("bert")
+    examples = tiny.examples(*rows)
+    features = build_features(examples, tokenizer, config(128, 32, 48))
+    labels = our_labels(build_labels(examples, features))
+    for index, window in enumerate(our_windows(features)):
+        answers = rows[features.example[index]]["answers"]
+        if answers["text"]:
+            start = answers["answer_start"][0]
+            assert labels[index] == notebook_label(window["offsets"], start, start + len(answers["text"][0]))
+        else:
+            assert labels[index] is None
+
+
+def test_no_context_has_any_token():
+    examples = tiny.examples(tiny.example("Who?", "\u200b", "\u200b"))
+    features = build_features(examples, tiny.tokenizer(), config())
+    assert our_labels(build_labels(examples, features)) == [None]
+    assert label_round_trip(features, build_labels(examples, features), examples).unlabelled_examples == 1
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_answers_at_both_ends_of_a_context(family):
+    context = "Nantes lies on the Loire"
+    rows = [
+        tiny.example("q", context, "Nantes"),
+        tiny.example("q", context, "Loire"),
+        tiny.example("q", context, context),
+    ]
+    examples = tiny.examples(*rows)
+    features = build_features(examples, tiny.tokenizer(family), config())
+    last = len(features.context_ids[0]) - 1
+    labels = our_labels(build_labels(examples, features))
+    assert [labels[0][0], labels[1][1], labels[2]] == [0, last, (0, last)]
+
+
+def test_an_answer_that_no_window_holds_is_the_null_position_everywhere_and_counted():
+    examples = tiny.examples(tiny.example("q", LONG, LONG))
+    features = build_features(examples, tiny.tokenizer(), config(64, 20, 32))
+    assert set(our_labels(build_labels(examples, features))) == {None}
+    trip = label_round_trip(features, build_labels(examples, features), examples)
+    assert (trip.labelled, trip.unlabelled_examples, trip.rate) == (0, 1, 100.0)
+
+
+def test_without_references_nothing_is_labelled():
+    examples = tiny.without_references(tiny.small())
+    features = build_features(examples, tiny.tokenizer(), config())
+    assert set(our_labels(build_labels(examples, features))) == {None}
+    assert label_round_trip(features, build_labels(examples, features), examples).unlabelled_examples == 0
+
+
+def test_only_the_first_reference_is_the_label():
+    row = tiny.example("q", "one two three", "two", "three", "one")
+    examples = tiny.examples(row)
+    features = build_features(examples, tiny.tokenizer(), config())
+    labels = build_labels(examples, features)
+    start, end = features.char_spans(np.array([0]), labels.first, labels.last)
+    assert row["context"][start[0] : end[0]] == "two"
+
+
+def test_labels_are_right_where_all_characters_together_are_more_than_32_bits_count():
+    table = tiny.examples(*(tiny.example("q", "x" * 9, ("xx", 2)) for _ in range(4))).with_format("arrow")[:]
+    start = np.array([0, 2_000_000_000] * 4, dtype=np.int32)
+    first, last = reference_tokens(
+        table, np.arange(4, dtype=np.int32), np.arange(0, 10, 2), start, start + np.array([9, 1] * 4, dtype=np.int32)
+    )
+    assert (first.tolist(), last.tolist()) == ([0] * 4, [0] * 4)

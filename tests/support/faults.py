@@ -1,0 +1,114 @@
+"""Faults that tests put into the processes of a run: each function changes one seam before the run starts."""
+
+import os
+import signal
+import sys
+import time
+
+import torch
+from accelerate import utils
+from accelerate.state import PartialState
+
+import train_qa
+from qa.data import take
+from qa.evaluation import evaluator
+from qa.features import cache
+from qa.modeling import span_loss
+from qa.training import TrainingLoop
+
+
+def say(word):
+    print(word, file=sys.stderr, flush=True)
+
+
+def slow_steps():
+    step = TrainingLoop.step
+    TrainingLoop.step = lambda loop, loaded: (time.sleep(0.3), step(loop, loaded))[1]
+
+
+def slow_evaluation():
+    find = evaluator.find_spans
+
+    def slow(batch):
+        time.sleep(0.3)
+        say("decoding")
+        return batch
+
+    evaluator.find_spans = lambda model, batches, config, **rest: find(model, map(slow, batches), config, **rest)
+
+
+def endless_step():
+    """Says when it begins, and when the first SIGINT has come."""
+
+    def endless(_loop, _loaded):
+        say("in a step")
+        while signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+            time.sleep(0.01)
+        say("noted")
+        time.sleep(600)
+
+    TrainingLoop.step = endless
+
+
+def slow_features():
+    build = cache.features_of_table
+
+    def slow(*given):
+        say("building")
+        time.sleep(60)
+        return build(*given)
+
+    cache.features_of_table = slow
+
+
+def other_examples_elsewhere():
+    """One example less on the second process."""
+    load = train_qa.load_training_examples
+    train_qa.load_training_examples = lambda config: take(load(config), 29 if os.environ["RANK"] == "1" else 30)
+
+
+def limited_memory(features):
+    """Batches of more than so many features do not fit, on the second process or the only one."""
+
+    def limited(start, end, batch):
+        if len(batch) > features and os.environ.get("RANK", "1") == "1":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return span_loss(start, end, batch)
+
+    train_qa.span_loss = limited
+
+
+def sharded_by_fsdp(variables):
+    """As the launcher's variables say; accelerate itself shards on accelerators only."""
+
+    def tell(accelerator):
+        os.environ.update(variables)
+        accelerator.state.fsdp_plugin = utils.FullyShardedDataParallelPlugin()
+        return utils.DistributedType.FSDP
+
+    _told_after_the_start(tell)
+
+
+def sharded_by_deepspeed(options):
+    """As the section of a configuration file says."""
+
+    def tell(accelerator):
+        plugin = utils.DeepSpeedPlugin(**options)
+        plugin._selected = True
+        accelerator.state.deepspeed_plugins = {"default": plugin}
+        accelerator.deepspeed_engine_wrapped = None
+        return utils.DistributedType.DEEPSPEED
+
+    _told_after_the_start(tell)
+
+
+def _told_after_the_start(tell):
+    start = train_qa.start_accelerator
+
+    def started(config):
+        accelerator = start(config)
+        kind = tell(accelerator)
+        accelerator.state.distributed_type = PartialState._shared_state["distributed_type"] = kind
+        return accelerator
+
+    train_qa.start_accelerator = started

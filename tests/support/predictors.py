@@ -1,0 +1,65 @@
+"""A tiny reader's folder, and what is asked of it."""
+
+import itertools
+import json
+from dataclasses import asdict, replace
+
+import torch
+
+from qa.inference.predictor import Predictor
+from qa.modeling.settings import DEFAULT_SETTINGS, SETTINGS_FILE
+from tests.support import tiny
+
+CONTEXT = "The Amazon carries 209,000 cubic metres of water a second. Francisco de Orellana named it in 1541."
+
+
+QUESTION = "Who named the Amazon?"
+
+
+KEYS = {"score", "start", "end", "answer", "no_answer_score"}
+
+
+SETTINGS = replace(DEFAULT_SETTINGS, max_length=96, doc_stride=24, max_question_length=24, null_possible=True)
+
+
+def saved(folder, family="bert", own=SETTINGS, **values):
+    tiny.save_reader(folder, family, **values)
+    if own is not None:
+        (folder / SETTINGS_FILE).write_text(json.dumps(asdict(own)))
+    return folder
+
+
+def with_settings(predictor, **changes):
+    return Predictor(replace(predictor.reader, settings=replace(predictor.settings, **changes)))
+
+
+def rows(count):
+    return [dict(row) for row in tiny.sample_rows("validation")[:count]]
+
+
+def pairs(count):
+    return [{"question": row["question"], "context": row["context"]} for row in rows(count)]
+
+
+def all_spans(predictor, question, contexts, longest):
+    """Every span of every passage that fits one window, by brute force: log odds, passage, text."""
+    known = tiny.tokenizer()
+    found = []
+    for passage, context in enumerate(contexts):
+        encoded = known(question, context, return_tensors="pt", return_offsets_mapping=True)
+        offsets = encoded.pop("offset_mapping")[0].tolist()
+        inside = [at for at, sequence in enumerate(encoded.sequence_ids()) if sequence == 1]
+        with torch.inference_mode():
+            output = predictor.reader.model(**encoded)
+        start, end = output.start_logits[0].tolist(), output.end_logits[0].tolist()
+        found += [
+            (start[first] - start[0] + end[last] - end[0], passage, context[offsets[first][0] : offsets[last][1]])
+            for first, last in itertools.combinations_with_replacement(inside, 2)
+            if last - first < longest
+        ]
+    return sorted(found, reverse=True)
+
+
+def as_texts(results):
+    assert isinstance(results, list)
+    return [(result["answer"], result["start"], result["end"]) for result in results]

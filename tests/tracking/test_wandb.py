@@ -1,0 +1,214 @@
+"""What W&B wrote is what was reported."""
+
+import dataclasses
+import json
+import logging
+import struct
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import accelerate.tracking
+import pytest
+import wandb
+from wandb.proto import wandb_internal_pb2
+
+from qa.config import TrackingConfig
+from qa.tracking.wandb import start_wandb
+from qa.training.progress import Progress
+from tests.support.tracking import EVALUATION, config_for, track
+
+
+def wandb_records(folder):
+    """Read the records of the only offline run in `folder`, once W&B's process has written the last one."""
+    (path,) = Path(folder).glob("wandb/offline-run-*/*.wandb")
+    for _ in range(100):
+        records = list(parsed_records(path.read_bytes()))
+        if records and records[-1].WhichOneof("record_type") == "exit":
+            return records
+        time.sleep(0.1)
+    raise AssertionError(f"{path} does not end")
+
+
+def parsed_records(content):
+    """Parse a LevelDB log of protobuf messages; its blocks have 32 KiB."""
+    assert content[:4] in {b":W&B", b""}
+    at, message = 7, b""
+    while at + 7 <= len(content):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", content[at : at + 7])
+        message += content[at + 7 : at + 7 + size]
+        at += 7 + size
+        if at > len(content):
+            return  # still being written
+        if kind in {1, 4}:  # whole, or the last part
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(message)
+            message = b""
+            yield record
+
+
+def items(message):
+    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in message}
+
+
+@pytest.fixture(scope="module")
+def offline_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wandb") / "my-run"
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    package = logging.getLogger("qa")
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    track(config_for(folder, "wandb"))
+    package.removeHandler(handler)
+    package.setLevel(level)
+    return folder, wandb_records(folder), messages
+
+
+def test_offline_run_holds_every_logged_value(offline_run):
+    _, records, _ = offline_run
+    rows = [items(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
+    steps = [row for row in rows if "train/loss" in row]
+    assert [row["step"] for row in steps] == [2, 4, 5, 6, 7]  # every second, the end of the epoch, the end of the run
+    first = steps[0]
+    assert first["train/loss"] == pytest.approx((6.0 + 3.0) / 2)
+    assert first["train/learning_rate"] == pytest.approx(2e-3)
+    assert first["train/gradient_norm"] == pytest.approx(3.0)
+    assert first["train/examples_per_second"] == pytest.approx(8.0)
+    assert first["train/tokens_per_second"] == pytest.approx(600.0)
+    assert first["train/padding_share"] == pytest.approx(0.25)
+    assert first["train/epoch"] == pytest.approx(0.4)
+    scores = [row for row in rows if "eval/f1" in row]
+    assert [(row["step"], row["eval/f1"], row["eval/best_f1"]) for row in scores] == [(5, 62.5, 70.0), (7, 50.0, 60.0)]
+
+
+def test_offline_run_holds_the_table_of_predictions(offline_run):
+    folder, records, _ = offline_run
+    rows = [items(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
+    tables = [row for row in rows if any(key.startswith("predictions") for key in row)]
+    assert [row["step"] for row in tables] == [5, 7]
+    (first, *_) = sorted(folder.glob("wandb/offline-run-*/files/media/table/predictions_*"))
+    table = json.loads(first.read_text())
+    assert table["columns"] == ["id", "question", "prediction", "reference", "score", "probability", "null_odds"]
+    assert table["data"] == [
+        ["q0", "Which number has the word 0?", "0", "0", 5.5, 0.5, -5.0],
+        ["q1", "Which number has the word 1?", "", "7", 4.0, 0.75, 1.0],
+    ]
+
+
+def test_summary_holds_the_best_scores(offline_run):
+    _, records, _ = offline_run
+    summary = {}
+    for record in records:
+        if record.WhichOneof("record_type") == "summary":
+            summary |= items(record.summary.update)
+    found = {key: value for key, value in summary.items() if key.startswith("best")}
+    found = found.get("best", found)
+    assert {key.removeprefix("best/"): value for key, value in found.items()} == EVALUATION.scores
+
+
+def test_offline_run_holds_configuration_environment_and_axis(offline_run):
+    _, records, _ = offline_run
+    config, metrics, runs = {}, [], []
+    for record in records:
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            runs.append(record.run)
+            config |= items(record.run.config.update)
+        elif kind == "config":
+            config |= items(record.config.update)
+        elif kind == "metric":
+            metrics.append(record.metric)
+    assert config["training/log_every"] == 2
+    assert config["model"] == "minilm"
+    assert config["environment/versions/torch"]
+    assert config["environment/processes"] == 1
+    assert any(metric.glob_name == "*" and metric.step_metric == "step" for metric in metrics)
+    assert (runs[0].project, runs[0].display_name) == ("test-project", "my-run")
+
+
+def test_command_that_uploads_an_offline_run_is_said(offline_run):
+    folder, _, messages = offline_run
+    (line,) = [message for message in messages if "wandb sync" in message]
+    path = Path(line.split("wandb sync ")[1])
+    assert list(path.glob("*.wandb"))
+    assert path.parent == folder / "wandb"
+
+
+def test_wandb_writes_nothing_to_the_terminal(tmp_path, capfd):
+    track(config_for(tmp_path, "wandb"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_resumed_offline_run_is_a_new_one_in_the_same_group(tmp_path):
+    groups, progress = [], Progress()
+    for attempt in ("first", "second"):
+        config = dataclasses.replace(
+            config_for(tmp_path / attempt, "wandb"),
+            tracking=TrackingConfig(report_to=("wandb",), run_name="reader"),
+        )
+        progress = track(config, Progress(step=progress.step, tracker_ids=list(progress.tracker_ids)))
+        run = next(r.run for r in wandb_records(tmp_path / attempt) if r.WhichOneof("record_type") == "run")
+        groups.append(run.run_group)
+        assert run.run_id == progress.tracker_ids[-1]
+    assert len(set(progress.tracker_ids)) == 2
+    assert groups == [f"reader-{progress.tracker_ids[0]}"] * 2
+
+
+def test_disabled_wandb_stays_disabled(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    track(config_for(tmp_path, "wandb"))
+    assert not list(tmp_path.glob("wandb/offline-run-*"))
+
+
+def test_service_that_cannot_be_reached_gives_an_offline_run(tmp_path, monkeypatch, caplog):
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    init, modes = wandb.init, []
+
+    def unreachable(**options):
+        modes.append(options["mode"])
+        if options["mode"] == "online":
+            raise wandb.errors.CommError("timed out")
+        return init(**options)
+
+    monkeypatch.setattr(wandb, "init", unreachable)
+    progress = track(config_for(tmp_path, "wandb"))
+    assert modes == ["online", "offline"]
+    assert "tracker wandb does not start: timed out" in caplog.text
+    assert any(record.WhichOneof("record_type") == "history" for record in wandb_records(tmp_path))
+    assert len(progress.tracker_ids) == 2
+
+
+class StartedByAccelerate(accelerate.tracking.GeneralTracker):
+    """What accelerate starts, with a run that knows no more than its address."""
+
+    name, requires_logging_directory = "wandb", False
+
+    def __init__(self, folder):
+        super().__init__(_blank=True)
+        self.run = SimpleNamespace(define_metric=lambda *_, **__: None, url="u", dir=str(folder), offline=False)
+
+    @property
+    def tracker(self):
+        return self.run
+
+
+def test_online_run_continues_under_its_id(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    seen = []
+
+    def remembered(name, options):
+        seen.append(options | {"tracker": name})
+        return StartedByAccelerate(tmp_path)
+
+    start_wandb(remembered, config_for(tmp_path, "wandb"), Progress(tracker_ids=["first"]))
+    assert len(seen) == 1
+    assert (seen[0]["id"], seen[0]["resume"], seen[0]["mode"]) == ("first", "allow", "online")
