@@ -129,7 +129,7 @@ def test_window_longer_than_the_positions_is_refused_at_once(family):
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_vocabulary_smaller_than_the_tokenizer_is_refused(family):
     size = len(tiny.tokenizer(family))
-    with pytest.raises(ModelError, match=f"knows {size - 1} tokens; its tokenizer gives ids up to {size - 1}"):
+    with pytest.raises(ModelError, match=f"knows {size - 1} tokens; its tokenizer has ids up to {size - 1}"):
         check_reader(reader_of(tiny.model(family, vocab_size=size - 1), family), max_length=64)
 
 
