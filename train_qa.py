@@ -13,8 +13,8 @@ from qa.config import RunConfig
 from qa.data import load_training_examples, load_validation_examples
 from qa.errors import QAError, StoppedError
 from qa.evaluation import Evaluator
-from qa.features import cached_features, cached_labels
-from qa.modeling import Reader, load_reader, span_loss
+from qa.features import cached_features, cached_labels, fewer_unlabelled
+from qa.modeling import Reader, choose_loss, load_reader
 from qa.presets import parse_config
 from qa.run_folder import RunFolder
 from qa.runtime import StopRequest, end_process, profiled, require_same_config, start_accelerator
@@ -82,14 +82,15 @@ def fine_tune(
     examples = load_training_examples(config)
     features = cached_features(examples, reader.tokenizer, config.features)
     labels = cached_labels(examples, features, config.features)
+    features, labels = fewer_unlabelled(features, labels, share=config.recipe.unlabelled_windows, seed=config.seed)
     plan = plan_training(accelerator, reader, examples, features, config)
 
-    reader.configure_for_training(config.training, accelerator.device)
-    model, optimizer = prepare(
-        accelerator, reader.model, build_optimizer(reader.model, config.training, accelerator.device), config.training
-    )
+    reader.configure_for_training(config.training, config.recipe, accelerator.device)
+    layer_decay = config.recipe.layer_decay
+    optimizer = build_optimizer(reader.model, config.training, accelerator.device, layer_decay=layer_decay)
+    model, prepared = prepare(accelerator, reader.model, optimizer, config.training)
     # Forward, backward, clip, step: one optimizer step at a time.
-    loop = TrainingLoop(accelerator, model, optimizer, features, labels, plan, loss=span_loss)
+    loop = TrainingLoop(accelerator, model, prepared, features, labels, plan, loss=choose_loss(config.recipe))
 
     checkpoints = folder.checkpoints(loop, examples, evaluator)
     checkpoints.resume(config.resume)
@@ -102,15 +103,17 @@ def fine_tune(
             tracker.step(step)
             stop.check()
             if evaluator is not None and step.evaluation_due:
-                evaluation = evaluator.evaluate(loop.model, around=(tracker.progress_bar, stop.checked))
-                best = loop.progress.note_scores(evaluation.scores, config.training.best_metric)
-                if best:
-                    folder.keep_best(loop, reader, evaluation)
+                with loop.averaged():
+                    evaluation = evaluator.evaluate(loop.model, around=(tracker.progress_bar, stop.checked))
+                    best = loop.progress.note_scores(evaluation.scores, config.training.best_metric)
+                    if best:
+                        folder.keep_best(loop, reader, evaluation)
                 tracker.evaluation(evaluation, step=step.number, best=best)
             if step.save_due or loop.has_ended or checkpoints.timer_is_due():
                 checkpoints.save()
         if evaluator is None:
-            folder.keep_last(loop, reader)
+            with loop.averaged():
+                folder.keep_last(loop, reader)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       pair_template.py     How a tokenizer joins question and context.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.
       labels.py            References -> label spans of windows.
+      sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
       cache.py             Features and labels <-> memory-mapped Arrow files.
       order.py             Which features form which batch: a function of (seed, epoch).
@@ -61,6 +62,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           The batches of every step; smaller ones when memory runs out.
       gradients.py         One step's features -> its exact gradient, however they are split.
       loop.py              Steps, one at a time; the caller decides what happens between them.
+      averaging.py         An average of the weights beside the weights.
       optimization.py      Parameter groups, AdamW, learning rate by step.
       setup.py             What accelerate prepares, and the special cases of FSDP, DeepSpeed, DDP.
       progress.py          What a resumed run must know; what a step reports.

@@ -13,6 +13,7 @@ from qa.errors import ConfigError
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
+Schedule = Literal["linear", "cosine", "polynomial", "inverse_sqrt", "constant"]
 Backend = Literal["torch", "onnx", "onnx_int8"]
 """What runs a model: PyTorch, or onnxruntime with float32 or 8-bit weights."""
 _V2Score = Literal[
@@ -89,10 +90,15 @@ class TrainingConfig(_Settings):
     """Optimizer steps in all, in place of epochs; 0 evaluates only."""
     learning_rate: float = 3e-5
     """Peak learning rate."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Course of the learning rate after the warm-up: to zero in a line or a half cosine, or constant."""
+    schedule: Schedule = "linear"
+    """Course of the learning rate after the warm-up: to zero in a line, half a cosine or a power of a line; as the
+    inverse root of the step; or constant."""
+    schedule_power: float = 2.0
+    """Power of the polynomial schedule."""
     warmup_ratio: float = 0.1
     """Share of all steps in which the learning rate rises from zero."""
+    warmup_steps: int | None = None
+    """The same in optimizer steps, in place of the share."""
     batch_size: int = 16
     """Features per device and forward pass."""
     accumulation_steps: int = 1
@@ -101,6 +107,8 @@ class TrainingConfig(_Settings):
     """Out of memory, halve the batches and double the passes of a step, whose features stay the same."""
     weight_decay: float = 0.01
     """Decoupled weight decay; not applied to biases and normalisation layers."""
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of AdamW's running means of the gradient and of its square."""
     adam_epsilon: float = 1e-8
     """Term that keeps AdamW's denominator from zero."""
     max_gradient_norm: float | None = 1.0
@@ -132,10 +140,55 @@ class TrainingConfig(_Settings):
 
     def __post_init__(self) -> None:
         self._require_positive("training.", "epochs", "learning_rate", "adam_epsilon", "max_gradient_norm")
-        self._require_positive("training.", "save_minutes", "max_minutes")
+        self._require_positive("training.", "save_minutes", "max_minutes", "schedule_power")
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
+        self._require_least("training.", warmup_steps=0)
         self._require_least("training.", evaluate_every=0, save_every=0, log_every=1, keep_last=1, patience=1)
         _require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
+        _require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig(_Settings):
+    """What may make a better model of the same examples and steps."""
+
+    dropout: float | None = None
+    """Probability to drop hidden states in training; none: the model's own."""
+    attention_dropout: float | None = None
+    """Probability to drop attention weights in training; none: the model's own."""
+    layer_decay: float = 1.0
+    """Factor of the learning rate from each layer to the one below it; the head has the whole rate."""
+    frozen_layers: int = 0
+    """Lowest layers that are not trained; with any, neither are the embeddings."""
+    freeze_embeddings: bool = False
+    """Leave the embeddings as they are."""
+    objective: Literal["independent", "joint"] = "independent"
+    """Start and end each for themselves, or the span among all spans that do not end before they start."""
+    label_smoothing: float = 0.0
+    """Share of a label that is spread evenly over the tokens of its window."""
+    averaging: Literal["none", "ema", "tail"] = "none"
+    """Evaluate and save the average of the weights: one that forgets, or of the last part of all steps."""
+    averaging_decay: float = 0.99
+    """Share of the average that forgets which each step keeps."""
+    averaging_share: float = 0.2
+    """Last share of all steps that the other average is over."""
+    short_windows: float = 0.0
+    """First share of all steps that are trained on short windows, cut round the reference at a random place."""
+    short_length: int = 128
+    """Longest of these windows, in tokens."""
+    unlabelled_windows: float = 1.0
+    """Share of the windows without their example's reference that is trained on."""
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "attention_dropout", "label_smoothing", "averaging_decay"):
+            value = getattr(self, name)
+            _require(value is None or 0 <= value < 1, f"recipe.{name}", value, "0 to below 1")
+        for name in ("averaging_share", "short_windows", "unlabelled_windows"):
+            _require(0 <= getattr(self, name) <= 1, f"recipe.{name}", getattr(self, name), "0 to 1")
+        _require(0 < self.layer_decay <= 1, "recipe.layer_decay", self.layer_decay, "more than 0, at most 1")
+        self._require_least("recipe.", frozen_layers=0, short_length=8)
+        joint = self.objective == "joint"
+        _require(not (joint and self.label_smoothing), "recipe.label_smoothing", self.label_smoothing, "0 if joint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +264,7 @@ class RunConfig(_Settings):
     data: DataConfig = DataConfig()
     features: FeaturesConfig = FeaturesConfig()
     training: TrainingConfig = TrainingConfig()
+    recipe: RecipeConfig = RecipeConfig()
     decoding: DecodingConfig = DecodingConfig()
     tracking: TrackingConfig = TrackingConfig()
 

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 from qa import lazy_exports
 
 if TYPE_CHECKING:
+    from qa.modeling.loss import choose_loss as choose_loss
     from qa.modeling.loss import span_loss as span_loss
     from qa.modeling.reader import Reader as Reader
     from qa.modeling.reader import load_reader as load_reader
 
-__all__ = ["Reader", "load_reader", "span_loss"]
+__all__ = ["Reader", "choose_loss", "load_reader", "span_loss"]
 
-__getattr__ = lazy_exports(__name__, {"Reader": "reader", "load_reader": "reader", "span_loss": "loss"})
+__getattr__ = lazy_exports(
+    __name__, {"Reader": "reader", "load_reader": "reader", "choose_loss": "loss", "span_loss": "loss"}
+)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from qa.config import TrainingConfig
+from qa.config import RecipeConfig, TrainingConfig
 from qa.data.sources import looks_like_path
 from qa.errors import ModelError
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
@@ -35,9 +35,9 @@ class Reader:
     has_new_head: bool = False
     """Whether the checkpoint has no span head, so that it was drawn at random: to be trained, not to be used."""
 
-    def configure_for_training(self, config: TrainingConfig, device: torch.device) -> None:
-        """Switch on recomputation, compilation or cheap dropout in the model, in place; see `structure`."""
-        configure_for_training(self.model, config, device)
+    def configure_for_training(self, config: TrainingConfig, recipe: RecipeConfig, device: torch.device) -> None:
+        """Set dropout, freeze, and switch on what makes training fast or small, in place; see `structure`."""
+        configure_for_training(self.model, config, recipe, device)
 
 
 def load_reader(source: str, *, max_length: int | None = None, revision: str | None = None) -> Reader:

@@ -1,20 +1,37 @@
-"""Layers, unused parameters, compilation, recomputation."""
+"""Layers, unused parameters, compilation, recomputation, dropout, freezing."""
+
+import copy
+import re
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from qa.config import TrainingConfig
+from qa.config import RecipeConfig, TrainingConfig
+from qa.errors import ConfigError
 from qa.modeling.dropout import use_cheap_dropout
+
+_LAYER = re.compile(r"\.(\d+)\.")
+"""What tells in a parameter's name which layer it is of."""
+_HIDDEN, _ATTENTION = 0.123456789, 0.987654321
+"""Probabilities that no model has, to find out where a configuration's go."""
 
 _SHAPES = 64  # of batches, that the compiler may see: far more than lengths and batch sizes make
 
 
-def configure_for_training(model: PreTrainedModel, config: TrainingConfig, device: torch.device) -> None:
-    """Switch on recomputation of activations, compilation of the encoder or, on a CPU, cheap dropout, in place.
+def configure_for_training(
+    model: PreTrainedModel, config: TrainingConfig, recipe: RecipeConfig, device: torch.device
+) -> None:
+    """Set dropout, freeze, and switch on recomputation, compilation or, on a CPU, cheap dropout, in place.
 
     A compiled encoder keeps torch's dropout, which the compiler fuses.
+
+    Raises:
+        ConfigError: more frozen layers than there are.
+
     """
+    set_dropout(model, hidden=recipe.dropout, attention=recipe.attention_dropout)
+    freeze(model, layers=recipe.frozen_layers, embeddings=recipe.freeze_embeddings)
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     if config.compile:
@@ -22,6 +39,60 @@ def configure_for_training(model: PreTrainedModel, config: TrainingConfig, devic
         torch.compiler.config.recompile_limit = _SHAPES
     elif device.type == "cpu":
         use_cheap_dropout(model)
+
+
+def set_dropout(model: PreTrainedModel, *, hidden: float | None, attention: float | None) -> None:
+    """Set the probabilities with which a model drops hidden states and attention weights; None leaves them.
+
+    Models name them differently and keep them in modules or attributes. So a twin without weights is made of a
+    configuration in which each has a probability of its own, which tells where it went. The model's configuration, with
+    which it is saved, stays.
+    """
+    chosen = {_HIDDEN: hidden, _ATTENTION: attention}
+    config = copy.deepcopy(model.config)
+    for name, value in vars(config).items():
+        if "drop" in name and isinstance(value, float):
+            setattr(config, name, _ATTENTION if "att" in name else _HIDDEN)
+    with torch.device("meta"):
+        twin = type(model)(config)
+    for module, other in zip(model.modules(), twin.modules(), strict=True):
+        for name, value in vars(other).items():
+            if isinstance(value, float) and chosen.get(value) is not None:
+                setattr(module, name, chosen[value])
+
+
+def freeze(model: PreTrainedModel, *, layers: int, embeddings: bool) -> None:
+    """Exclude the lowest layers and the embeddings from training.
+
+    Raises:
+        ConfigError: more layers than there are.
+
+    """
+    if not (layers or embeddings):
+        return
+    depths = parameter_depths(model)
+    lowest = max(depths.values())
+    if layers > lowest - 1:
+        raise ConfigError(f"recipe.frozen-layers is {layers}; wanted at most {lowest - 1}, the layers of the model")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(depths[name] < lowest - layers)
+
+
+def parameter_depths(model: nn.Module) -> dict[str, int]:
+    """Return how many layers each parameter is below the head: 0 in the head, most in the embeddings."""
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    names = [name for name, _ in model.named_parameters()]
+    layers = {name: int(found[1]) for name in names if name.startswith(prefix) and (found := _LAYER.search(name))}
+    count = max(layers.values(), default=-1) + 1
+    return {name: _depth(name, layers.get(name), count, in_encoder=name.startswith(prefix)) for name in names}
+
+
+def _depth(name: str, layer: int | None, layers: int, *, in_encoder: bool) -> int:
+    if layer is not None:
+        return layers - layer
+    if not in_encoder:
+        return 0
+    return layers + 1 if "embed" in name else 1  # what follows the last layer, such as its norm
 
 
 def layer_names(model: nn.Module) -> list[str]:

@@ -39,6 +39,7 @@ from qa.training.loop import TrainingLoop
 log = logging.getLogger(__name__)
 
 _WEIGHTS, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+_AVERAGE = "average.safetensors"  # only where the recipe averages weights
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _RECEIVED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
 
@@ -123,6 +124,7 @@ def save_checkpoint(loop: TrainingLoop, paths: RunPaths, identity: Identity) -> 
         log.warning("no checkpoint at step %d: under DeepSpeed a run cannot be continued", step)
         return
     weights = gather_weights(loop)  # only the main process gets it, as the optimizer's state
+    average = _gather_average(loop)
     optimizer: dict[str, Any] = get_optimizer_state_dict(loop.model, loop.optimizer.optimizer, options=_FULL)
     state = {
         "format": FORMAT,
@@ -138,6 +140,8 @@ def save_checkpoint(loop: TrainingLoop, paths: RunPaths, identity: Identity) -> 
             with whole_folder(path) as part:
                 save_file(_contiguous(weights), part / _WEIGHTS, metadata={"format": "pt"})
                 save_file(_contiguous(_flat(optimizer["state"])), part / _OPTIMIZER)
+                if average is not None:
+                    save_file(average, part / _AVERAGE, metadata={"format": "pt"})
                 write_json(part / _STATE, state)
                 write_manifest(part)
             rotate(path, loop.plan.config.keep_last)
@@ -152,6 +156,14 @@ def gather_weights(loop: TrainingLoop) -> dict[str, Any]:
     if loop.accelerator.distributed_type == DistributedType.DEEPSPEED:
         return cast("dict[str, Any]", loop.accelerator.get_state_dict(loop.model))
     return get_model_state_dict(loop.model, options=_FULL)
+
+
+def _gather_average(loop: TrainingLoop) -> dict[str, Any] | None:
+    """Gather the averaged weights to the main process; None where the recipe has none. Collective."""
+    if loop.average is None:
+        return None
+    with loop.average.applied():
+        return dict(_contiguous(gather_weights(loop)))  # copied, since outside the same tensors hold other weights
 
 
 def rotate(newest: Path, keep_last: int) -> None:
@@ -195,10 +207,14 @@ def load_checkpoint(loop: TrainingLoop, path: Path | None, identity: Identity) -
 
     """
     accelerator = loop.accelerator
-    found, weights, moments = on_main(accelerator, lambda: _read(path, identity)) or ({}, {}, {})
+    found, average, weights, moments = on_main(accelerator, lambda: _read(path, identity)) or ({}, {}, {}, {})
     (state,) = broadcast_object_list([found])
+    options = _RECEIVED if accelerator.num_processes > 1 else _FULL
     try:
-        _load_states(loop, weights, moments, _RECEIVED if accelerator.num_processes > 1 else _FULL)
+        if loop.average is not None:
+            set_model_state_dict(loop.model, average, options=options)
+            loop.average.reset()
+        _load_states(loop, weights, moments, options)
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
     if accelerator.scaler is not None and state["scaler"] is not None:
@@ -206,12 +222,16 @@ def load_checkpoint(loop: TrainingLoop, path: Path | None, identity: Identity) -
     vars(loop.progress).update(state["progress"])
 
 
-def _read(path: Path | None, identity: Identity) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+def _read(
+    path: Path | None, identity: Identity
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """Return state, averaged weights, weights and optimizer state."""
     assert path is not None, "the main process reads, and it knows the path"
     try:
         state: dict[str, Any] = json.loads((path / _STATE).read_text(encoding="utf-8"))
         identity.check(state)
-        return state, load_file(path / _WEIGHTS), load_file(path / _OPTIMIZER)
+        average = load_file(path / _AVERAGE) if (path / _AVERAGE).exists() else {}
+        return state, average, load_file(path / _WEIGHTS), load_file(path / _OPTIMIZER)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error}") from error
 

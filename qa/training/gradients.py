@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from qa.errors import MemoryLimitError
 from qa.features.collation import Batch
+from qa.modeling.loss import SpanLoss
 from qa.runtime.collectives import any_process, average_gradients
 from qa.runtime.memory import is_out_of_memory, memory_error
-
-SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
-"""Start logits, end logits and batch -> the sum of the losses of the batch's features."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from qa.errors import MemoryLimitError
 from qa.features.collation import Batch, batch_loader, padding_multiple
 from qa.features.labels import Labels
 from qa.features.order import BatchSplit, epoch_order, micro_batches
+from qa.features.sampling import short_windows
 from qa.features.windows import Features
 from qa.training.plan import TrainingPlan
 from qa.training.progress import Progress
@@ -27,6 +28,8 @@ class LoadedStep:
 
     features: np.ndarray
     """Indices, over all processes."""
+    lengths: np.ndarray
+    """Tokens of these features, padding aside."""
     batches: list[Batch]
     began: float
     """When loading began, in seconds of `time.perf_counter`."""
@@ -41,26 +44,45 @@ class StepLoader:
     plan: TrainingPlan
     progress: Progress
     device: torch.device
+    _short: dict[int, tuple[Features, Labels]] = field(default_factory=dict)
+    """The short windows of one epoch."""
 
     def epoch_steps(self, epoch: int) -> list[np.ndarray]:
         """Return the features of every step of an epoch."""
-        lengths, plan = self.features.lengths, self.plan
+        plan = self.plan
+        lengths = self.windows_at(epoch * plan.steps_per_epoch)[0].lengths
         return epoch_order(lengths, seed=plan.seed, epoch=epoch, steps=plan.steps_per_epoch)
+
+    def windows_at(self, step: int) -> tuple[Features, Labels]:
+        """Return the windows that a step is trained on: short ones in the first part of the run."""
+        if step >= self.plan.short_steps:
+            return self.features, self.labels
+        return self._short_windows(step // self.plan.steps_per_epoch)
+
+    def _short_windows(self, epoch: int) -> tuple[Features, Labels]:
+        if epoch not in self._short:
+            length, seed = self.plan.recipe.short_length, self.plan.seed
+            self._short.clear()
+            self._short[epoch] = short_windows(self.features, self.labels, max_length=length, seed=seed, epoch=epoch)
+        return self._short[epoch]
 
     def remaining(self) -> Iterator[LoadedStep]:
         """Load the steps from where the progress stands to the end of its epoch, or of the run."""
         epoch, done = divmod(self.progress.step, self.plan.steps_per_epoch)
         left = self.plan.total_steps - self.progress.step
-        return self._loaded(self.epoch_steps(epoch)[done : done + left])
+        steps = self.epoch_steps(epoch)[done : done + left]
+        short = max(self.plan.short_steps - self.progress.step, 0)
+        yield from self._loaded(steps[:short])
+        yield from self._loaded(steps[short:])
 
     def load(self, steps: Sequence[np.ndarray]) -> Iterator[LoadedStep]:
-        """Load steps of the given features, with batches as large as memory is known to hold."""
-        split = self.split
+        """Load the next steps, of the given features, with batches as large as memory is known to hold."""
+        split, (features, labels) = self.split, self.windows_at(self.progress.step)
         shares = [part for step in steps for part in micro_batches(step, split)]
         loader = batch_loader(
-            self.features,
+            features,
             shares,
-            labels=self.labels,
+            labels=labels,
             input_names=self.plan.input_names,
             pad_multiple=padding_multiple(compiled=self.plan.config.compile),
             device=self.device,
@@ -68,7 +90,10 @@ class StepLoader:
         for step in steps:
             began = time.perf_counter()
             yield LoadedStep(
-                features=step, batches=list(itertools.islice(loader, split.accumulation_steps)), began=began
+                features=step,
+                lengths=features.lengths_of(step),
+                batches=list(itertools.islice(loader, split.accumulation_steps)),
+                began=began,
             )
 
     @property

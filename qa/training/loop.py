@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from torch import nn
 from qa.errors import MemoryLimitError, NotFiniteError
 from qa.features.labels import Labels
 from qa.features.windows import Features
+from qa.modeling.loss import SpanLoss
 from qa.runtime.memory import free_memory
-from qa.training.gradients import Gradient, SpanLoss, compute_gradient
+from qa.training.averaging import WeightAverage
+from qa.training.gradients import Gradient, compute_gradient
 from qa.training.loading import LoadedStep, StepLoader
 from qa.training.optimization import learning_rate, set_learning_rate
 from qa.training.plan import TrainingPlan
@@ -41,6 +44,8 @@ class TrainingLoop:
         """Take what accelerate prepared, what is learned from, and the loss that is summed over a batch."""
         self.accelerator, self.model, self.optimizer, self.loss = accelerator, model, optimizer, loss
         self.features, self.plan, self.progress = features, plan, Progress()
+        averages = plan.recipe.averaging != "none"
+        self.average = WeightAverage(model, plan.recipe, plan.total_steps) if averages else None
         self.loader = StepLoader(
             features=features, labels=labels, plan=plan, progress=self.progress, device=accelerator.device
         )
@@ -86,20 +91,25 @@ class TrainingLoop:
                 raise self._not_finite(gradient, step)
             gradient = self.compute_gradient(step)
         self.progress.step += 1
+        if self.average is not None:
+            self.average.update(self.progress.step)
         self.progress.evaluation_due = self.plan.evaluation_is_due(self.progress.step)
-        lengths = self.features.lengths_of(step.features)
         return StepReport(
             **vars(self._position()),
             loss=gradient.loss,
             learning_rate=rate,
             gradient_norm=gradient.norm,
             features=len(step.features),
-            tokens=int(lengths.sum()),
+            tokens=int(step.lengths.sum()),
             padded_tokens=gradient.padded_tokens,
-            flops=self.plan.flops.of_texts(lengths),
+            flops=self.plan.flops.of_texts(step.lengths),
             overflows=overflows,
             seconds=time.perf_counter() - step.began,
         )
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context in which the model has the weights that are evaluated and saved as the model."""
+        return self.average.applied() if self.average is not None else nullcontext()
 
     def compute_gradient(self, step: LoadedStep) -> Gradient:
         """Put the step's gradient into the parameters, halving batches as often as needed and allowed.

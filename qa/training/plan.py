@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
-from qa.config import RunConfig, TrainingConfig
+from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.errors import ConfigError
 from qa.features.order import BatchSplit, steps_per_epoch
@@ -24,6 +24,7 @@ class TrainingPlan:
     """What follows from examples, features, reader, processes and settings before the first step."""
 
     config: TrainingConfig
+    recipe: RecipeConfig
     seed: int
     split: BatchSplit
     steps_per_epoch: int
@@ -38,6 +39,11 @@ class TrainingPlan:
     """What the model takes."""
     flops: TrainingFlops = field(default_factory=TrainingFlops)
     """What a feature costs, for the reports."""
+
+    @property
+    def short_steps(self) -> int:
+        """First steps, which are trained on short windows."""
+        return math.ceil(self.recipe.short_windows * self.total_steps)
 
     def ends_epoch(self, step: int) -> bool:
         """Return whether an epoch is over when `step` optimizer steps are done."""
@@ -80,6 +86,7 @@ def plan_training(
     per_epoch = steps_per_epoch(len(features), split)
     return TrainingPlan(
         config=training,
+        recipe=config.recipe,
         seed=config.seed,
         split=split,
         steps_per_epoch=per_epoch,

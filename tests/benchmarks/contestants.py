@@ -154,7 +154,7 @@ def training_loop(accelerator: Accelerator, reader: Reader, config: RunConfig) -
     features = cached_features(examples, reader.tokenizer, config.features)
     labels = cached_labels(examples, features, config.features)
     plan = plan_training(accelerator, reader, examples, features, config)
-    reader.configure_for_training(training, accelerator.device)
+    reader.configure_for_training(training, config.recipe, accelerator.device)
     optimizer = build_optimizer(reader.model, training, accelerator.device)
     model, optimizer = prepare(accelerator, reader.model, optimizer, training)
     return TrainingLoop(accelerator, model, optimizer, features, labels, plan, loss=span_loss)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForQuestionAnswering
 
-from qa.config import TrainingConfig
+from qa.config import RecipeConfig, TrainingConfig
 from qa.modeling.dropout import (
     ATTENTION,
     CheapDropout,
@@ -251,7 +251,7 @@ def test_training_uses_it_on_a_cpu_unless_the_encoder_is_compiled(options, devic
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: device == "cpu")
     monkeypatch.setattr(nn.Module, "compile", lambda _, **__: None)
     model = tiny.model()
-    configure_for_training(model, TrainingConfig(**options), torch.device(device))
+    configure_for_training(model, TrainingConfig(**options), RecipeConfig(), torch.device(device))
     assert (model.config._attn_implementation == ATTENTION) is cheap
 
 
@@ -261,7 +261,9 @@ def test_recomputed_activations_see_the_same_masks():
     recomputing.load_state_dict(plain_model.state_dict())
     gradients = []
     for model, recompute in ((plain_model, False), (recomputing, True)):
-        configure_for_training(model, TrainingConfig(gradient_checkpointing=recompute), torch.device("cpu"))
+        configure_for_training(
+            model, TrainingConfig(gradient_checkpointing=recompute), RecipeConfig(), torch.device("cpu")
+        )
         torch.manual_seed(5)
         logits(model.train()).square().sum().backward()
         gradients.append([p.grad for p in model.parameters() if p.grad is not None])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, BertConfig, FNetConfig, FNetForQuestionAnswering
 
-from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError
 from qa.modeling.reader import Reader, check_reader, load_reader, model_inputs
 from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_settings, load_settings, settings_of
@@ -206,7 +206,7 @@ def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeyp
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append((module, options)))
     for options in ({}, {"gradient_checkpointing": True}, {"compile": True}):
         model = tiny.model()
-        configure_for_training(model, TrainingConfig(**options), torch.device("cpu"))
+        configure_for_training(model, TrainingConfig(**options), RecipeConfig(), torch.device("cpu"))
         assert model.is_activation_checkpointing == ("gradient_checkpointing" in options)
     assert compiled == [(model.base_model, {"dynamic": False})]
     assert torch.compiler.config.recompile_limit > 8  # torch's own, which lengths alone exceed

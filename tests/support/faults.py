@@ -75,7 +75,7 @@ def limited_memory(features):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return span_loss(start, end, batch)
 
-    train_qa.span_loss = limited
+    train_qa.choose_loss = lambda _: limited
 
 
 def sharded_by_fsdp(variables):

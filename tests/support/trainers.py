@@ -6,11 +6,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
-from qa.config import FeaturesConfig, RunConfig, TrainingConfig
+from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.features.labels import build_labels
 from qa.features.windows import build_features
-from qa.modeling.loss import span_loss
+from qa.modeling.loss import choose_loss
 from qa.modeling.reader import Reader, model_inputs
 from qa.training import TrainingLoop, build_optimizer, plan_training
 from tests.support import tiny
@@ -26,7 +26,7 @@ def reader_of(model, family="bert"):
     return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=None)
 
 
-def plan_for(rows, features, reader, *, seed=3, evaluates=False, **training):
+def plan_for(rows, features, reader, *, seed=3, evaluates=False, recipe=None, **training):
     """Batch 2, constant rate without warm-up, no evaluations, unless told otherwise."""
     options = {"batch_size": 2, "learning_rate": 1e-3, "schedule": "constant", "warmup_ratio": 0.0}
     config = RunConfig(
@@ -34,22 +34,32 @@ def plan_for(rows, features, reader, *, seed=3, evaluates=False, **training):
         features=WINDOWS,
         training=TrainingConfig(**(options | training)),
         validation_data="sample" if evaluates else None,
+        recipe=RecipeConfig(**(recipe or {})),
     )
     return plan_training(Accelerator(cpu=True), reader, Examples(rows=rows), features, config)
 
 
-def loop_for(rows=None, *, family="bert", model=None, dropout=False, loss=span_loss, **planned):
+def loop_for(rows=None, *, family="bert", model=None, dropout=False, loss=None, **planned):
     """A loop over small examples with a tiny model; see `plan_for`."""
     rows = tiny.small(10) if rows is None else rows
     accelerator = Accelerator(cpu=True)
     reader = reader_of(model or tiny.model(family, **({} if dropout or family != "bert" else CALM)), family)
     features = build_features(rows, reader.tokenizer, WINDOWS)
     plan = plan_for(rows, features, reader, **planned)
-    reader.configure_for_training(plan.config, accelerator.device)
+    reader.configure_for_training(plan.config, plan.recipe, accelerator.device)
     prepared, optimizer = accelerator.prepare(
-        reader.model, build_optimizer(reader.model, plan.config, accelerator.device)
+        reader.model,
+        build_optimizer(reader.model, plan.config, accelerator.device, layer_decay=plan.recipe.layer_decay),
     )
-    return TrainingLoop(accelerator, prepared, optimizer, features, build_labels(rows, features), plan, loss=loss)
+    return TrainingLoop(
+        accelerator,
+        prepared,
+        optimizer,
+        features,
+        build_labels(rows, features),
+        plan,
+        loss=loss or choose_loss(plan.recipe),
+    )
 
 
 def weights(loop):

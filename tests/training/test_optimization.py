@@ -10,6 +10,7 @@ from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
 from qa.config import TrainingConfig
+from qa.modeling.structure import parameter_depths
 from qa.training.optimization import build_optimizer, learning_rate, parameter_groups, set_learning_rate
 from tests.support import tiny
 
@@ -71,6 +72,37 @@ def test_shared_parameter_is_there_once():
     model[1].weight = model[0].weight
     decayed, undecayed = parameter_groups(model, 0.1)
     assert (len(decayed["params"]), len(undecayed["params"])) == (1, 2)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_rate_falls_from_layer_to_layer(family):
+    model = tiny.model(family)
+    depths = parameter_depths(model)
+    groups = parameter_groups(model, 0.1, layer_decay=0.5)
+    for group in groups:
+        assert {0.5 ** depths[name] for name in names_of(model, group)} == {group["rate_factor"]}
+    assert len({group["rate_factor"] for group in groups}) == 4
+    optimizer = build_optimizer(model, TrainingConfig(learning_rate=1.0), CPU, layer_decay=0.5)
+    set_learning_rate(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25 * group["rate_factor"] for group in groups]
+
+
+def test_betas_are_as_asked():
+    optimizer = build_optimizer(tiny.model(), TrainingConfig(adam_betas=(0.5, 0.75)), CPU)
+    assert optimizer.defaults["betas"] == (0.5, 0.75)
+
+
+def test_warm_up_is_counted_in_steps_or_as_a_share():
+    assert rates(10, warmup_steps=4, schedule="constant") == pytest.approx([0.25, 0.5, 0.75, *[1.0] * 7])
+    assert rates(10, warmup_ratio=0.4, schedule="constant") == rates(10, warmup_steps=4, schedule="constant")
+
+
+def test_a_power_of_one_is_the_line_and_the_root_falls_from_the_peak():
+    line = rates(20, schedule="polynomial", schedule_power=1.0)
+    assert line == rates(20, schedule="linear")
+    assert rates(20, schedule="polynomial", schedule_power=2.0)[5:] == pytest.approx([rate**2 for rate in line[5:]])
+    root = rates(20, schedule="inverse_sqrt", warmup_steps=4)
+    assert root[3:] == pytest.approx([math.sqrt(4 / step) for step in range(4, 21)])
 
 
 def test_weight_decay_shrinks_only_what_decays():

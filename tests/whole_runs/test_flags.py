@@ -18,7 +18,6 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTraine
 import train_qa
 from qa.config import RunConfig
 from qa.errors import QAError, StoppedError
-from qa.modeling import span_loss
 from qa.presets import parse_config
 from qa.tracking.reporter import Reporter
 from qa.training import TrainingLoop
@@ -90,6 +89,22 @@ CASES = {
     "training.compile": ("False", "True", {}),
     "training.fused": ("True", "False", {}),
     "training.profile": ("False", "True", {}),
+    "training.schedule-power": ("1.0", "3.0", {"training.schedule": "polynomial"}),
+    "training.warmup-steps": ("0", "3", {}),
+    "training.adam-betas": ("0.9 0.999", "0.5 0.999", {}),
+    "recipe.dropout": ("0.0", "0.3", {}),
+    "recipe.attention-dropout": ("0.0", "0.3", {}),
+    "recipe.layer-decay": ("1.0", "0.5", {}),
+    "recipe.frozen-layers": ("0", "1", {}),
+    "recipe.freeze-embeddings": ("False", "True", {}),
+    "recipe.objective": ("independent", "joint", {}),
+    "recipe.label-smoothing": ("0.0", "0.2", {}),
+    "recipe.averaging": ("none", "ema", {}),
+    "recipe.averaging-decay": ("0.05", "0.9", {"recipe.averaging": "ema"}),
+    "recipe.averaging-share": ("0.5", "1.0", {"recipe.averaging": "tail"}),
+    "recipe.short-windows": ("0.0", "1.0", {"recipe.short-length": "48"}),
+    "recipe.short-length": ("48", "32", {"recipe.short-windows": "1.0"}),
+    "recipe.unlabelled-windows": ("1.0", "0.0", {"features.max-length": "48"}),
     "decoding.n-best": ("20", "2", {}),
     "decoding.max-answer-tokens": ("30", "1", {}),
     "decoding.search": ("exact", "hf_parity", {}),
@@ -141,7 +156,7 @@ def paths(tmp_path_factory):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     found = {name: str(folder / f"{name}.jsonl") for name in files} | {"FOLDER": str(folder / "FOLDER")}
     for name, seed in (("READER", 0), ("OTHER", 1)):
-        found[name] = str(tiny.save_reader(folder / name, seed=seed, num_hidden_layers=1))
+        found[name] = str(tiny.save_reader(folder / name, seed=seed))
     return found
 
 
@@ -191,14 +206,14 @@ def calls(monkeypatch, paths):
 def loop_of(calls):
     """The loop that a run makes, noting the optimizer's kernel; with so little memory that 4 features do not fit."""
 
-    def loss(start, end, batch):
-        if len(batch) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return span_loss(start, end, batch)
+    def made(accelerator, model, optimizer, *others, loss):
+        def limited(start, end, batch):
+            if len(batch) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return loss(start, end, batch)
 
-    def made(accelerator, model, optimizer, *others, **_):
         calls.append(("fused", optimizer.optimizer.defaults["fused"]))
-        return TrainingLoop(accelerator, model, optimizer, *others, loss=loss)
+        return TrainingLoop(accelerator, model, optimizer, *others, loss=limited)
 
     return made
 
@@ -213,7 +228,7 @@ def observe(folder, flags, paths, calls, monkeypatch, caplog):
             section, _, switch = name.rpartition(".")
             arguments.append(f"--{section}.{switch if value == 'True' else f'no-{switch}'}")
         else:
-            arguments += [f"--{name}", words.get(value, str(value))]
+            arguments += [f"--{name}", *words.get(value, str(value)).split()]
     monkeypatch.setattr(train_qa, "TrainingLoop", loop_of(calls))
     calls.clear()
     caplog.clear()

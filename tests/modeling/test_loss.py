@@ -1,0 +1,109 @@
+"""Losses against plain loops over spans and tokens; padding changes none of them."""
+
+import math
+
+import pytest
+import torch
+
+from qa.config import RecipeConfig
+from qa.features.collation import Batch
+from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss
+
+LENGTHS = (9, 6)
+CONTEXTS = ((3, 8), (2, 5))
+"""First token of the context and the one after its last, of each feature; the null position is the first token."""
+LABELS = ((4, 6), (0, 0))
+
+
+def batch(width=9):
+    columns = torch.arange(width)
+    bounds = torch.tensor(CONTEXTS)
+    return Batch(
+        inputs={"attention_mask": (columns < torch.tensor(LENGTHS).unsqueeze(1)).long()},
+        feature=torch.arange(2),
+        in_context=(columns >= bounds[:, :1]) & (columns < bounds[:, 1:]),
+        context_begin=bounds[:, 0],
+        null_position=torch.zeros(2, dtype=torch.int64),
+        label_first=torch.tensor([first for first, _ in LABELS]),
+        label_last=torch.tensor([last for _, last in LABELS]),
+        tokens=sum(LENGTHS),
+    )
+
+
+def logits(width=9):
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 2, 9, generator=generator) * 3
+    filled = torch.full((2, 2, width), 50.0)  # where padding is, anything may stand
+    filled[:, :, : min(width, 9)] = values[:, :, :width]
+    for row, length in enumerate(LENGTHS):
+        filled[:, row, length:] = 50.0
+    return filled[0], filled[1]
+
+
+def plain_softmax_loss(values, label, smoothing=0.0):
+    total = math.log(sum(math.exp(value) for value in values))
+    return sum(
+        ((1 - smoothing) * (at == label) + smoothing / len(values)) * (total - value) for at, value in enumerate(values)
+    )
+
+
+def plain_independent(smoothing=0.0):
+    start, end = logits()
+    rows = zip(start.tolist(), end.tolist(), LENGTHS, LABELS, strict=True)
+    return sum(
+        (plain_softmax_loss(s[:n], first, smoothing) + plain_softmax_loss(e[:n], last, smoothing)) / 2
+        for s, e, n, (first, last) in rows
+    )
+
+
+def plain_joint():
+    start, end = (side.tolist() for side in logits())
+    loss = 0.0
+    for row, (begin, stop) in enumerate(CONTEXTS):
+        spans = [(first, last) for first in range(begin, stop) for last in range(first, stop)] + [(0, 0)]
+        scores = {span: start[row][span[0]] + end[row][span[1]] for span in spans}
+        loss += math.log(sum(math.exp(score) for score in scores.values())) - scores[LABELS[row]]
+    return loss / 2
+
+
+@pytest.mark.parametrize(
+    ("recipe", "wanted"),
+    [
+        ({}, plain_independent()),
+        ({"label_smoothing": 0.2}, plain_independent(0.2)),
+        ({"objective": "joint"}, plain_joint()),
+    ],
+    ids=["independent", "smoothed", "joint"],
+)
+def test_losses_equal_the_plain_loops_and_padding_changes_nothing(recipe, wanted):
+    loss = choose_loss(RecipeConfig(**recipe))
+    for width in (9, 16):
+        assert float(loss(*logits(width), batch(width))) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [span_loss, joint_span_loss, lambda *a: smoothed_span_loss(*a, smoothing=0.1)])
+def test_gradients_are_finite_and_padding_has_none(loss):
+    start, end = (side.clone().requires_grad_() for side in logits(16))
+    loss(start, end, batch(16)).backward()
+    padding = batch(16).inputs["attention_mask"] == 0
+    for side in (start, end):
+        assert side.grad.isfinite().all()
+        assert (side.grad[padding] == 0).all()
+        assert (side.grad[~padding] != 0).any()
+
+
+def test_the_joint_loss_of_a_window_without_context_is_that_of_its_null_position():
+    empty = batch()
+    empty.in_context.zero_()
+    empty.label_first.zero_()
+    empty.label_last.zero_()
+    start, end = (side.clone().requires_grad_() for side in logits())
+    loss = joint_span_loss(start, end, empty)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0.0, abs=1e-5)
+    assert start.grad.isfinite().all()
+
+
+def test_half_precision_logits_have_a_float32_loss():
+    for loss in (span_loss, joint_span_loss):
+        assert loss(*(side.half() for side in logits()), batch()).dtype == torch.float32

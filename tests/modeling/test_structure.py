@@ -1,0 +1,88 @@
+"""What is set in a model before training: dropout, frozen parts, and how deep every parameter lies."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from qa.errors import ConfigError
+from qa.modeling.structure import freeze, parameter_depths, set_dropout
+from tests.support import tiny
+
+ONE_FOR_BOTH = ("xlnet",)
+"""Families with one probability for hidden states and attention weights."""
+
+
+def probabilities(model):
+    """Every probability to drop that a module has, by whether it is one of attention weights."""
+    found = {}
+    for module_name, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, float) and ("drop" in name or (name == "p" and isinstance(module, nn.Dropout))):
+                found[f"{module_name}.{name}"] = value
+    return found
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_hidden_states_and_attention_have_dropout_of_their_own(family):
+    model = tiny.model(family)
+    before, config = probabilities(model), model.config.to_dict()
+    set_dropout(model, hidden=0.25, attention=0.75)
+    after = probabilities(model)
+    assert after.keys() == before.keys()
+    assert set(after.values()) >= ({0.25} if family in ONE_FOR_BOTH else {0.25, 0.75})
+    assert model.config.to_dict() == config, "the model is saved as it was"
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_none_leaves_the_models_own_dropout(family):
+    model = tiny.model(family)
+    before = probabilities(model)
+    set_dropout(model, hidden=None, attention=None)
+    assert probabilities(model) == before
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_without_any_dropout_training_draws_nothing(family):
+    model = tiny.model(family)
+    set_dropout(model, hidden=0.0, attention=0.0)
+    model.train()
+    inputs = {"input_ids": torch.arange(8).unsqueeze(0) + 10, "attention_mask": torch.ones(1, 8, dtype=torch.long)}
+    one, other = (model(**inputs).start_logits for _ in range(2))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_depths_fall_from_the_embeddings_to_the_head(family):
+    model = tiny.model(family)
+    depths = parameter_depths(model)
+    encoder = f"{model.base_model_prefix}."
+    assert {depth for name, depth in depths.items() if not name.startswith(encoder)} == {0}
+    for name, depth in depths.items():
+        layer = re.search(r"\.(\d)\.", name)
+        if layer:
+            assert depth == 2 - int(layer[1]), name
+        elif "embed" in name:
+            assert depth == 3, name
+
+
+def test_frozen_parts_are_the_lowest():
+    model = tiny.model()
+    freeze(model, layers=1, embeddings=True)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert not any("embed" in name or ".layer.0." in name for name in trained)
+    assert any(".layer.1." in name for name in trained)
+    assert "qa_outputs.weight" in trained
+
+
+def test_embeddings_are_frozen_alone():
+    model = tiny.model()
+    freeze(model, layers=0, embeddings=True)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name, _ in model.named_parameters() if "embed" in name}
+
+
+def test_more_layers_than_there_are_cannot_be_frozen():
+    with pytest.raises(ConfigError, match=r"frozen-layers is 3; wanted at most 2"):
+        freeze(tiny.model(), layers=3, embeddings=False)
