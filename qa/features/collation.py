@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,36 +81,111 @@ def collate(
         labels: of all features, where the batch is to be learned from.
 
     """
-    template = features.template
     lengths = features.lengths_of(indices)
-    shape = len(indices), -(-int(lengths.max()) // pad_multiple) * pad_multiple
-    ids = np.full(shape, template.pad_id, dtype=np.int64)
-    types = np.full(shape, template.pad_type, dtype=np.int64)
-    begin = shape[1] - lengths if template.pad_left else np.zeros_like(lengths)
-    context_begin = np.empty(len(indices), dtype=np.int64)
-    for row, index in enumerate(indices.tolist()):
-        stretch = slice(begin[row], begin[row] + lengths[row])
-        ids[row, stretch], types[row, stretch], context_begin[row] = features.row(index)
-    context_begin += begin
-    columns = np.arange(shape[1])
-    end = begin + lengths
-    context_end = context_begin + features.size[indices]
-    null = np.where(template.null_position < 0, end, begin) + template.null_position
-    inputs = {
-        "input_ids": ids,
-        "token_type_ids": types,
-        "attention_mask": _between(columns, begin, end).astype(np.int64),
+    width = -(-int(lengths.max()) // pad_multiple) * pad_multiple
+    begin = width - lengths if features.template.pad_left else np.zeros_like(lengths)
+    parts = _Parts.of(features, indices, begin)
+    null = np.where(features.template.null_position < 0, parts.end, begin) + features.template.null_position
+    columns = np.arange(width)
+    inputs: dict[str, Callable[[], Int[np.ndarray, "feature token"]]] = {
+        "input_ids": partial(_token_ids, features, parts, width),
+        "token_type_ids": partial(_token_types, features, parts, width),
+        "attention_mask": lambda: _between(columns, begin, parts.end).astype(np.int64),
     }
     return Batch(
-        inputs={name: torch.from_numpy(inputs[name]) for name in input_names},
+        inputs={name: torch.from_numpy(inputs[name]()) for name in input_names},
         feature=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
-        in_context=torch.from_numpy(_between(columns, context_begin, context_end)),
-        context_begin=torch.from_numpy(context_begin),
+        in_context=torch.from_numpy(_between(columns, parts.context, parts.context + parts.context_size)),
+        context_begin=torch.from_numpy(parts.context),
         null_position=torch.from_numpy(null),
         tokens=int(lengths.sum()),
-        label_first=_label_position(labels.first[indices], context_begin, null) if labels is not None else None,
-        label_last=_label_position(labels.last[indices], context_begin, null) if labels is not None else None,
+        label_first=_label_position(labels.first[indices], parts.context, null) if labels is not None else None,
+        label_last=_label_position(labels.last[indices], parts.context, null) if labels is not None else None,
     )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Parts:
+    """Where the parts of every row are: first columns, sizes in tokens, and first tokens in the flat arrays."""
+
+    begin: Int[np.ndarray, "feature"]
+    between: Int[np.ndarray, "feature"]
+    after: Int[np.ndarray, "feature"]
+    end: Int[np.ndarray, "feature"]
+    second: Int[np.ndarray, "feature"]
+    question: Int[np.ndarray, "feature"]
+    question_size: Int[np.ndarray, "feature"]
+    question_source: Int[np.ndarray, "feature"]
+    context: Int[np.ndarray, "feature"]
+    context_size: Int[np.ndarray, "feature"]
+    context_source: Int[np.ndarray, "feature"]
+
+    @classmethod
+    def of(cls, features: Features, indices: Int[np.ndarray, "feature"], begin: Int[np.ndarray, "feature"]) -> "_Parts":
+        template, example = features.template, features.example[indices]
+        question_source = features.question_ids.bounds[example]
+        question_size = features.question_ids.bounds[example + 1] - question_source
+        context_size = features.size[indices].astype(np.int64)
+        one, two = (context_size, question_size) if template.context_first else (question_size, context_size)
+        first = begin + len(template.before)
+        between = first + one
+        second = between + len(template.between)
+        after = second + two
+        return cls(
+            begin=begin,
+            between=between,
+            after=after,
+            end=after + len(template.after),
+            second=second,
+            question=second if template.context_first else first,
+            question_size=question_size,
+            question_source=question_source,
+            context=first if template.context_first else second,
+            context_size=context_size,
+            context_source=features.context_ids.bounds[features.context_of[example]] + features.first[indices],
+        )
+
+
+def _token_ids(features: Features, parts: _Parts, width: int) -> Int[np.ndarray, "feature token"]:
+    template = features.template
+    ids = np.full((len(parts.begin), width), template.pad_id, dtype=np.int64)
+    _copy(features.question_ids.values, parts.question_source, parts.question_size, ids, parts.question)
+    _copy(features.context_ids.values, parts.context_source, parts.context_size, ids, parts.context)
+    _put(template.before, ids, parts.begin)
+    _put(template.between, ids, parts.between)
+    _put(template.after, ids, parts.after)
+    return ids
+
+
+def _token_types(features: Features, parts: _Parts, width: int) -> Int[np.ndarray, "feature token"]:
+    template, columns = features.template, np.arange(width)
+    types = np.full((len(parts.begin), width), template.pad_type, dtype=np.int64)
+    types[_between(columns, parts.begin, parts.between)] = template.first_type
+    types[_between(columns, parts.second, parts.after)] = template.second_type
+    _put(template.before_types, types, parts.begin)
+    _put(template.between_types, types, parts.between)
+    _put(template.after_types, types, parts.after)
+    return types
+
+
+def _copy(
+    values: Int[np.ndarray, "value"],
+    source: Int[np.ndarray, "row"],
+    sizes: Int[np.ndarray, "row"],
+    rows: Int[np.ndarray, "row column"],
+    begin: Int[np.ndarray, "row"],
+) -> None:
+    """Copy `sizes` values from `source` on into every row, from column `begin` on."""
+    within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    target = np.arange(len(rows)) * rows.shape[1] + begin
+    rows.reshape(-1)[np.repeat(target, sizes) + within] = values[np.repeat(source, sizes) + within]
+
+
+def _put(tokens: Sequence[int], rows: Int[np.ndarray, "row column"], begin: Int[np.ndarray, "row"]) -> None:
+    """Put the same tokens into every row, from column `begin` on."""
+    every = np.arange(len(rows))
+    for at, token in enumerate(tokens):
+        rows[every, begin + at] = token
 
 
 def _label_position(
