@@ -47,6 +47,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       evaluator.py         A model over a set of examples, on any number of processes.
       grading.py           Predictions + references -> scores per example and overall.
       calibration.py       Threshold and temperature, fitted on one half, measured on the other.
+      slices.py            Examples -> groups of alike ones, by what can be told of them without a model.
     inference/           Answers outside of a run. No accelerate.
       predictor.py         Predictor: questions and contexts -> answers; search over passages.
       options.py           What a call may say, filled up with the reader's settings.
@@ -78,18 +79,25 @@ The map, a folder per station of the pipeline; a file may know what stands above
       checkpoints.py       Save, find, load, rotate.
       identity.py          What must match for a run to be continued.
       model_card.py        The card, and the push to the hub.
+      curves.py            history.jsonl -> values over steps and over minutes.
     tracking/            What a run reports while it runs.
       run_tracker.py       Log lines, progress bar, intervals; feeds the trackers.
       reporter.py          One thread per tracker; a tracker that hangs cannot stop the run.
       trackers.py          Which trackers there are, and how each starts.
       wandb.py             W&B: modes, resume, step axis, tables, summary.
       tables.py            The table of predictions.
+      wandb_tables.py      Tables at W&B that belong to no training run.
+    experiments/         Many runs: sweep, compare.
+      finished.py          A run's folder -> its settings, answers and curves.
+      comparison.py        Runs on the same examples -> how much they differ, how sure that is, and where.
+      statistics.py        Means with intervals, paired differences, McNemar's test.
+      plots.py             Plots of sweeps and comparisons.
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
       flags.py             What every command takes: all of --help.
       loading.py           Flags -> predictor, examples.
       display.py           Tables, marked texts, JSON.
-      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py
+      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py compare.py
 """
 
 import importlib

@@ -61,8 +61,20 @@ class HubError(QAError):
     """A hub that does not take the model."""
 
 
+class TrackerError(QAError):
+    """A tracker that does not take, or does not have, what it was asked for."""
+
+
 class MetricError(QAError):
     """Predictions and references that do not belong together."""
+
+
+class SweepError(QAError):
+    """A file that describes no sweep, or a sweep of which runs have failed."""
+
+
+class ComparisonError(QAError):
+    """Runs that cannot be compared: without predictions, or on other examples."""
 
 
 class UsageError(QAError):

@@ -18,6 +18,7 @@ LINES = (
     {"evaluation", "inference"},
     {"training", "serving"},
     {"run_folder", "tracking"},
+    {"experiments"},
     {"cli"},
 )
 """Each line may know the lines above it; parts of one line do not know each other."""
@@ -28,6 +29,9 @@ ONLY_IN = {
     "onnxruntime": ("qa.inference.onnx",),
     "wandb": ("qa.tracking.wandb",),
     "rich": ("qa.cli.",),
+    "scipy": ("qa.experiments.",),
+    "matplotlib": ("qa.experiments.plots",),
+    "optuna": ("qa.experiments.search",),
 }
 """Packages that only some parts may know."""
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}

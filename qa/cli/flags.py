@@ -215,6 +215,29 @@ class Serve:
     """Seconds from a request to its answer."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Compare runs on the same examples: differences with intervals, tests, slices, learning curves.
+
+    Runs that differ in the seed alone belong together; all others are compared with those of the first run.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders."""
+    each: bool = False
+    """Take every run for itself, also where runs differ in the seed alone."""
+    data: str | None = None
+    """Where the references are: hub id, file, folder, or sample; none: where the runs had them."""
+    split: str | None = None
+    """Split of the references; none: the one that the runs were evaluated on."""
+    plot: Path | None = None
+    """Picture to draw (.png, .svg, .pdf): curves over steps and minutes, and differences by slice."""
+    wandb: str | None = None
+    """Project at W&B that gets the tables, as a run that reports can show; none: not sent."""
+    json: _Json = False
+    """Print everything as one JSON object."""
+
+
 Command = (
     Annotated[Ask, subcommand("ask")]
     | Annotated[Predict, subcommand("predict")]
@@ -223,4 +246,5 @@ Command = (
     | Annotated[Calibrate, subcommand("calibrate")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Serve, subcommand("serve")]
+    | Annotated[Compare, subcommand("compare")]
 )

@@ -3,18 +3,20 @@
 Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command line, 130 interrupted.
 """
 
+import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
-from typing import assert_never
 
 import tyro
 
-from qa.cli.flags import Ask, Calibrate, Command, Export, Inspect, Predict, Score, Serve
+from qa.cli.flags import Command, Compare, Export, Serve
 from qa.errors import MissingPackageError, QAError, UsageError
 
 _EXTRAS = {
     Export: ("onnx", ("onnx", "onnxruntime", "onnxscript")),
+    Compare: ("experiments", ("matplotlib", "scipy")),
     Serve: ("serve", ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")),
 }
 """Packages that a command needs besides the project's own, and the extra that installs them."""
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Exits like any command line tool, with status 2, on a wrong command line, and on `--help`.
     """
-    command: Ask | Predict | Score | Inspect | Calibrate | Export | Serve = tyro.cli(
+    command: object = tyro.cli(
         Command,
         args=arguments,
         prog="qa",
@@ -44,39 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(command: Ask | Predict | Score | Inspect | Calibrate | Export | Serve) -> None:
-    """Import a command's module when it is asked for: models and services take seconds to import."""
-    match command:
-        case Ask():
-            from qa.cli import ask  # noqa: PLC0415
-
-            ask.run(command)
-        case Predict():
-            from qa.cli import predict  # noqa: PLC0415
-
-            predict.run(command)
-        case Score():
-            from qa.cli import score  # noqa: PLC0415
-
-            score.run(command)
-        case Inspect():
-            from qa.cli import inspect  # noqa: PLC0415
-
-            inspect.run(command)
-        case Calibrate():
-            from qa.cli import calibrate  # noqa: PLC0415
-
-            calibrate.run(command)
-        case Export():
-            from qa.cli import export  # noqa: PLC0415
-
-            export.run(command)
-        case Serve():
-            from qa.cli import serve  # noqa: PLC0415
-
-            serve.run(command)
-        case _:
-            assert_never(command)
+def _run(command: object) -> None:
+    """Import a command's module, `qa.cli.` and its name, when it is asked for: models and services take seconds."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(command).__name__).lower()
+    importlib.import_module(f"qa.cli.{name}").run(command)
 
 
 def _require_packages(command: object) -> None:

@@ -46,6 +46,11 @@ class RunPaths:
         return self.root / "null_odds.json"
 
     @property
+    def history(self) -> Path:
+        """Logged intervals and evaluations, as JSON Lines."""
+        return self.root / "history.jsonl"
+
+    @property
     def trace(self) -> Path:
         """Profile of a few steps."""
         return self.root / "trace.json"

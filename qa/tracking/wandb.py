@@ -61,7 +61,7 @@ def start_wandb(
     Online, a resumed run continues under its id. Offline it cannot yet (wandb #12110): each attempt is a run of its own
     in the same group.
     """
-    for mode in _modes():
+    for mode in modes_to_try():
         if mode != "online" or not progress.tracker_ids:
             progress.tracker_ids.append(uuid.uuid4().hex[:8])
         options = {
@@ -79,7 +79,7 @@ def start_wandb(
     return None
 
 
-def _modes() -> list[str]:
+def modes_to_try() -> list[str]:
     """Return the modes to try, in order."""
     wanted = os.environ.get("WANDB_MODE")
     if wanted:

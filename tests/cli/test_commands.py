@@ -369,7 +369,7 @@ def test_errors_are_one_line_without_a_traceback_and_exit_with_1(capsys, folder,
     assert "Traceback" not in found
 
 
-@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "onnx")])
+@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "onnx"), ("compare", "experiments")])
 def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys, folder, monkeypatch):
     requirements = PROJECT["optional-dependencies"][extra]
     packages = [requirement.split(">")[0].replace("-", "_") for requirement in requirements]

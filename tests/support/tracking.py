@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from accelerate import Accelerator
 
-from qa.config import RunConfig, TrackingConfig, TrainingConfig
+from qa.config import RecipeConfig, RunConfig, TrackingConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
 from qa.evaluation.evaluator import Evaluation
@@ -27,6 +27,7 @@ def config_for(folder, *names, **training):
 def plan(total_steps):
     return TrainingPlan(
         config=TrainingConfig(),
+        recipe=RecipeConfig(),
         seed=0,
         split=BatchSplit(process=0, processes=1, accumulation_steps=1, batch_size=4),
         steps_per_epoch=5,

@@ -3,56 +3,23 @@
 import dataclasses
 import json
 import logging
-import struct
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import accelerate.tracking
 import pytest
 import wandb
-from wandb.proto import wandb_internal_pb2
 
 from qa.config import TrackingConfig
 from qa.tracking.wandb import start_wandb
 from qa.training.progress import Progress
 from tests.support.tracking import EVALUATION, config_for, track
+from tests.support.wandb_files import items, offline_runs
 
 
 def wandb_records(folder):
-    """Read the records of the only offline run in `folder`, once W&B's process has written the last one."""
-    (path,) = Path(folder).glob("wandb/offline-run-*/*.wandb")
-    for _ in range(100):
-        records = list(parsed_records(path.read_bytes()))
-        if records and records[-1].WhichOneof("record_type") == "exit":
-            return records
-        time.sleep(0.1)
-    raise AssertionError(f"{path} does not end")
-
-
-def parsed_records(content):
-    """Parse a LevelDB log of protobuf messages; its blocks have 32 KiB."""
-    assert content[:4] in {b":W&B", b""}
-    at, message = 7, b""
-    while at + 7 <= len(content):
-        left = 32768 - at % 32768
-        if left < 7:
-            at += left
-            continue
-        _, size, kind = struct.unpack("<IHB", content[at : at + 7])
-        message += content[at + 7 : at + 7 + size]
-        at += 7 + size
-        if at > len(content):
-            return  # still being written
-        if kind in {1, 4}:  # whole, or the last part
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(message)
-            message = b""
-            yield record
-
-
-def items(message):
-    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in message}
+    (run,) = offline_runs(folder)
+    return run.records
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Many runs: sweep over settings and seeds, compare what came of them."""
