@@ -88,6 +88,14 @@ The map, a folder per station of the pipeline; a file may know what stands above
       tables.py            The table of predictions.
       wandb_tables.py      Tables at W&B that belong to no training run.
     experiments/         Many runs: sweep, compare.
+      sweep_file.py        A sweep file -> what is varied. The format is W&B's.
+      settings.py          Which settings a sweep tries, and what the runs of each are called.
+      search.py            Settings that depend on what was found before: Optuna.
+      commands.py          The command that starts a run.
+      running.py           Runs in processes of their own, that end with the sweep.
+      ledger.py            sweep.json: how far each run of a sweep has come.
+      sweeping.py          A sweep from its file to its results.
+      summary.py           The runs of a sweep -> a table of means with intervals.
       finished.py          A run's folder -> its settings, answers and curves.
       comparison.py        Runs on the same examples -> how much they differ, how sure that is, and where.
       statistics.py        Means with intervals, paired differences, McNemar's test.
@@ -97,7 +105,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       flags.py             What every command takes: all of --help.
       loading.py           Flags -> predictor, examples.
       display.py           Tables, marked texts, JSON.
-      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py compare.py
+      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py
 """
 
 import importlib

@@ -238,6 +238,31 @@ class Compare:
     """Print everything as one JSON object."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Train over a grid, random draws or a search of settings, times seeds, and compare what comes of it.
+
+    The file is one of W&B's sweeps: method (grid, random, bayes), parameters (flags of train_qa.py), metric, run_cap,
+    program, command. Every run has a folder of its own. Runs that are finished are skipped and broken ones resumed, so
+    that the same command goes on with a sweep, and does what was added to the file.
+    """
+
+    file: Positional[Path]
+    """Sweep file, in YAML."""
+    out: Path | None = None
+    """Folder of the runs, table.md, table.json and plot.png; none: runs/ and the file's name."""
+    command: str | None = None
+    """How a run is started, in place of the file's command: 'accelerate launch train_qa.py ${args}', or srun."""
+    jobs: int = 1
+    """Runs at once."""
+    search_seed: int = 0
+    """Seed of random settings and of the search (the method bayes, by Optuna)."""
+    dry_run: bool = False
+    """Print the commands of all runs, and run none."""
+    json: _Json = False
+    """Print the table as one JSON object, and nothing else."""
+
+
 Command = (
     Annotated[Ask, subcommand("ask")]
     | Annotated[Predict, subcommand("predict")]
@@ -246,5 +271,6 @@ Command = (
     | Annotated[Calibrate, subcommand("calibrate")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Serve, subcommand("serve")]
+    | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Compare, subcommand("compare")]
 )

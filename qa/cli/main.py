@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 import tyro
 
-from qa.cli.flags import Command, Compare, Export, Serve
+from qa.cli.flags import Command, Compare, Export, Serve, Sweep
 from qa.errors import MissingPackageError, QAError, UsageError
 
 _EXTRAS = {
     Export: ("onnx", ("onnx", "onnxruntime", "onnxscript")),
     Compare: ("experiments", ("matplotlib", "scipy")),
+    Sweep: ("experiments", ("matplotlib", "scipy")),
     Serve: ("serve", ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")),
 }
 """Packages that a command needs besides the project's own, and the extra that installs them."""
