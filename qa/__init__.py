@@ -47,6 +47,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       evaluator.py         A model over a set of examples, on any number of processes.
       grading.py           Predictions + references -> scores per example and overall.
       calibration.py       Threshold and temperature, fitted on one half, measured on the other.
+      mistakes.py          Answers -> what is wrong with them, and which are worth a look.
+      intervals.py         How far a mean over examples can be trusted.
       slices.py            Examples -> groups of alike ones, by what can be told of them without a model.
     inference/           Answers outside of a run. No accelerate.
       predictor.py         Predictor: questions and contexts -> answers; search over passages.
@@ -70,6 +72,11 @@ The map, a folder per station of the pipeline; a file may know what stands above
       throughput.py        Examples/s, tokens/s, padding, model-FLOPs utilisation.
     serving/             The HTTP service and its page.
       app.py batcher.py guard.py schema.py tasks.py
+    report/              Judged answers -> what a reader of them looks at.
+      marking.py           A text -> stretches that are marked alike.
+      summary.py           Judged answers -> the numbers of a report.
+      charts.py            Numbers -> charts in SVG.
+      page.py              Judged answers -> one page of HTML that needs nothing from elsewhere.
     run_folder/          What a run leaves behind.
       folder.py            A run folder as the run uses it.
       paths.py             The name of every file in it.
@@ -103,9 +110,10 @@ The map, a folder per station of the pipeline; a file may know what stands above
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
       flags.py             What every command takes: all of --help.
+      experiment_flags.py  What the commands about runs take.
       loading.py           Flags -> predictor, examples.
       display.py           Tables, marked texts, JSON.
-      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py
+      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py errors.py
 """
 
 import importlib

@@ -16,7 +16,7 @@ LINES = (
     {"features"},
     {"modeling", "decoding"},
     {"evaluation", "inference"},
-    {"training", "serving"},
+    {"training", "serving", "report"},
     {"run_folder", "tracking"},
     {"experiments"},
     {"cli"},

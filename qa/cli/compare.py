@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Compare
+from qa.cli.experiment_flags import Compare
 from qa.experiments.comparison import Comparison, Difference, SystemScores, compare_systems, report_tables
 from qa.experiments.finished import read_run, systems_of
 from qa.experiments.statistics import Estimate

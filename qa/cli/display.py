@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qa.report.marking import ANSWER, REFERENCE, Stretch, bracketed
+
 _WIDE = 10_000  # columns, where there is no terminal to fold lines for
 _AROUND = 400  # characters shown on either side of a marked span
+_STYLES = {ANSWER: "bold red", REFERENCE: "underline green"}
 
 
 def print_json(value: object) -> None:
@@ -27,6 +30,15 @@ def print_marked(text: str, start: int, end: int) -> None:
     if start < end:
         marked.append(f"{left}{text[start:end]}{right}", style="bold reverse")
     console.print(marked.append(text[end:stop]).append("…" if stop < len(text) else ""))
+
+
+def print_stretches(parts: Sequence[Stretch]) -> None:
+    """Print a text with its answers and references marked: by colour on a terminal, else by brackets."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if console.is_terminal:
+        console.print(Text.assemble(*((text, " ".join(_STYLES[name] for name in names)) for text, names in parts)))
+    else:
+        console.print(bracketed(parts))
 
 
 def print_line(line: str) -> None:

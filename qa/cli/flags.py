@@ -6,6 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg, subcommand
 
+from qa.cli.experiment_flags import Compare, Errors, Sweep
 from qa.config import Backend, FeaturesConfig, OnBadExample
 
 _Json = Annotated[bool, arg(name="json")]
@@ -215,54 +216,6 @@ class Serve:
     """Seconds from a request to its answer."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compare:
-    """Compare runs on the same examples: differences with intervals, tests, slices, learning curves.
-
-    Runs that differ in the seed alone belong together; all others are compared with those of the first run.
-    """
-
-    runs: Positional[tuple[Path, ...]]
-    """Run folders."""
-    each: bool = False
-    """Take every run for itself, also where runs differ in the seed alone."""
-    data: str | None = None
-    """Where the references are: hub id, file, folder, or sample; none: where the runs had them."""
-    split: str | None = None
-    """Split of the references; none: the one that the runs were evaluated on."""
-    plot: Path | None = None
-    """Picture to draw (.png, .svg, .pdf): curves over steps and minutes, and differences by slice."""
-    wandb: str | None = None
-    """Project at W&B that gets the tables, as a run that reports can show; none: not sent."""
-    json: _Json = False
-    """Print everything as one JSON object."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """Train over a grid, random draws or a search of settings, times seeds, and compare what comes of it.
-
-    The file is one of W&B's sweeps: method (grid, random, bayes), parameters (flags of train_qa.py), metric, run_cap,
-    program, command. Every run has a folder of its own. Runs that are finished are skipped and broken ones resumed, so
-    that the same command goes on with a sweep, and does what was added to the file.
-    """
-
-    file: Positional[Path]
-    """Sweep file, in YAML."""
-    out: Path | None = None
-    """Folder of the runs, table.md, table.json and plot.png; none: runs/ and the file's name."""
-    command: str | None = None
-    """How a run is started, in place of the file's command: 'accelerate launch train_qa.py ${args}', or srun."""
-    jobs: int = 1
-    """Runs at once."""
-    search_seed: int = 0
-    """Seed of random settings and of the search (the method bayes, by Optuna)."""
-    dry_run: bool = False
-    """Print the commands of all runs, and run none."""
-    json: _Json = False
-    """Print the table as one JSON object, and nothing else."""
-
-
 Command = (
     Annotated[Ask, subcommand("ask")]
     | Annotated[Predict, subcommand("predict")]
@@ -273,4 +226,5 @@ Command = (
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Errors, subcommand("errors")]
 )

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import tyro
 
-from qa.cli.flags import Command, Compare, Export, Serve, Sweep
+from qa.cli.experiment_flags import Compare, Sweep
+from qa.cli.flags import Command, Export, Serve
 from qa.errors import MissingPackageError, QAError, UsageError
 
 _EXTRAS = {

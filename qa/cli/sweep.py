@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Sweep
+from qa.cli.experiment_flags import Sweep
 from qa.errors import MissingPackageError, SweepError
 from qa.experiments.commands import command_of
 from qa.experiments.plots import plot_estimates

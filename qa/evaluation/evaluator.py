@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from accelerate import Accelerator
+from jaxtyping import Int
 from torch import nn
 
 from qa import metrics
@@ -41,6 +42,8 @@ class Evaluation:
     fitted_threshold: float
     """The threshold with the best F1; `threshold` where nothing could be fitted."""
     seconds: float
+    windows: Int[np.ndarray, "example"] | None = None
+    """Windows of every example; None where they were not counted."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -111,6 +114,7 @@ class Evaluator:
             threshold=self.threshold,
             fitted_threshold=scores.get("fitted_threshold", self.threshold) if scores else self.threshold,
             seconds=time.perf_counter() - began,
+            windows=np.bincount(self.features.example, minlength=len(self.examples)),
         )
 
     def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> FeatureSpans:

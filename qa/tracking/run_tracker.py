@@ -88,7 +88,8 @@ class RunTracker:
             self._log({f"eval/{name}": value for name, value in scores.items()}, step)
             shown = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
             self._say(f"step {step}: {shown}{' (best so far)' if best else ''}")
-        table = prediction_table(evaluation, self.config.tracking.table_rows) if self._reporters else []
+        rows, language = self.config.tracking.table_rows, self.config.decoding.language
+        table = prediction_table(evaluation, rows, language=language) if self._reporters else []
         for reporter in self._reporters:
             reporter.table("predictions", COLUMNS, table, step)
             if best and scores is not None:

@@ -62,11 +62,13 @@ def test_offline_run_holds_the_table_of_predictions(offline_run):
     assert [row["step"] for row in tables] == [5, 7]
     (first, *_) = sorted(folder.glob("wandb/offline-run-*/files/media/table/predictions_*"))
     table = json.loads(first.read_text())
-    assert table["columns"] == ["id", "question", "prediction", "reference", "score", "probability", "null_odds"]
-    assert table["data"] == [
-        ["q0", "Which number has the word 0?", "0", "0", 5.5, 0.5, -5.0],
-        ["q1", "Which number has the word 1?", "", "7", 4.0, 0.75, 1.0],
-    ]
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert len(rows) == 2
+    (missed,) = [row for row in rows if row["id"] == "q1"]
+    assert (missed["question"], missed["reference"]) == ("Which number has the word 1?", "7")
+    assert (missed["mistake"], missed["score"], missed["null_odds"]) == ("missed", 4.0, 1.0)
+    assert "has the number [[[7]]] in the list" in missed["context"]
+    assert missed["question word"] == "which"
 
 
 def test_summary_holds_the_best_scores(offline_run):

@@ -1,0 +1,1 @@
+"""What was answered -> a page that shows it."""
