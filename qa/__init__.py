@@ -31,6 +31,11 @@ The map, a folder per station of the pipeline; a file may know what stands above
       cache.py             Features and labels <-> memory-mapped Arrow files.
       order.py             Which features form which batch: a function of (seed, epoch).
       collation.py         Features -> padded tensors on the device.
+    adaptation/          Unlabelled texts -> examples that adapt a reader to them.
+      words.py             A text -> its words and sentences.
+      recurrence.py        Words of a text -> spans that recur in it.
+      clozes.py            Texts -> examples whose answers are spans that recur.
+      corpus.py            Files, folders and data sources -> texts.
     modeling/            The reader: encoder, span head, tokenizer, settings.
       reader.py            Load a reader and check that its parts fit.
       settings.py          reader.json: how a trained reader is used.
@@ -99,6 +104,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       settings.py          Which settings a sweep tries, and what the runs of each are called.
       search.py            Settings that depend on what was found before: Optuna.
       commands.py          The command that starts a run.
+      campaign.py          Runs in one folder: missing ones are made, broken ones resumed.
       running.py           Runs in processes of their own, that end with the sweep.
       ledger.py            sweep.json: how far each run of a sweep has come.
       sweeping.py          A sweep from its file to its results.
@@ -114,6 +120,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           Flags -> predictor, examples.
       display.py           Tables, marked texts, JSON.
       ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py errors.py
+      adapt.py
 """
 
 import importlib

@@ -19,11 +19,30 @@ def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32
     return RunConfig(model=model, train_data=data, validation_data=data, features=features, training=training)
 
 
+def _few_labels(model: str, learning_rate: float) -> RunConfig:
+    """Go on from a reader with 100 to 2,000 labels: many passes at a small rate, ended early.
+
+    Zhang et al., 2021 (arXiv:2006.05987) and Mosbach et al., 2021 (arXiv:2006.04884): few labels need more steps and a
+    longer warm-up than passes over a large set have.
+    """
+    training = TrainingConfig(learning_rate=learning_rate, epochs=12.0, batch_size=8, patience=4, save_every=0)
+    return RunConfig(model=model, training=training)
+
+
 PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         output_dir=Path("runs/demo"),
         training=TrainingConfig(epochs=3.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
     ),
+    "adapt": RunConfig(
+        features=FeaturesConfig(max_length=160, doc_stride=48),
+        training=TrainingConfig(epochs=1.0, learning_rate=3e-4, evaluate_every=0),
+    ),
+    "few-labels": _few_labels("minilm", 1e-4),
+    "few-labels-distilbert": _few_labels("distilbert/distilbert-base-uncased-distilled-squad", 3e-5),
+    "few-labels-minilm": _few_labels("deepset/minilm-uncased-squad2", 5e-5),
+    "few-labels-roberta-base": _few_labels("deepset/roberta-base-squad2", 2e-5),
+    "few-labels-deberta-v3-base": _few_labels("deepset/deberta-v3-base-squad2", 1e-5),
     "minilm-squad": _preset("minilm", "squad", 2e-4, batch_size=16),
     "minilm-squad-v2": _preset("minilm", "squad_v2", 2e-4, batch_size=16),
     "distilbert-squad": _preset("distilbert/distilbert-base-uncased", "squad", 5e-5),

@@ -13,7 +13,7 @@ LINES = (
     {"files", "config"},
     {"metrics", "runtime"},
     {"presets", "data"},
-    {"features"},
+    {"features", "adaptation"},
     {"modeling", "decoding"},
     {"evaluation", "inference"},
     {"training", "serving", "report"},

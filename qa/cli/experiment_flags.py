@@ -79,3 +79,38 @@ class Errors:
     """Split of that source, where it has splits."""
     json: _Json = False
     """Print everything as one JSON object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapt:
+    """Adapt a model to your own texts, without labels, before it is trained on few.
+
+    Spans that recur in a text become questions: a sentence with a blank, whose answer stands elsewhere in the text. A
+    run trains on them; with --train-data, a second run goes on from it with your labelled examples. The same command
+    goes on where it was stopped.
+    """
+
+    texts: Positional[tuple[str, ...]]
+    """Plain text files, folders with such files, or data sets whose contexts are taken."""
+    model: str = "minilm"
+    """Hub id or folder of the model to adapt, or minilm for the embedded default."""
+    split: str = "train"
+    """Split of texts that are data sets with splits."""
+    examples: int = 20_000
+    """Most questions that are made."""
+    held_out: int = 500
+    """Questions, at most a tenth of all, that the first run is scored on and not trained on."""
+    seed: int = 0
+    """Seed of the choice of questions."""
+    out: Path = Path("runs/adapt")
+    """Folder of the questions and the runs."""
+    train_data: str | None = None
+    """Labelled examples to train on afterwards: hub id, file or folder; none: the adapted model is the result."""
+    validation_data: str | None = None
+    """Labelled examples that the second run is scored on; needed with --train-data."""
+    adapt_command: str = "${interpreter} ${program} adapt"
+    """How the first run is started, flags included; ${args} stands for those of this command."""
+    command: str = "${interpreter} ${program} few-labels"
+    """How the second run is started."""
+    json: _Json = False
+    """Print the runs as one JSON object, and nothing else."""

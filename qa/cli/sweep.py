@@ -9,6 +9,7 @@ from pathlib import Path
 from qa.cli.display import print_json, print_line, print_table
 from qa.cli.experiment_flags import Sweep
 from qa.errors import MissingPackageError, SweepError
+from qa.experiments.campaign import Campaign
 from qa.experiments.commands import command_of
 from qa.experiments.plots import plot_estimates
 from qa.experiments.running import Runner
@@ -36,12 +37,12 @@ def run(arguments: Sweep) -> None:
     metric = sweeping.sweep.metric.key if sweeping.sweep.metric is not None else "F1"
     failed = sweeping.failed(results)
     if rows:
-        _write(rows, metric, sweeping.folder)
+        _write(rows, metric, sweeping.campaign.folder)
     if arguments.json:
         print_json({"metric": metric, "settings": [asdict(row) for row in rows], "failed": failed})
     elif rows:
         print_table(head(metric), [cells(row) for row in rows])
-        print_line(str(sweeping.folder / "table.md"))
+        print_line(str(sweeping.campaign.folder / "table.md"))
     if runner.stopped_by:
         print_line("stopped; the same command goes on")
         raise SystemExit(128 + runner.stopped_by)
@@ -55,21 +56,21 @@ def _sweeping(arguments: Sweep) -> Sweeping:
     if sweep.method == "bayes" and importlib.util.find_spec("optuna") is None:
         raise MissingPackageError("not installed: optuna; install it with: pip install 'qa[optuna]'")
     words = shlex.split(arguments.command) if arguments.command is not None else sweep.command
-    sweeping = Sweeping(
-        sweep=sweep,
+    campaign = Campaign(
         folder=arguments.out or Path("runs") / arguments.file.stem,
         command=command_of(words, sweep.program),
-        seed=arguments.search_seed,
         say=(lambda _: None) if arguments.json else print_line,
+        metric=sweep.metric.key if sweep.metric is not None else None,
     )
+    sweeping = Sweeping(sweep=sweep, campaign=campaign, seed=arguments.search_seed)
     sweeping.planned()  # what no run can have is known before the first one
     return sweeping
 
 
 def _show_plan(sweeping: Sweeping) -> None:
-    trials = sweeping.planned()
-    for trial in trials:
-        print_line(shlex.join(sweeping.command.of(trial, sweeping.folder_of(trial), resumes=False)))
+    campaign = sweeping.campaign
+    for trial in sweeping.planned():
+        print_line(shlex.join(campaign.command.of(trial, campaign.folder_of(trial), resumes=False)))
     if sweeping.sweep.method == "bayes":
         print_line(f"at most {sweeping.sweep.run_cap} runs, each setting chosen by what the ones before have found")
 

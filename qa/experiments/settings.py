@@ -65,14 +65,23 @@ def trials_of(sweep: Sweep, setting: Setting, words: Sequence[str]) -> list[Tria
         words: of the command, which also make a run what it is.
 
     """
-    trials = []
-    for seed in sweep.seeds:
-        flags = sweep.flags_of(setting) | ({SEED: seed} if seed is not None else {})
-        shown = {**setting, **({SEED: seed} if seed is not None else {})}
-        content = json.dumps([flags, *words], sort_keys=True, default=str).encode()
-        digest = hashlib.sha256(content).hexdigest()[:_HASH]
-        trials.append(Trial(name=f"{_slug(shown)}-{digest}", setting=setting, seed=seed, flags=flags))
-    return trials
+    return [trial_of(setting, sweep.flags_of(setting), words, seed=seed) for seed in sweep.seeds]
+
+
+def trial_of(setting: Setting, flags: Mapping[str, Value], words: Sequence[str], *, seed: int | None = None) -> Trial:
+    """Return a run with a name: readable, and another one if any flag or word is another.
+
+    Args:
+        setting: what the name tells.
+        flags: of the run, the seed aside.
+        words: of the command, which also make a run what it is.
+        seed: of the run; None: the one that runs have anyway.
+
+    """
+    seeded = {SEED: seed} if seed is not None else {}
+    every = {**flags, **seeded}
+    digest = hashlib.sha256(json.dumps([every, *words], sort_keys=True, default=str).encode()).hexdigest()[:_HASH]
+    return Trial(name=f"{_slug({**setting, **seeded})}-{digest}", setting=setting, seed=seed, flags=every)
 
 
 def setting_name(setting: Setting) -> str:

@@ -1,0 +1,1 @@
+"""Unlabelled texts -> examples to adapt a reader to them before it sees labels."""
