@@ -23,6 +23,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       validation.py        A raw row -> an example, or the rule it breaks; repair.
       examples.py          Examples: load, take, drop impossible ones, fingerprint.
     features/            Examples -> batches of tensors.
+      graphemes.py         Grapheme clusters and words: where a text may be cut.
       pair_template.py     How a tokenizer joins question and context.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.
       labels.py            References -> label spans of windows.

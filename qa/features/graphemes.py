@@ -1,0 +1,129 @@
+"""Grapheme clusters, what people take for one character, and words: where a text may be cut.
+
+Clusters are Unicode's extended ones (Standard Annex 29), by the `regex` package, whose tables are those of the current
+Unicode version; it comes with transformers. White space is what `str.isspace` says.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import regex
+from jaxtyping import Bool, UInt32
+
+_CLUSTER = regex.compile(r"\X")
+_CONTROL = r"\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}"
+_JOINING = regex.compile(
+    r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}"
+    r"\p{GCB=Regional_Indicator}\n]"
+)
+"""Characters without which two neighbours are never of one cluster; the line feed for the sake of CR LF."""
+_INVISIBLE = regex.compile(rf"[\s\x1c-\x1f{_CONTROL}]")
+_TABLE = 0x20000  # code points that tables hold
+_JOINERS = "\u200c\u200d"
+# Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, kana, han.
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3005, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x20000, 0x3FFFF),
+)
+
+
+def cluster_starts(text: str) -> Bool[np.ndarray, "character"]:
+    """Return which characters begin a grapheme cluster."""
+    starts = np.zeros(len(text), dtype=bool)
+    lengths = np.fromiter(map(len, _CLUSTER.findall(text)), dtype=np.int64)
+    starts[np.cumsum(lengths) - lengths] = True
+    return starts
+
+
+def cuts_cluster(text: str, at: int) -> bool:
+    """Return whether the place before character `at` is inside a grapheme cluster; looks no further than it must."""
+    if not _may_join(text, at):
+        return False
+    begin = at
+    while _may_join(text, begin):
+        begin -= 1
+    ends: Iterator[int] = (found.end() for found in _CLUSTER.finditer(text, begin))
+    return next(end for end in ends if end >= at) > at
+
+
+def cuts_word(text: str, at: int) -> bool:
+    """Return whether the place before character `at` is inside a word, or inside a grapheme cluster.
+
+    A word is letters, digits, marks and joiners without anything between; where script has no spaces, a cluster is one.
+    """
+    if not 0 < at < len(text):
+        return False
+    return (_in_word(text[at - 1]) and _in_word(text[at])) or cuts_cluster(text, at)
+
+
+def visible_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Move the borders of a span past white space, control and format characters, but into no grapheme cluster.
+
+    Args:
+        text: what the span is of.
+        start: first character; a border of a cluster, as is `end`.
+        end: the character after the last.
+
+    Returns:
+        The borders of what is to be seen; an empty span where nothing is.
+
+    """
+    while start < end and _INVISIBLE.match(text[start]):
+        start += 1
+    while start < end and _INVISIBLE.match(text[end - 1]):
+        end -= 1
+    while cuts_cluster(text, start):
+        start -= 1
+    while cuts_cluster(text, end):
+        end += 1
+    return start, end
+
+
+def may_join(codes: UInt32[np.ndarray, "character"]) -> Bool[np.ndarray, "character"]:
+    """Return which code points may be of one cluster with a neighbour; where none is, each is a cluster of its own."""
+    found: Bool[np.ndarray, "character"] = np.take(_joining_table(), codes, mode="clip")
+    return found
+
+
+def is_white(codes: UInt32[np.ndarray, "character"]) -> Bool[np.ndarray, "character"]:
+    """Return which code points are white space."""
+    found: Bool[np.ndarray, "character"] = np.take(_white_table(), codes, mode="clip")
+    return found
+
+
+@cache
+def _joining_table() -> Bool[np.ndarray, "code"]:
+    table = np.zeros(_TABLE + 1, dtype=bool)
+    every = "".join(map(chr, range(_TABLE)))
+    table[np.fromiter((found.start() for found in _JOINING.finditer(every)), dtype=np.int64)] = True
+    table[_TABLE] = True  # what is beyond: variation selectors of ideographs and tags, among ideographs
+    return table
+
+
+@cache
+def _white_table() -> Bool[np.ndarray, "code"]:
+    return np.array([chr(code).isspace() for code in range(_TABLE + 1)])
+
+
+def _may_join(text: str, at: int) -> bool:
+    """Return whether one of the two characters around a place inside the text is of a kind that joins."""
+    return 0 < at < len(text) and _JOINING.search(text, at - 1, at + 1) is not None
+
+
+def _in_word(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum()
+    if character in _JOINERS:
+        return True
+    code = ord(character)
+    return unicodedata.category(character)[0] in "LMN" and not any(low <= code <= high for low, high in _WITHOUT_SPACES)
