@@ -14,7 +14,7 @@ from qa.data import load_training_examples, load_validation_examples
 from qa.errors import QAError, StoppedError
 from qa.evaluation import Evaluator
 from qa.features import cached_features, cached_labels, fewer_unlabelled
-from qa.modeling import Reader, choose_loss, load_reader
+from qa.modeling import Reader, choose_loss, load_reader_for
 from qa.presets import parse_config
 from qa.run_folder import RunFolder
 from qa.runtime import StopRequest, end_process, profiled, require_same_config, start_accelerator
@@ -41,7 +41,7 @@ def run(config: RunConfig) -> None:
         accelerator = start_accelerator(config)  # processes, precision, logging, seed
         require_same_config(accelerator, config)
         folder = RunFolder.open(accelerator, config)
-        reader = load_reader(config.model, max_length=config.features.max_length, revision=config.model_revision)
+        reader = load_reader_for(config)
         validation = load_validation_examples(config)
         evaluator = Evaluator.for_reader(accelerator, reader, validation, config) if validation is not None else None
         if config.training.max_steps == 0 and evaluator is not None:
@@ -64,7 +64,7 @@ def evaluate_only(
     with RunTracker(accelerator, config) as tracker, stop.waiting(accelerator):
         # FSDP prepares no model without its optimizer.
         optimizer = build_optimizer(reader.model, config.training, accelerator.device)
-        model, _ = prepare(accelerator, reader.model, optimizer, config.training)
+        model, _ = prepare(accelerator, reader, optimizer, config.training)
         evaluation = evaluator.evaluate(model, around=(tracker.progress_bar, stop.checked))
         folder.write_results(evaluation)
         tracker.evaluation(evaluation, step=0)
@@ -80,7 +80,7 @@ def fine_tune(
 ) -> None:
     """Train, evaluate and save as often as the configuration says, and keep the best model."""
     examples = load_training_examples(config)
-    features = cached_features(examples, reader.tokenizer, config.features)
+    features = cached_features(examples, reader.encoder, config.features)
     labels = cached_labels(examples, features, config.features)
     features, labels = fewer_unlabelled(features, labels, share=config.recipe.unlabelled_windows, seed=config.seed)
     plan = plan_training(accelerator, reader, examples, features, config)
@@ -88,7 +88,7 @@ def fine_tune(
     reader.configure_for_training(config.training, config.recipe, accelerator.device)
     layer_decay = config.recipe.layer_decay
     optimizer = build_optimizer(reader.model, config.training, accelerator.device, layer_decay=layer_decay)
-    model, prepared = prepare(accelerator, reader.model, optimizer, config.training)
+    model, prepared = prepare(accelerator, reader, optimizer, config.training)
     # Forward, backward, clip, step: one optimizer step at a time.
     loop = TrainingLoop(accelerator, model, prepared, features, labels, plan, loss=choose_loss(config.recipe))
 

@@ -25,10 +25,12 @@ The map, a folder per station of the pipeline; a file may know what stands above
     features/            Examples -> batches of tensors.
       graphemes.py         Grapheme clusters and words: where a text may be cut.
       pair_template.py     How a tokenizer joins question and context.
+      offsets.py           Token offsets that cover the text, whatever a tokenizer reports.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.
       labels.py            References -> label spans of windows.
       sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
+      unknown.py           How much of the texts a tokenizer does not know.
       cache.py             Features and labels <-> memory-mapped Arrow files.
       order.py             Which features form which batch: a function of (seed, epoch).
       collation.py         Features -> padded tensors on the device.
@@ -39,6 +41,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       corpus.py            Files, folders and data sources -> texts.
     modeling/            The reader: encoder, span head, tokenizer, settings.
       reader.py            Load a reader and check that its parts fit.
+      probe.py             Ask a model: give it windows and look at its logits.
+      layout.py            How a model wants question and context to be joined: found by asking it.
+      quirks.py            What some architectures need to be asked like the others.
       settings.py          reader.json: how a trained reader is used.
       saving.py            A reader -> a folder that from_pretrained loads.
       loss.py              Span logits and labels -> loss.

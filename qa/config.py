@@ -73,11 +73,16 @@ class FeaturesConfig(_Settings):
     """Tokens that neighbouring windows share (the overlap, not the step)."""
     max_question_length: int = 64
     """Tokens of a question that are kept."""
+    all_references: bool = False
+    """Train on all references that a window holds, any of which is right, and not on the first of them alone."""
+    least_round_trip: float = 95.0
+    """Labels, in percent, that must translate back to exactly their reference; with fewer, training stops."""
     cache_dir: Path | None = None
     """Folder for built features; none: the data sets library's cache folder."""
 
     def __post_init__(self) -> None:
         self._require_least("features.", max_length=8, doc_stride=0, max_question_length=1)
+        _require(0 <= self.least_round_trip <= 100, "features.least_round_trip", self.least_round_trip, "0 to 100")
 
 
 @dataclass(frozen=True, kw_only=True)

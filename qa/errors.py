@@ -25,6 +25,10 @@ class FeatureError(QAError):
     """Settings that leave no room for context tokens in a window."""
 
 
+class LabelError(QAError):
+    """Labels that do not translate back to the references that they were made from."""
+
+
 class ModelError(QAError):
     """A model that does not load, has no span head, or does not fit its tokenizer."""
 

@@ -80,7 +80,7 @@ class Evaluator:
         return cls(
             accelerator=accelerator,
             examples=examples,
-            features=cached_features(examples, reader.tokenizer, config.features),
+            features=cached_features(examples, reader.encoder, config.features),
             input_names=reader.input_names,
             config=config.decoding,
             null_possible=examples.has_impossible if examples.has_references else saved.null_possible,

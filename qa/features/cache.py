@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,18 @@ import pyarrow as pa
 from datasets.config import HF_DATASETS_CACHE
 from filelock import FileLock
 from pydantic import TypeAdapter
-from transformers import PreTrainedTokenizerBase
 
 from qa.config import FeaturesConfig
 from qa.data.examples import Examples
 from qa.features.labels import Labels, build_labels
-from qa.features.pair_template import PairTemplate
+from qa.features.pair_template import PairTemplate, backend_text
+from qa.features.round_trip import label_round_trip
 from qa.features.windows import Encoder, Features, Ragged, features_of_table
 from qa.files import whole_folder
 
-FORMAT = 2
+FORMAT = 3
 """Counts changes of what a cached feature or label is; part of the cache key."""
-_TEMPLATE_FILE = "template.json"
+_LAYOUT_FILE = "layout.json"
 _FEATURE_TABLES = {
     "features": ("example", "first", "size"),
     "tokens": ("token_start", "token_end"),
@@ -30,20 +30,20 @@ _FEATURE_TABLES = {
 }
 _RAGGED = ("question_ids", "context_ids")
 _LABELS = "labels"
+_LABEL_TABLES = {"labels": ("first", "last", "reference"), "label_bounds": ("bounds",)}
 
 
-def cached_features(examples: Examples, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> Features:
+def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig) -> Features:
     """Build features once per machine and map them into memory from Arrow files afterwards.
 
     The cache key covers the tokenizer, the settings and the examples' fingerprint. A lock on the key lets one process
     build while the others of the machine wait, without a collective that could time out.
 
     Raises:
-        TokenizerError, FeatureError: see `qa.features.windows.build_features`.
+        FeatureError: see `qa.features.windows.build_features`.
         StorageError: the cache cannot be written.
 
     """
-    encoder = Encoder.of(tokenizer)
     key = _features_key(encoder, config, examples.fingerprint)
 
     def build(folder: Path) -> None:
@@ -53,15 +53,21 @@ def cached_features(examples: Examples, tokenizer: PreTrainedTokenizerBase, conf
 
 
 def cached_labels(examples: Examples, features: Features, config: FeaturesConfig) -> Labels:
-    """Build the labels of cached features once per machine, as `cached_features` does.
+    """Build the labels of cached features once per machine, as `cached_features` does, and check them.
 
     Raises:
+        LabelError: fewer of them translate back to their references than the configuration wants.
         StorageError: the cache cannot be written.
 
     """
     key = _hash([features.key, examples.fingerprint, _LABELS])
-    folder = _built_once(config, key, lambda part: save_labels(build_labels(examples.rows, features), part))
-    return load_labels(folder)
+
+    def build(folder: Path) -> None:
+        save_labels(build_labels(examples.rows, features, every=config.all_references), folder)
+
+    labels = load_labels(_built_once(config, key, build))
+    label_round_trip(features, labels, examples.rows).require(config.least_round_trip)
+    return labels
 
 
 def _built_once(config: FeaturesConfig, key: str, build: Callable[[Path], None]) -> Path:
@@ -77,9 +83,8 @@ def _built_once(config: FeaturesConfig, key: str, build: Callable[[Path], None])
 
 
 def _features_key(encoder: Encoder, config: FeaturesConfig, fingerprint: str) -> str:
-    settings = {**asdict(config), "cache_dir": None, "format": FORMAT, "data": fingerprint}
-    backend = encoder.backend  # without the truncation that the last call of the tokenizer may have left switched on
-    return _hash([settings, asdict(encoder.template), backend.to_str(), backend.encode_special_tokens])
+    settings = {**asdict(config), "least_round_trip": None, "cache_dir": None, "format": FORMAT, "data": fingerprint}
+    return _hash([settings, asdict(encoder.template), backend_text(encoder.backend)])
 
 
 def _hash(parts: list[Any]) -> str:
@@ -90,8 +95,9 @@ def _hash(parts: list[Any]) -> str:
 
 
 def save_features(features: Features, folder: Path) -> None:
-    """Write features into `folder` as Arrow IPC files, one per unit of counting, and the pair template as JSON."""
-    (folder / _TEMPLATE_FILE).write_text(json.dumps(asdict(features.template)), encoding="utf-8")
+    """Write features into `folder` as Arrow IPC files, one per unit of counting, and how rows are made as JSON."""
+    layout = {"template": asdict(features.template), "padded_to": features.padded_to}
+    (folder / _LAYOUT_FILE).write_text(json.dumps(layout), encoding="utf-8")
     for file, names in _FEATURE_TABLES.items():
         _write_table({name: getattr(features, name) for name in names}, folder / f"{file}.arrow")
     for name in _RAGGED:
@@ -101,28 +107,29 @@ def save_features(features: Features, folder: Path) -> None:
 
 def load_features(folder: Path) -> Features:
     """Map features written by `save_features` into memory; nothing is copied."""
-    template: PairTemplate = TypeAdapter(PairTemplate).validate_json((folder / _TEMPLATE_FILE).read_bytes())
-    flat: dict[str, Any] = {
-        name: column.to_numpy()
-        for file in _FEATURE_TABLES
-        for name, column in _mapped(folder / f"{file}.arrow").items()
-    }
+    layout = json.loads((folder / _LAYOUT_FILE).read_bytes())
+    template: PairTemplate = TypeAdapter(PairTemplate).validate_python(layout["template"])
+    flat = _columns(folder, _FEATURE_TABLES)
     lists = {name: _mapped(folder / f"{name}.arrow")[name] for name in _RAGGED}
     ragged: dict[str, Any] = {
         name: Ragged(column.values.to_numpy(), column.offsets.to_numpy()) for name, column in lists.items()
     }
-    return Features(template=template, **flat, **ragged)
+    return Features(template=template, padded_to=layout["padded_to"], **flat, **ragged)
 
 
 def save_labels(labels: Labels, folder: Path) -> None:
-    """Write labels into `folder` as an Arrow IPC file."""
-    _write_table(vars(labels), folder / f"{_LABELS}.arrow")
+    """Write labels into `folder` as Arrow IPC files, one per unit of counting."""
+    for file, names in _LABEL_TABLES.items():
+        _write_table({name: getattr(labels, name) for name in names}, folder / f"{file}.arrow")
 
 
 def load_labels(folder: Path) -> Labels:
     """Map labels written by `save_labels` into memory; nothing is copied."""
-    columns: dict[str, Any] = {name: column.to_numpy() for name, column in _mapped(folder / f"{_LABELS}.arrow").items()}
-    return Labels(**columns)
+    return Labels(**_columns(folder, _LABEL_TABLES))
+
+
+def _columns(folder: Path, files: Iterable[str]) -> dict[str, Any]:
+    return {name: column.to_numpy() for file in files for name, column in _mapped(folder / f"{file}.arrow").items()}
 
 
 def _write_table(columns: dict[str, Any], path: Path) -> None:

@@ -11,21 +11,26 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from qa.features.labels import NO_LABEL, Labels
+from qa.features.labels import Labels
 from qa.features.windows import Features
 
 PAD_MULTIPLE = 8
 """Padded lengths are multiples of this: what matrix units are fast at."""
 COMPILED_PAD_MULTIPLE = 64
 """The same when compiling: few shapes, since each is compiled for itself."""
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask")
+"""What rows are made of; the last marks the question, which all tokens see in models of local attention."""
+NO_LABEL = -1
+"""Fills up the labels of features that have fewer than others of their batch."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Batch:
     """Features as tensors.
 
-    `inputs` are what the model's `forward` takes, `[feature, token]`. Labels count tokens of the padded row; they are
-    the null position where the window does not hold the reference, and None in batches that nothing is learned from.
+    `inputs` are what the model's `forward` takes, `[feature, token]`. Labels count tokens of the padded row; of several
+    any is right, and the null position is the only one where the window holds no reference. They are None in batches
+    that nothing is learned from.
     """
 
     inputs: dict[str, Tensor]
@@ -35,8 +40,8 @@ class Batch:
     null_position: Int[Tensor, "feature"]
     tokens: int
     """Tokens that are not padding."""
-    label_first: Int[Tensor, "feature"] | None = None
-    label_last: Int[Tensor, "feature"] | None = None
+    label_first: Int[Tensor, "feature label"] | None = None
+    label_last: Int[Tensor, "feature label"] | None = None
 
     def __len__(self) -> int:
         return len(self.feature)
@@ -76,13 +81,13 @@ def collate(
     Args:
         features: where the tokens are.
         indices: which features.
-        input_names: of `input_ids`, `attention_mask` and `token_type_ids`, those that the model takes.
-        pad_multiple: the padded length is a multiple of this.
+        input_names: of `INPUTS`, those that the model takes.
+        pad_multiple: the padded length is a multiple of this, unless features say what it is.
         labels: of all features, where the batch is to be learned from.
 
     """
     lengths = features.lengths_of(indices)
-    width = -(-int(lengths.max()) // pad_multiple) * pad_multiple
+    width = features.padded_to or -(-int(lengths.max()) // pad_multiple) * pad_multiple
     begin = width - lengths if features.template.pad_left else np.zeros_like(lengths)
     parts = _Parts.of(features, indices, begin)
     null = np.where(features.template.null_position < 0, parts.end, begin) + features.template.null_position
@@ -91,7 +96,9 @@ def collate(
         "input_ids": partial(_token_ids, features, parts, width),
         "token_type_ids": partial(_token_types, features, parts, width),
         "attention_mask": lambda: _between(columns, begin, parts.end).astype(np.int64),
+        "global_attention_mask": lambda: _between(columns, *parts.beside_context()).astype(np.int64),
     }
+    first, last = _label_positions(labels, indices, parts.context, null) if labels is not None else (None, None)
     return Batch(
         inputs={name: torch.from_numpy(inputs[name]()) for name in input_names},
         feature=torch.from_numpy(np.asarray(indices, dtype=np.int64)),
@@ -99,8 +106,8 @@ def collate(
         context_begin=torch.from_numpy(parts.context),
         null_position=torch.from_numpy(null),
         tokens=int(lengths.sum()),
-        label_first=_label_position(labels.first[indices], parts.context, null) if labels is not None else None,
-        label_last=_label_position(labels.last[indices], parts.context, null) if labels is not None else None,
+        label_first=first,
+        label_last=last,
     )
 
 
@@ -145,6 +152,12 @@ class _Parts:
             context_source=features.context_ids.bounds[features.context_of[example]] + features.first[indices],
         )
 
+    def beside_context(self) -> tuple[Int[np.ndarray, "feature"], Int[np.ndarray, "feature"]]:
+        """Return where the question, and the special tokens on its other side, begins and ends."""
+        is_first = self.question < self.context
+        question_end = self.question + self.question_size
+        return np.where(is_first, self.begin, self.question), np.where(is_first, question_end, self.end)
+
 
 def _token_ids(features: Features, parts: _Parts, width: int) -> Int[np.ndarray, "feature token"]:
     template = features.template
@@ -188,10 +201,20 @@ def _put(tokens: Sequence[int], rows: Int[np.ndarray, "row column"], begin: Int[
         rows[every, begin + at] = token
 
 
-def _label_position(
-    label: Int[np.ndarray, "feature"], context_begin: Int[np.ndarray, "feature"], null: Int[np.ndarray, "feature"]
-) -> Int[Tensor, "feature"]:
-    return torch.from_numpy(np.where(label == NO_LABEL, null, context_begin + label))
+def _label_positions(
+    labels: Labels,
+    indices: Int[np.ndarray, "feature"],
+    context_begin: Int[np.ndarray, "feature"],
+    null: Int[np.ndarray, "feature"],
+) -> tuple[Int[Tensor, "feature label"], Int[Tensor, "feature label"]]:
+    begin = labels.bounds[indices]
+    counts = labels.bounds[indices + 1] - begin
+    row, nth = np.nonzero(np.arange(max(1, int(counts.max()))) < counts[:, None])
+    first, last = np.full((2, len(indices), max(1, int(counts.max()))), NO_LABEL, dtype=np.int64)
+    for positions, spans in ((first, labels.first), (last, labels.last)):
+        positions[row, nth] = context_begin[row] + spans[begin[row] + nth]
+        positions[counts == 0, 0] = null[counts == 0]
+    return torch.from_numpy(first), torch.from_numpy(last)
 
 
 def _between(

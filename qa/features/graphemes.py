@@ -16,11 +16,12 @@ _CLUSTER = regex.compile(r"\X")
 _CONTROL = r"\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}"
 _JOINING = regex.compile(
     r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}"
-    r"\p{GCB=Regional_Indicator}\n]"
+    r"\p{GCB=Regional_Indicator}\r]"
 )
-"""Characters without which two neighbours are never of one cluster; the line feed for the sake of CR LF."""
+"""Characters without which two neighbours are never of one cluster; carriage return for the sake of CR LF."""
 _INVISIBLE = regex.compile(rf"[\s\x1c-\x1f{_CONTROL}]")
-_TABLE = 0x20000  # code points that tables hold
+_TABLE = 0x20000  # code points of which the joining ones are in a table
+_AFTER_WHITE = 0x3001  # the first code point after all that are white space
 _JOINERS = "\u200c\u200d"
 # Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, kana, han.
 _WITHOUT_SPACES = (
@@ -69,22 +70,16 @@ def cuts_word(text: str, at: int) -> bool:
 def visible_span(text: str, start: int, end: int) -> tuple[int, int]:
     """Move the borders of a span past white space, control and format characters, but into no grapheme cluster.
 
-    Args:
-        text: what the span is of.
-        start: first character; a border of a cluster, as is `end`.
-        end: the character after the last.
-
-    Returns:
-        The borders of what is to be seen; an empty span where nothing is.
-
+    An empty span where nothing is to be seen. A border that was inside a cluster before can stay there.
     """
+    first, last = start, end
     while start < end and _INVISIBLE.match(text[start]):
         start += 1
     while start < end and _INVISIBLE.match(text[end - 1]):
         end -= 1
-    while cuts_cluster(text, start):
+    while start > first and cuts_cluster(text, start):
         start -= 1
-    while cuts_cluster(text, end):
+    while end < last and cuts_cluster(text, end):
         end += 1
     return start, end
 
@@ -112,7 +107,7 @@ def _joining_table() -> Bool[np.ndarray, "code"]:
 
 @cache
 def _white_table() -> Bool[np.ndarray, "code"]:
-    return np.array([chr(code).isspace() for code in range(_TABLE + 1)])
+    return np.array([chr(code).isspace() for code in range(_AFTER_WHITE + 1)])
 
 
 def _may_join(text: str, at: int) -> bool:

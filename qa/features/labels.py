@@ -1,94 +1,164 @@
 """References -> label spans of windows: the context tokens that hold a reference, where a window has all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from qa.features.windows import Features
 
-NO_LABEL = -1
-"""Label of a window that does not hold the whole reference: the null position stands for it."""
+NO_TOKEN = -1
+"""Token of a reference that no token of its context holds."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Labels:
-    """The span of the reference in every feature, closed, in context tokens of its window; `NO_LABEL` if outside."""
+    """Spans of references in features, closed, in context tokens of the window.
 
-    first: Int[np.ndarray, "feature"]
-    last: Int[np.ndarray, "feature"]
+    Those of feature `i` are rows `bounds[i]:bounds[i + 1]`: none where the window holds no reference, for which the
+    null position stands, and more than one only where all references are learned.
+    """
+
+    first: Int[np.ndarray, "label"]
+    last: Int[np.ndarray, "label"]
+    reference: Int[np.ndarray, "label"]
+    """Which of the example's references it is."""
+    bounds: Int[np.ndarray, "feature_and_one"]
 
     def __len__(self) -> int:
-        return len(self.first)
+        return len(self.bounds) - 1
+
+    @property
+    def feature(self) -> Int[np.ndarray, "label"]:
+        """The feature of every label."""
+        return np.repeat(np.arange(len(self)), np.diff(self.bounds))
+
+    @property
+    def is_labelled(self) -> Bool[np.ndarray, "feature"]:
+        """Which features have a label."""
+        return np.diff(self.bounds) > 0
+
+    def chosen(self, label: Bool[np.ndarray, "label"]) -> "Labels":
+        """Return some of the labels, of the same features."""
+        counts = np.bincount(self.feature[label], minlength=len(self))
+        return Labels(
+            first=self.first[label], last=self.last[label], reference=self.reference[label], bounds=_bounds(counts)
+        )
+
+    def of_features(self, rows: Int[np.ndarray, "some"]) -> "Labels":
+        """Return the labels of some features, in ascending order."""
+        kept = np.zeros(len(self), dtype=bool)
+        kept[rows] = True
+        return replace(self.chosen(kept[self.feature]), bounds=_bounds(np.diff(self.bounds)[rows]))
+
+    def cut(self, shift: Int[np.ndarray, "feature"], size: Int[np.ndarray, "feature"]) -> "Labels":
+        """Return the labels that lie whole in smaller windows, which begin `shift` tokens later."""
+        first, last = (column - shift[self.feature].astype(np.int32) for column in (self.first, self.last))
+        return replace(self, first=first, last=last).chosen((first >= 0) & (last < size[self.feature]))
 
 
-def build_labels(examples: Dataset, features: Features) -> Labels:
-    """Label every feature with the first reference of its example.
+class References(NamedTuple):
+    """The references of all examples, as character spans; those of example `i` are rows `bounds[i]:bounds[i + 1]`."""
+
+    start: Int[np.ndarray, "reference"]
+    """Negative where the place is not known."""
+    end: Int[np.ndarray, "reference"]
+    bounds: Int[np.ndarray, "example_and_one"]
+
+    @property
+    def example(self) -> Int[np.ndarray, "reference"]:
+        """The example of every reference."""
+        return np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+
+    @property
+    def has_place(self) -> Bool[np.ndarray, "reference"]:
+        """Return which references are a part of their context that is known."""
+        return (self.start >= 0) & (self.start < self.end)
+
+
+def references_of(table: pa.Table) -> References:
+    """Return the references of examples; none without the column `answers`."""
+    if "answers" not in table.column_names:
+        nothing = np.empty(0, dtype=np.int64)
+        return References(nothing, nothing, np.zeros(table.num_rows + 1, dtype=np.int64))
+    answers = table["answers"].combine_chunks()
+    texts, starts = answers.field("text"), answers.field("answer_start")
+    counts = pc.fill_null(pc.list_value_length(texts), 0).to_numpy(zero_copy_only=False)
+    length = pc.utf8_length(pc.list_flatten(texts)).to_numpy(zero_copy_only=False)
+    start = pc.fill_null(pc.list_flatten(starts), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return References(start, start + length, _bounds(counts))
+
+
+def build_labels(examples: Dataset, features: Features, *, every: bool = False) -> Labels:
+    """Label every feature with the first reference of its example that lies in the window.
 
     Args:
         examples: those that the features were built from; without the column `answers` nothing is labelled.
         features: their windows.
+        every: label it with all references that lie in the window, each span once.
 
     """
-    table = examples.with_format("arrow")[:]
-    bounds = features.context_ids.bounds
-    tokens = reference_tokens(table, features.context_of, bounds, features.token_start, features.token_end)
-    reference_first, reference_last = (column[features.example] for column in tokens)
-    return window_labels(reference_first, reference_last, features.first, features.size)
-
-
-def reference_spans(table: pa.Table) -> tuple[Int[np.ndarray, "example"], Int[np.ndarray, "example"]]:
-    """Return every example's first reference as a character span; an empty span where there is none."""
-    nothing = np.zeros(table.num_rows, dtype=np.int64)
-    if "answers" not in table.column_names:
-        return nothing, nothing
-    answers = table["answers"].combine_chunks()
-    texts, starts = answers.field("text"), answers.field("answer_start")
-    answerable = pc.greater(pc.list_value_length(texts), 0).to_numpy(zero_copy_only=False)
-    kept = pa.array(answerable)
-    start, length = nothing.copy(), nothing.copy()
-    start[answerable] = pc.list_element(starts.filter(kept), 0).to_numpy(zero_copy_only=False)
-    length[answerable] = pc.utf8_length(pc.list_element(texts.filter(kept), 0)).to_numpy(zero_copy_only=False)
-    return start, start + length
+    references = references_of(examples.with_format("arrow")[:])
+    first, last = reference_tokens(references, features)
+    reference, feature = _windows_of(np.flatnonzero(first != NO_TOKEN), references.example, features)
+    begin = features.first[feature]
+    inside = (first[reference] >= begin) & (last[reference] < begin + features.size[feature])
+    reference, feature = reference[inside], feature[inside]
+    spans = first[reference] - features.first[feature], last[reference] - features.first[feature]
+    kept = _first_of_each(feature, *spans) if every else _first_of_each(feature)
+    return Labels(
+        first=spans[0][kept].astype(np.int32),
+        last=spans[1][kept].astype(np.int32),
+        reference=(reference - references.bounds[references.example[reference]])[kept].astype(np.int32),
+        bounds=_bounds(np.bincount(feature[kept], minlength=len(features))),
+    )
 
 
 def reference_tokens(
-    table: pa.Table,
-    context_of: Int[np.ndarray, "example"],
-    bounds: Int[np.ndarray, "context_and_one"],
-    token_start: Int[np.ndarray, "token"],
-    token_end: Int[np.ndarray, "token"],
-) -> tuple[Int[np.ndarray, "example"], Int[np.ndarray, "example"]]:
-    """Find the context tokens that overlap each example's first reference; `NO_LABEL` where none does.
+    references: References, features: Features
+) -> tuple[Int[np.ndarray, "reference"], Int[np.ndarray, "reference"]]:
+    """Find the context tokens that overlap each reference; `NO_TOKEN` where none does.
 
     All contexts are searched at once: shifting every context's characters past those of the one before it makes the
     token borders one ascending array.
     """
-    start, end = reference_spans(table)
-    if not len(token_start):
-        return np.full(len(start), NO_LABEL), np.full(len(start), NO_LABEL)
-    stretch = int(max(token_end.max(), end.max())) + 1
+    start, end, bounds = references.start, references.end, features.context_ids.bounds
+    if not len(features.token_start):
+        return np.full(len(start), NO_TOKEN), np.full(len(start), NO_TOKEN)
+    stretch = int(max(features.token_end.max(), end.max(initial=0))) + 1
     shift = np.repeat(np.arange(len(bounds) - 1) * stretch, np.diff(bounds))
-    begins = np.maximum.accumulate(token_start + shift)
-    ends = np.maximum.accumulate(token_end + shift)
-    here = context_of.astype(np.int64) * stretch  # all characters together may be more than 32 bits count
-    first = np.searchsorted(ends, here + start, side="right") - bounds[context_of]
-    last = np.searchsorted(begins, here + end, side="left") - 1 - bounds[context_of]
-    found = (start < end) & (first <= last) & (first < np.diff(bounds)[context_of])
-    return np.where(found, first, NO_LABEL), np.where(found, last, NO_LABEL)
+    context = features.context_of[references.example].astype(np.int64)
+    here = context * stretch  # all characters together may be more than 32 bits count
+    first = np.searchsorted(features.token_end + shift, here + start, side="right") - bounds[context]
+    last = np.searchsorted(features.token_start + shift, here + end, side="left") - 1 - bounds[context]
+    found = references.has_place & (first <= last) & (first < np.diff(bounds)[context])
+    return np.where(found, first, NO_TOKEN), np.where(found, last, NO_TOKEN)
 
 
-def window_labels(
-    reference_first: Int[np.ndarray, "feature"],
-    reference_last: Int[np.ndarray, "feature"],
-    first: Int[np.ndarray, "feature"],
-    size: Int[np.ndarray, "feature"],
-) -> Labels:
-    """Label the windows that hold the whole reference, counting from the window's first context token."""
-    inside = (reference_first != NO_LABEL) & (reference_first >= first) & (reference_last < first + size)
-    label_first = np.where(inside, reference_first - first, NO_LABEL)
-    label_last = np.where(inside, reference_last - first, NO_LABEL)
-    return Labels(first=label_first.astype(np.int32), last=label_last.astype(np.int32))
+def _windows_of(
+    references: Int[np.ndarray, "some"], example: Int[np.ndarray, "reference"], features: Features
+) -> tuple[Int[np.ndarray, "pair"], Int[np.ndarray, "pair"]]:
+    """Pair the given references with every window of their example; pairs are in the order of windows."""
+    begin, end = (np.searchsorted(features.example, example[references], side=side) for side in ("left", "right"))
+    windows = end - begin
+    nth = np.arange(int(windows.sum())) - np.repeat(np.cumsum(windows) - windows, windows)
+    feature = np.repeat(begin, windows) + nth
+    order = np.argsort(feature, kind="stable")
+    return np.repeat(references, windows)[order], feature[order]
+
+
+def _first_of_each(*columns: Int[np.ndarray, "row"]) -> Int[np.ndarray, "kept"]:
+    """Return, in order, the first of the rows that are alike."""
+    order = np.lexsort(columns[::-1])  # stable
+    sorted_rows = np.stack([column[order] for column in columns])
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (sorted_rows[:, 1:] != sorted_rows[:, :-1]).any(axis=0)
+    return np.sort(order[new])
+
+
+def _bounds(counts: Int[np.ndarray, "row"]) -> Int[np.ndarray, "row_and_one"]:
+    return np.concatenate([[0], np.cumsum(counts)])

@@ -5,62 +5,99 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
-from qa.features.labels import NO_LABEL, Labels, reference_spans
+from qa.errors import LabelError
+from qa.features.graphemes import visible_span
+from qa.features.labels import Labels, references_of
 from qa.features.windows import Features
+
+_KEPT = 100
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundTrip:
-    """How labels translate back to the references they were made from."""
+    """How labels translate back to the references they were made from, invisible characters at the ends aside."""
 
     labelled: int
-    """Features with a label."""
+    """Labels of all features."""
     exact: int
     """Labels whose characters are exactly the reference's."""
     wider: int
-    """Labels that hold the reference and more, since it ends inside a token."""
+    """Labels that hold the reference and more, since it begins or ends inside a token."""
+    narrower: int
+    """Labels that lack characters of the reference."""
     unlabelled_examples: int
-    """Answerable examples without any labelled window."""
+    """Examples with a reference, but without any window that holds one."""
     exceptions: tuple[tuple[str, str], ...]
-    """Reference and decoded text of the labels that are not exact, at most a hundred."""
+    """Reference and decoded text of the labels that are not exact, at most a hundred, the narrower ones first."""
 
     @property
     def rate(self) -> float:
-        """Share of labels that are exact or, for want of a token border, wider, in percent."""
-        return 100.0 * (self.exact + self.wider) / self.labelled if self.labelled else 100.0
+        """Share of labels that are exact, in percent."""
+        return 100.0 * self.exact / self.labelled if self.labelled else 100.0
+
+    def shown_exceptions(self) -> list[str]:
+        """Return a line about each of the first labels that are not exact."""
+        return [f"label {decoded!r} for the reference {reference!r}" for reference, decoded in self.exceptions[:_SHOWN]]
+
+    def require(self, least: float) -> None:
+        """Check that enough labels are exact to learn from.
+
+        Args:
+            least: wanted share, in percent.
+
+        Raises:
+            LabelError: it is smaller; with examples.
+
+        """
+        if self.rate < least:
+            lines = "".join(f"\n  {line}" for line in self.shown_exceptions())
+            raise LabelError(
+                f"{self.rate:.2f} % of {self.labelled} labels translate back to their reference ({self.wider} are "
+                f"wider, {self.narrower} narrower); wanted {least:g} %: a reader cannot answer what its tokenizer does "
+                f"not tell apart (features.least-round-trip lowers the bar){lines}"
+            )
 
 
 def label_round_trip(features: Features, labels: Labels, examples: Dataset) -> RoundTrip:
     """Translate every label back to characters and compare it with the reference that it was made from."""
     table = examples.with_format("arrow")[:]
-    wanted_start, wanted_end = reference_spans(table)
-    feature = np.flatnonzero(labels.first != NO_LABEL)
+    references, feature = references_of(table), labels.feature
     example = features.example[feature]
-    start, end = features.char_spans(feature, labels.first[feature], labels.last[feature])
-    exact = (start == wanted_start[example]) & (end == wanted_end[example])
-    holds = (start <= wanted_start[example]) & (end >= wanted_end[example])
-    answerable = wanted_start < wanted_end
-    answerable[example] = False
+    wanted = references.bounds[example] + labels.reference
+    start, end = features.char_spans(feature, labels.first, labels.last)
+    differs = np.flatnonzero((start != references.start[wanted]) | (end != references.end[wanted]))
+    missed = np.unique(references.example[references.has_place])
+    decoded = np.stack([start, end, references.start[wanted], references.end[wanted], example])[:, differs]
+    wider, narrower = _compared(table, decoded)
     return RoundTrip(
         labelled=len(feature),
-        exact=int(exact.sum()),
-        wider=int((holds & ~exact).sum()),
-        unlabelled_examples=int(answerable.sum()),
-        exceptions=_exceptions(table, example, start, end, exact),
+        exact=len(feature) - len(wider) - len(narrower),
+        wider=len(wider),
+        narrower=len(narrower),
+        unlabelled_examples=len(np.setdiff1d(missed, example)),
+        exceptions=tuple([*narrower, *wider][:_KEPT]),
     )
 
 
-def _exceptions(
-    table: pa.Table,
-    example: Int[np.ndarray, "label"],
-    start: Int[np.ndarray, "label"],
-    end: Int[np.ndarray, "label"],
-    exact: Bool[np.ndarray, "label"],
-) -> tuple[tuple[str, str], ...]:
-    rows = [(int(example[at]), int(start[at]), int(end[at])) for at in np.flatnonzero(~exact)[:100]]
-    return tuple(
-        (table["answers"][row]["text"][0].as_py(), table["context"][row].as_py()[begin:stop])
-        for row, begin, stop in rows
-    )
+def _compared(
+    table: pa.Table, spans: Int[np.ndarray, "5 label"]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return reference and decoded text of labels that are wider than their reference, and of those that lack some.
+
+    Args:
+        table: the examples.
+        spans: of every label the decoded start and end, the reference's start and end, and the example.
+
+    """
+    wider: list[tuple[str, str]] = []
+    narrower: list[tuple[str, str]] = []
+    for start, end, first, last, row in spans.T.tolist():
+        context = table["context"][row].as_py()
+        found, wanted = visible_span(context, start, end), visible_span(context, first, last)
+        if found != wanted:
+            holds = found[0] <= wanted[0] and found[1] >= wanted[1]
+            (wider if holds else narrower).append((context[first:last], context[slice(*found)]))
+    return wider, narrower

@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.config import FeaturesConfig
 from qa.errors import FeatureError
+from qa.features.offsets import TokenOffsets, cover_texts
 from qa.features.pair_template import PairTemplate, find_pair_template, plain_backend
 
 _ENCODE_AT_ONCE = 1024  # texts; bounds the memory of encodings, which are far larger than the integers kept
@@ -71,6 +72,8 @@ class Features:
     example: Int[np.ndarray, "feature"]
     first: Int[np.ndarray, "feature"]
     size: Int[np.ndarray, "feature"]
+    padded_to: int | None = None
+    """Tokens that all rows are padded to, for a model that sees padding; None: as many as the batch needs."""
     key: str = ""
     """Hash of tokenizer, settings and examples, where features come from the cache."""
 
@@ -134,7 +137,8 @@ class Encoder:
             TokenizerError: a tokenizer that is not fast, or that drops one text of a pair.
 
         """
-        return cls(plain_backend(tokenizer), find_pair_template(tokenizer))
+        backend = plain_backend(tokenizer)
+        return cls(backend, find_pair_template(tokenizer, backend))
 
 
 def build_features(examples: Dataset, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> Features:
@@ -164,6 +168,7 @@ def features_of_table(table: pa.Table, encoder: Encoder, config: FeaturesConfig)
 
     room = config.max_length - template.special_tokens - question_ids.lengths
     example, first, size = lay_windows(context_ids.lengths[context_of], room, config.doc_stride)
+    sees_padding = template.steady_up_to is not None and config.max_length > template.steady_up_to
     return Features(
         template=template,
         question_ids=question_ids,
@@ -174,6 +179,7 @@ def features_of_table(table: pa.Table, encoder: Encoder, config: FeaturesConfig)
         example=example,
         first=first,
         size=size,
+        padded_to=config.max_length if sees_padding else None,
     )
 
 
@@ -186,26 +192,28 @@ def _check_room(template: PairTemplate, config: FeaturesConfig) -> None:
         )
 
 
-def _encode(backend: Tokenizer, texts: pa.Array | pa.ChunkedArray) -> Iterator[list[Encoding]]:
+def _encode(backend: Tokenizer, texts: pa.Array | pa.ChunkedArray) -> Iterator[tuple[list[str], list[Encoding]]]:
     for begin in range(0, len(texts), _ENCODE_AT_ONCE):
         batch = texts.slice(begin, _ENCODE_AT_ONCE).to_pylist()
-        yield backend.encode_batch(batch, add_special_tokens=False)
+        yield batch, backend.encode_batch(batch, add_special_tokens=False)
 
 
 def _question_tokens(backend: Tokenizer, questions: pa.ChunkedArray, longest: int) -> Ragged:
-    return Ragged.of([encoding.ids[:longest] for batch in _encode(backend, questions) for encoding in batch])
+    return Ragged.of([encoding.ids[:longest] for _, batch in _encode(backend, questions) for encoding in batch])
 
 
 def _context_tokens(
     backend: Tokenizer, contexts: pa.Array
 ) -> tuple[Ragged, Int[np.ndarray, "token"], Int[np.ndarray, "token"]]:
-    ids, offsets = [], []
-    for batch in _encode(backend, contexts):
+    ids, starts, ends = [], [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
+    for texts, batch in _encode(backend, contexts):
         ids.append(Ragged.of([encoding.ids for encoding in batch]))
         flat = itertools.chain.from_iterable(itertools.chain.from_iterable(encoding.offsets for encoding in batch))
-        offsets.append(np.fromiter(flat, dtype=np.int32, count=2 * len(ids[-1].values)).reshape(-1, 2))
-    pairs = np.concatenate([np.empty((0, 2), dtype=np.int32), *offsets])
-    return _joined(ids), np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+        pairs = np.fromiter(flat, dtype=np.int32, count=2 * len(ids[-1].values)).reshape(-1, 2)
+        offsets = cover_texts(texts, TokenOffsets(start=pairs[:, 0], end=pairs[:, 1], bounds=ids[-1].bounds))
+        starts.append(offsets.start)
+        ends.append(offsets.end)
+    return _joined(ids), np.concatenate(starts), np.concatenate(ends)
 
 
 def _joined(parts: Sequence[Ragged]) -> Ragged:

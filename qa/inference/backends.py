@@ -1,7 +1,7 @@
 """Name -> loaded model: torch, onnx, onnx_int8."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -9,8 +9,12 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.config import Backend
 from qa.errors import ConfigError
+from qa.features.windows import Encoder
 from qa.inference.onnx import load_onnx_model, read_positions
 from qa.modeling.devices import find_device, find_precision
+from qa.modeling.layout import find_layout
+from qa.modeling.probe import Probe
+from qa.modeling.quirks import longest_window
 from qa.modeling.reader import Reader, load_tokenizer, load_trained_reader
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
 
@@ -25,6 +29,8 @@ class LoadedReader:
     model: nn.Module
     """Takes `input_names` on `device`; its output has `start_logits` and `end_logits`, `[feature, token]`."""
     tokenizer: PreTrainedTokenizerBase
+    encoder: Encoder
+    """The tokenizer, ready to make features for the model."""
     settings: ReaderSettings
     input_names: Sequence[str]
     longest: int
@@ -62,9 +68,10 @@ def torch_backend(reader: Reader, *, device: torch.device, dtype: torch.dtype = 
     return LoadedReader(
         model=model.to(device=device, dtype=dtype).train(mode=False),
         tokenizer=reader.tokenizer,
+        encoder=reader.encoder,
         settings=settings,
         input_names=reader.input_names,
-        longest=_longest(settings, reader.tokenizer, getattr(reader.model.config, "max_position_embeddings", None)),
+        longest=_longest(settings, reader.tokenizer, longest_window(reader.model)),
         device=device,
     )
 
@@ -83,9 +90,13 @@ def _load_onnx(backend: Backend) -> "Callable[[str, Device, Precision, str | Non
         model = load_onnx_model(source, backend, revision=revision)
         tokenizer = load_tokenizer(source, revision=revision)
         settings = find_settings(source, revision=revision) or DEFAULT_SETTINGS
+        probe = Probe(model=model, input_names=model.input_names, name=source)
+        encoder = Encoder.of(tokenizer)
+        template = find_layout(probe, tokenizer, encoder.template, max_length=settings.max_length)
         return LoadedReader(
             model=model,
             tokenizer=tokenizer,
+            encoder=replace(encoder, template=template),
             settings=settings,
             input_names=model.input_names,
             longest=_longest(settings, tokenizer, read_positions(source, revision=revision)),

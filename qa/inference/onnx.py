@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import torch
 from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForQuestionAnswering
 
 from qa.config import Backend
 from qa.errors import ModelError
+from qa.modeling.quirks import longest_window
 from qa.runtime.cores import usable_cores
 
 ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
@@ -69,10 +70,11 @@ def read_positions(source: str, *, revision: str | None = None) -> int | None:
     """
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
+        with torch.device("meta"):  # without weights
+            model = AutoModelForQuestionAnswering.from_config(config)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ModelError(f"model {source!r} does not load: {error}") from error
-    positions: int | None = getattr(config, "max_position_embeddings", None)
-    return positions
+    return longest_window(model)
 
 
 def _onnx_file(source: str, name: str, revision: str | None) -> Path:

@@ -19,7 +19,7 @@ from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
-from qa.features.windows import Encoder, Features, features_of_table
+from qa.features.windows import Features, features_of_table
 from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 from qa.inference.backends import LoadedReader, load_backend
 from qa.inference.inputs import Row, chunks, paired
@@ -53,7 +53,7 @@ class Predictor:
     def __init__(self, reader: LoadedReader) -> None:
         """Take a loaded reader; see `from_pretrained`."""
         self.reader = reader
-        self.encoder = Encoder.of(reader.tokenizer)
+        self.encoder = reader.encoder
 
     @classmethod
     def from_pretrained(

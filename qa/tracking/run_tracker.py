@@ -17,6 +17,7 @@ from qa.evaluation.evaluator import Evaluation
 from qa.features.collation import Batch
 from qa.features.labels import Labels
 from qa.features.round_trip import label_round_trip
+from qa.features.unknown import unknown_shares
 from qa.features.windows import Features
 from qa.tracking.tables import COLUMNS, prediction_table
 from qa.tracking.trackers import start_trackers
@@ -25,8 +26,6 @@ from qa.training.progress import Progress, StepReport
 from qa.training.throughput import interval_values, peak_of
 
 log = logging.getLogger(__name__)
-
-_SHOWN_EXCEPTIONS = 3
 
 
 class RunTracker:
@@ -63,14 +62,17 @@ class RunTracker:
         """Report the size of the training data, and how its labels translate back to the references."""
         if not self.accelerator.is_main_process:
             return
-        trip = label_round_trip(features, labels, examples.rows)
+        trip, unknown = label_round_trip(features, labels, examples.rows), unknown_shares(features)
         self._say(
             f"training on {len(examples)} examples, {len(features)} features of {features.lengths.mean():.0f} tokens; "
-            f"{trip.labelled} labels: {trip.rate:.2f} % translate back to the reference, {trip.wider} of them wider "
-            f"for want of a token border; {trip.unlabelled_examples} answers are in no window"
+            f"{trip.labelled} labels: {trip.rate:.2f} % translate back to their reference, {trip.wider} are wider for "
+            f"want of a token border, {trip.narrower} narrower; {trip.unlabelled_examples} examples have no window "
+            f"that holds a reference; {unknown}"
         )
-        for reference, decoded in trip.exceptions[:_SHOWN_EXCEPTIONS]:
-            self._say(f"  label wider than its reference: {decoded!r} for {reference!r}")
+        for line in trip.shown_exceptions():
+            self._say(f"  {line}")
+        if unknown.warning is not None:
+            log.warning("%s", unknown.warning)
 
     def step(self, report: StepReport) -> None:
         """Count a step; log at every interval and at the end of an epoch."""

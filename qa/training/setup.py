@@ -5,16 +5,17 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 from torch import nn
-from transformers import PreTrainedModel
 
 from qa.config import TrainingConfig
+from qa.modeling.reader import Reader
 from qa.modeling.structure import has_unused_parameters, layer_names
 
 
 def prepare(
-    accelerator: Accelerator, model: PreTrainedModel, optimizer: torch.optim.Optimizer, config: TrainingConfig
+    accelerator: Accelerator, reader: Reader, optimizer: torch.optim.Optimizer, config: TrainingConfig
 ) -> tuple[nn.Module, AcceleratedOptimizer]:
     """Let accelerate prepare a model and its optimizer, which FSDP and DeepSpeed take only together. Collective."""
+    model = reader.model
     if accelerator.distributed_type == DistributedType.FSDP:
         plugin = accelerator.state.fsdp_plugin  # the library's own list has embeddings, which accelerate shards again
         plugin.transformer_cls_names_to_wrap = plugin.transformer_cls_names_to_wrap or layer_names(model)
@@ -22,7 +23,7 @@ def prepare(
         settings = accelerator.state.deepspeed_plugin.deepspeed_config
         settings["train_micro_batch_size_per_gpu"] = config.batch_size  # it would ask a data loader, and gets none
         settings["gradient_clipping"] = config.max_gradient_norm or 0.0
-    elif accelerator.num_processes > 1 and has_unused_parameters(model):
+    elif accelerator.num_processes > 1 and has_unused_parameters(model, reader.window()):
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     prepared: tuple[nn.Module, AcceleratedOptimizer] = accelerator.prepare(model, optimizer)
     return prepared

@@ -27,10 +27,11 @@ from qa.decoding.spans import find_spans
 from qa.features import cached_features, cached_labels
 from qa.features.collation import PAD_MULTIPLE, batch_loader, collate
 from qa.features.order import evaluation_batches
-from qa.features.windows import build_features
+from qa.features.windows import Encoder, build_features
 from qa.files import write_json
 from qa.modeling import span_loss
-from qa.modeling.reader import Reader, load_reader, model_inputs
+from qa.modeling.quirks import model_inputs
+from qa.modeling.reader import Reader, load_reader
 from qa.runtime.accelerator import make_accelerator
 from qa.training import TrainingLoop, build_optimizer, plan_training, prepare
 from tests.benchmarks import baselines
@@ -99,7 +100,8 @@ def distilbert() -> Reader:
     """DistilBERT-base as the notebook trains it, but with weights drawn at random: they do not change what it costs."""
     tokenizer = minilm().tokenizer
     model = DistilBertForQuestionAnswering(DistilBertConfig(vocab_size=len(tokenizer)))
-    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=None)
+    encoder = Encoder.of(tokenizer)
+    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=None)
 
 
 def ours_accelerator(setup: Setup, config: RunConfig) -> Accelerator:
@@ -151,12 +153,12 @@ def ours_training(setup: Setup, *, flops: bool = False, reader: Callable[[], Rea
 def training_loop(accelerator: Accelerator, reader: Reader, config: RunConfig) -> TrainingLoop:
     """Make the loop as train_qa.py does."""
     examples, training = load_training_examples(config), config.training
-    features = cached_features(examples, reader.tokenizer, config.features)
+    features = cached_features(examples, reader.encoder, config.features)
     labels = cached_labels(examples, features, config.features)
     plan = plan_training(accelerator, reader, examples, features, config)
     reader.configure_for_training(training, config.recipe, accelerator.device)
     optimizer = build_optimizer(reader.model, training, accelerator.device)
-    model, optimizer = prepare(accelerator, reader.model, optimizer, training)
+    model, optimizer = prepare(accelerator, reader, optimizer, training)
     return TrainingLoop(accelerator, model, optimizer, features, labels, plan, loss=span_loss)
 
 

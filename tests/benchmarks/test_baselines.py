@@ -21,6 +21,8 @@ SIZES = {"max_length": 96, "doc_stride": 24}
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 PARITY = DecodingConfig(search="hf_parity")
 ROWS = load_validation_examples(RunConfig()).rows
+FIRST = ROWS.map(lambda row: {"answers": {name: values[:1] for name, values in row["answers"].items()}})
+"""With the first reference alone, which is all that the recipe learns from."""
 COLUMNS = contestants.columns(ROWS)
 SETUP = contestants.Setup(rows=40, steps=1)
 SIDES = memory.ours_memory, memory.theirs_memory
@@ -42,7 +44,7 @@ def model():
 
 
 def our_batch(ours, indices):
-    labels = build_labels(ROWS, ours)
+    labels = build_labels(FIRST, ours)
     return collate(ours, np.array(indices), input_names=INPUTS, pad_multiple=PAD_MULTIPLE, labels=labels)
 
 
@@ -54,7 +56,7 @@ def their_batch(theirs, indices):
 def test_inputs_and_labels_are_the_same(ours, theirs):
     assert len(ours) == len(theirs) > len(ROWS)
     batch = our_batch(ours, range(len(ours)))
-    labels = zip(batch.label_first.tolist(), batch.label_last.tolist(), strict=True)
+    labels = zip(batch.label_first[:, 0].tolist(), batch.label_last[:, 0].tolist(), strict=True)
     assert list(labels) == [(window["start_positions"], window["end_positions"]) for window in theirs]
     for at, window in enumerate(theirs):
         ids, types, _ = ours.row(at)

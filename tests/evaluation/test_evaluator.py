@@ -14,7 +14,9 @@ from qa.data.examples import Examples
 from qa.errors import ConfigError, IncompleteError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
 from qa.features.collation import collate
-from qa.modeling.reader import Reader, model_inputs
+from qa.features.windows import Encoder
+from qa.modeling.quirks import model_inputs
+from qa.modeling.reader import Reader
 from qa.modeling.settings import ReaderSettings
 from tests.support import tiny
 
@@ -40,7 +42,8 @@ def reader_of(family="bert", settings=None, seed=0):
     with torch.no_grad():
         head = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
         head.weight.normal_(generator=torch.Generator().manual_seed(seed))
-    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=settings)
+    encoder = Encoder.of(tokenizer)
+    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=settings)
 
 
 def evaluator_for(reader, rows=None, config=DECODING, *, compiled=False):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from qa.data.examples import Examples
+from qa.errors import LabelError
 from qa.features import cache
 from qa.features.cache import cached_features, cached_labels, load_features, save_features
 from qa.features.labels import build_labels
-from qa.features.windows import build_features
+from qa.features.windows import Encoder, build_features
 from tests.support import tiny
 from tests.support.windows import (
     config,
@@ -39,7 +40,7 @@ def builds(monkeypatch):
 
 def test_the_second_call_does_not_tokenise_again(builds, tmp_path):
     def features(tokenizer):
-        return cached_features(Examples(rows=tiny.small()), tokenizer, config(cache_dir=tmp_path))
+        return cached_features(Examples(rows=tiny.small()), Encoder.of(tokenizer), config(cache_dir=tmp_path))
 
     first = features(tiny.tokenizer())
     used = tiny.fresh_tokenizer()
@@ -50,8 +51,7 @@ def test_the_second_call_does_not_tokenise_again(builds, tmp_path):
 
 
 def test_the_cache_key_covers_tokenizer_settings_and_data(builds, tmp_path):
-    splitting, left = tiny.fresh_tokenizer(), tiny.fresh_tokenizer()
-    splitting.split_special_tokens = True
+    left = tiny.fresh_tokenizer()
     left.padding_side = "left"
     extended = tiny.fresh_tokenizer()
     extended.add_tokens("Loire")
@@ -59,14 +59,15 @@ def test_the_cache_key_covers_tokenizer_settings_and_data(builds, tmp_path):
     base = data, tiny.tokenizer(), config(cache_dir=tmp_path)
     variants = [
         base,
-        *[(data, tokenizer, base[2]) for tokenizer in (tiny.tokenizer("roberta"), splitting, left, extended)],
+        *[(data, tokenizer, base[2]) for tokenizer in (tiny.tokenizer("roberta"), left, extended)],
         *[
             (data, base[1], config(*sizes, cache_dir=tmp_path))
             for sizes in ((300, 128, 64), (384, 100, 64), (384, 128, 60))
         ],
+        (data, base[1], config(all_references=True, cache_dir=tmp_path)),
         (Examples(rows=tiny.small(5)), *base[1:]),
     ]
-    keys = [cached_features(*variant).key for variant in variants * 2]
+    keys = [cached_features(data, Encoder.of(known), sizes).key for data, known, sizes in variants * 2]
     assert keys[: len(variants)] == keys[len(variants) :]
     assert len(set(keys)) == len(variants)
     assert len(builds) == len(variants)
@@ -76,7 +77,7 @@ def test_the_cache_key_covers_tokenizer_settings_and_data(builds, tmp_path):
 def build_in(folder, barrier=None):
     if barrier is not None:
         barrier.wait()
-    return len(cached_features(Examples(rows=tiny.small()), tiny.tokenizer(), config(cache_dir=folder)))
+    return len(cached_features(Examples(rows=tiny.small()), Encoder.of(tiny.tokenizer()), config(cache_dir=folder)))
 
 
 def test_threads_that_build_at_once_build_once(builds, tmp_path):
@@ -107,12 +108,26 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     assert build_in(tmp_path) == 6
 
 
-def test_labels_are_cached_beside_their_features(tmp_path):
-    examples, settings_ = Examples(rows=tiny.small()), config(cache_dir=tmp_path)
-    features = cached_features(examples, tiny.tokenizer(), settings_)
-    wanted = build_labels(examples.rows, features)
+@pytest.mark.parametrize("every", [False, True])
+def test_labels_are_cached_beside_their_features(every, tmp_path):
+    rows = tiny.examples(tiny.example("Which?", "one two one", "one", ("one", 8)), *tiny.small(3))
+    examples, settings_ = Examples(rows=rows), config(cache_dir=tmp_path, all_references=every)
+    features = cached_features(examples, Encoder.of(tiny.tokenizer()), settings_)
+    wanted = build_labels(examples.rows, features, every=every)
     for _ in range(2):
         found = cached_labels(examples, features, settings_)
-        assert np.array_equal(found.first, wanted.first)
-        assert np.array_equal(found.last, wanted.last)
+        for name, column in vars(wanted).items():
+            assert np.array_equal(getattr(found, name), column)
         assert not found.first.flags.owndata  # mapped, not copied
+    assert len(wanted.first) == 3 + every
+
+
+def test_labels_that_do_not_translate_back_are_refused_unless_the_bar_is_lower(tmp_path):
+    rows = tiny.examples(tiny.example("q", "the Loire flows", "oir"), tiny.example("q", "the Loire flows", "the"))
+    examples, settings_ = Examples(rows=rows), config(cache_dir=tmp_path)
+    features = cached_features(examples, Encoder.of(tiny.tokenizer()), settings_)
+    wanted = r"50.00 % of 2 labels .*1 are wider, 0 narrower.*wanted 95 %.*least-round-trip[\s\S]*'Loire' for .* 'oir'"
+    for _ in range(2):
+        with pytest.raises(LabelError, match=wanted):
+            cached_labels(examples, features, settings_)
+    assert len(cached_labels(examples, features, config(cache_dir=tmp_path, least_round_trip=50.0))) == 2

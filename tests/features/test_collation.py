@@ -1,10 +1,12 @@
 """Batches against the tokenizer's own padding; what the loader returns."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
-from qa.features.collation import PAD_MULTIPLE, batch_loader, collate
+from qa.features.collation import NO_LABEL, PAD_MULTIPLE, batch_loader, collate
 from qa.features.labels import build_labels
 from qa.features.order import (
     evaluation_batches,
@@ -63,7 +65,8 @@ def check_positions(batch, tokenizer, windows, labels):
         null = int(batch.null_position[row])
         assert batch.inputs["input_ids"][row, null] == tokenizer.cls_token_id
         assert null == (columns - 1 if tokenizer.padding_side == "left" else 0)
-        here = (int(batch.label_first[row]), int(batch.label_last[row]))
+        ((first,), (last,)) = batch.label_first[row].tolist(), batch.label_last[row].tolist()
+        here = (first, last)
         first = shift + window["context"][0]
         assert here == ((null, null) if label is None else (first + label[0], first + label[1]))
 
@@ -94,7 +97,27 @@ def test_a_window_without_context_has_no_context_positions():
     labels = build_labels(examples, features)
     batch = collate(features, np.arange(2), input_names=INPUTS, pad_multiple=8, labels=labels)
     assert batch.in_context.any(dim=1).tolist() == [False, True]
-    assert batch.label_first[0] == batch.null_position[0]
+    assert batch.label_first[0].tolist() == [batch.null_position[0]]
+
+
+def test_features_with_fewer_labels_than_others_are_filled_up():
+    rows = [
+        tiny.example("Which?", "one two three two", "two", ("two", 14), "one", "two"),
+        tiny.example("Which?", "one two three", "three"),
+        tiny.example("Which?", "one"),
+    ]
+    features = build_features(tiny.examples(*rows), tiny.tokenizer(), config())
+    labels = build_labels(tiny.examples(*rows), features, every=True)
+    batch = collate(features, np.array([2, 0, 1]), input_names=INPUTS, pad_multiple=8, labels=labels)
+    begin, null = batch.context_begin.tolist(), batch.null_position.tolist()
+    found = [
+        {(first - begin[row], last - begin[row]) for first, last in zip(*spans, strict=True) if first != NO_LABEL}
+        for row, spans in enumerate(zip(batch.label_first.tolist(), batch.label_last.tolist(), strict=True))
+    ]
+    wanted = [set(zip(labels.first[a:b], labels.last[a:b], strict=True)) for a, b in itertools.pairwise(labels.bounds)]
+    assert found == [{(null[0] - begin[0],) * 2}, wanted[0], wanted[1]]
+    assert batch.label_first.shape == (3, 3)
+    assert ((batch.label_first == NO_LABEL) == (batch.label_last == NO_LABEL)).all()
 
 
 @pytest.mark.parametrize("multiple", [1, 8, 64])

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa.features.graphemes import cluster_starts, cuts_cluster, cuts_word, is_white, may_join, visible_span
@@ -46,6 +46,7 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=30).map("".join)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_place_is_in_a_cluster_where_none_begins_wherever_one_looks_from(text):
     starts = cluster_starts(text).tolist()
@@ -53,6 +54,7 @@ def test_a_place_is_in_a_cluster_where_none_begins_wherever_one_looks_from(text)
     assert not cuts_cluster(text, len(text))
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_characters_that_join_none_are_clusters_of_their_own(text):
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)

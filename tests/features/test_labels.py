@@ -1,14 +1,17 @@
 """Labels against loops over windows; then one test per pitfall."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example as with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.features.labels import build_labels, reference_tokens
+from qa.features.labels import References, build_labels, reference_tokens
 from qa.features.round_trip import label_round_trip
-from qa.features.windows import build_features
+from qa.features.windows import Ragged, build_features
 from tests.support import tiny
 from tests.support.windows import (
     LONG,
@@ -74,11 +77,11 @@ def test_labels_are_those_of_the_published_notebook_where_no_character_is_cut():
     labels = our_labels(build_labels(examples, features))
     for index, window in enumerate(our_windows(features)):
         answers = rows[features.example[index]]["answers"]
-        if answers["text"]:
-            start = answers["answer_start"][0]
-            assert labels[index] == notebook_label(window["offsets"], start, start + len(answers["text"][0]))
-        else:
-            assert labels[index] is None
+        spans = (
+            (start, start + len(text)) for start, text in zip(answers["answer_start"], answers["text"], strict=True)
+        )
+        found = (notebook_label(window["offsets"], *span) for span in spans)
+        assert labels[index] == next((label for label in found if label is not None), None)
 
 
 def test_no_context_has_any_token():
@@ -118,19 +121,72 @@ def test_without_references_nothing_is_labelled():
     assert label_round_trip(features, build_labels(examples, features), examples).unlabelled_examples == 0
 
 
+def decoded(features, labels, row):
+    """The labelled texts of every feature."""
+    start, end = features.char_spans(labels.feature, labels.first, labels.last)
+    texts = [row["context"][a:b] for a, b in zip(start, end, strict=True)]
+    return [texts[a:b] for a, b in itertools.pairwise(labels.bounds)]
+
+
 def test_only_the_first_reference_is_the_label():
     row = tiny.example("q", "one two three", "two", "three", "one")
     examples = tiny.examples(row)
     features = build_features(examples, tiny.tokenizer(), config())
+    assert decoded(features, build_labels(examples, features), row) == [["two"]]
+    assert sorted(decoded(features, build_labels(examples, features, every=True), row)[0]) == ["one", "three", "two"]
+
+
+def test_a_window_is_labelled_with_the_first_reference_that_lies_in_it():
+    """Also where it is not the example's first: the window would be taught that it holds none."""
+    row = tiny.example("q", f"one {'far ' * 60}two {'far ' * 60}one", "one", "two", ("one", 488))
+    examples = tiny.examples(row)
+    features = build_features(examples, tiny.tokenizer(), config(64, 8, 16))
+    labelled = [texts for texts in decoded(features, build_labels(examples, features), row) if texts]
+    assert labelled[0] == ["one"]
+    assert labelled[-1] == ["one"]
+    assert ["two"] in labelled
+
+
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_several_references_are_labelled_as_the_loop_does(family):
+    random, tokenizer = np.random.default_rng(0), tiny.fresh_tokenizer(family)
+    rows = []
+    for _ in range(40):
+        words = random.choice(["one", "two", "of", "rivers", "Loire"], size=random.integers(1, 90)).tolist()
+        starts = [int(random.integers(len(words))) for _ in range(random.integers(4))]
+        context = " ".join(words)
+        spans = [(words[at], len(" ".join([*words[:at], ""]))) for at in starts]
+        rows.append(tiny.example("Which?", context, *spans, *spans[:1]))
+    examples = tiny.examples(*rows)
+    features = build_features(examples, tokenizer, config(40, 9, 16))
+    labels, every = build_labels(examples, features), build_labels(examples, features, every=True)
+    windows = windows_by_example(features)
+    wanted = [plain_labels(tokenizer, row, here) for row, here in zip(rows, windows, strict=True)]
+    assert our_labels(labels) == [label for of_row in wanted for label in of_row]
+    wanted = [plain_labels(tokenizer, row, here, every=True) for row, here in zip(rows, windows, strict=True)]
+    spans = list(zip(every.first.tolist(), every.last.tolist(), strict=True))
+    assert [spans[a:b] for a, b in itertools.pairwise(every.bounds)] == [spans for row in wanted for spans in row]
+
+
+def test_a_reference_without_a_place_is_no_label():
+    row = tiny.example("q", "one two", ("two", -1), ("one", 0))
+    examples = tiny.examples(row, tiny.example("q", "one two", ("two", -1)))
+    features = build_features(examples, tiny.tokenizer(), config())
     labels = build_labels(examples, features)
-    start, end = features.char_spans(np.array([0]), labels.first, labels.last)
-    assert row["context"][start[0] : end[0]] == "two"
+    assert (labels.reference.tolist(), labels.bounds.tolist()) == ([1], [0, 1, 1])
+    assert label_round_trip(features, labels, examples).unlabelled_examples == 0
 
 
 def test_labels_are_right_where_all_characters_together_are_more_than_32_bits_count():
-    table = tiny.examples(*(tiny.example("q", "x" * 9, ("xx", 2)) for _ in range(4))).with_format("arrow")[:]
     start = np.array([0, 2_000_000_000] * 4, dtype=np.int32)
-    first, last = reference_tokens(
-        table, np.arange(4, dtype=np.int32), np.arange(0, 10, 2), start, start + np.array([9, 1] * 4, dtype=np.int32)
+    features = build_features(tiny.small(4), tiny.tokenizer(), config())
+    features = replace(
+        features,
+        context_of=np.arange(4, dtype=np.int32),
+        context_ids=Ragged(np.zeros(8, dtype=np.int32), np.arange(0, 10, 2)),
+        token_start=start,
+        token_end=start + np.array([9, 1] * 4, dtype=np.int32),
     )
+    references = References(np.full(4, 2), np.full(4, 4), np.arange(5))
+    first, last = reference_tokens(references, features)
     assert (first.tolist(), last.tolist()) == ([0] * 4, [0] * 4)

@@ -5,8 +5,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import CanineTokenizer
 
 from qa.errors import TokenizerError
-from qa.features.pair_template import find_pair_template
-from qa.features.windows import build_features
+from qa.features.windows import Encoder, build_features
 from tests.support import tiny
 from tests.support.windows import (
     config,
@@ -16,7 +15,7 @@ from tests.support.windows import (
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_the_null_position_is_cls_and_left_padding_puts_the_context_first(family):
     tokenizer = tiny.tokenizer(family)
-    template = find_pair_template(tokenizer)
+    template = Encoder.of(tokenizer).template
     ids, _, begin = build_features(tiny.small(1), tokenizer, config()).row(0)
     assert ids[template.null_position] == tokenizer.cls_token_id
     assert template.null_position == (-1 if family == "xlnet" else 0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qa.features.labels import NO_LABEL, build_labels
+from qa.features.labels import build_labels
 from qa.features.sampling import fewer_unlabelled, short_windows
 from qa.features.windows import build_features
 from tests.support import tiny
@@ -19,9 +19,14 @@ def built(rows, *sizes):
 
 
 def texts(features, labels, rows):
-    feature = np.flatnonzero(labels.first != NO_LABEL)
-    start, end = features.char_spans(feature, labels.first[feature], labels.last[feature])
+    feature = labels.feature
+    start, end = features.char_spans(feature, labels.first, labels.last)
     return [rows[features.example[at]]["context"][a:b] for at, a, b in zip(feature, start, end, strict=True)]
+
+
+def places(features, labels):
+    start, end = features.char_spans(labels.feature, labels.first, labels.last)
+    return set(zip(labels.feature.tolist(), labels.reference.tolist(), start.tolist(), end.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
@@ -34,13 +39,9 @@ def test_labels_of_short_windows_are_those_of_the_long_ones(epoch):
     assert (short.size <= features.size).all()
     assert (short.first >= features.first).all()
     assert (short.first + short.size <= features.first + features.size).all()
-    kept = cut.first != NO_LABEL
-    assert kept.sum() > 0.99 * (labels.first != NO_LABEL).sum()
-    assert not (kept & (labels.first == NO_LABEL)).any()
-    where = np.flatnonzero(kept)
-    ours = short.char_spans(where, cut.first[where], cut.last[where])
-    wanted = features.char_spans(where, labels.first[where], labels.last[where])
-    assert [column.tolist() for column in ours] == [column.tolist() for column in wanted]
+    assert cut.is_labelled.sum() > 0.99 * labels.is_labelled.sum()
+    assert not (cut.is_labelled & ~labels.is_labelled).any()
+    assert places(short, cut) <= places(features, labels)
 
 
 def test_the_place_of_the_answer_says_nothing():
@@ -49,11 +50,11 @@ def test_the_place_of_the_answer_says_nothing():
     features, labels = built(rows, 384, 128, 64)
     short, cut = short_windows(features, labels, max_length=40, seed=0, epoch=0)
     assert set(short.size.tolist()) == {40 - 3 - 1}
-    places, counts = np.unique(cut.first, return_counts=True)
-    assert places.tolist() == list(range(36 - int(cut.last[0] - cut.first[0])))
-    expected = 2000 / len(places)
+    found, counts = np.unique(cut.first, return_counts=True)
+    assert found.tolist() == list(range(36 - int(cut.last[0] - cut.first[0])))
+    expected = 2000 / len(found)
     chi_square = float(((counts - expected) ** 2 / expected).sum())
-    assert chi_square < 2 * len(places)
+    assert chi_square < 2 * len(found)
 
 
 def test_cuts_are_a_function_of_seed_and_epoch():
@@ -69,9 +70,9 @@ def test_cuts_are_a_function_of_seed_and_epoch():
 
 def test_a_label_longer_than_the_room_becomes_none():
     features, labels = built([tiny.example("q", LONG, LONG.strip())], 384, 128, 64)
-    assert labels.first[0] != NO_LABEL
+    assert labels.is_labelled.tolist() == [True]
     short, cut = short_windows(features, labels, max_length=40, seed=0, epoch=0)
-    assert cut.first.tolist() == [NO_LABEL]
+    assert cut.is_labelled.tolist() == [False]
     assert short.size.tolist() == [36]
 
 
@@ -88,13 +89,26 @@ def test_a_share_of_the_windows_without_a_label_is_kept_and_of_every_example_one
     rows = [*tiny.sample_rows("validation"), *tiny.small(3)]
     features, labels = built(rows, 96, 24, 48)
     kept, cut = fewer_unlabelled(features, labels, share=share, seed=2)
-    unlabelled = int((labels.first == NO_LABEL).sum())
+    unlabelled = int((~labels.is_labelled).sum())
     assert texts(kept, cut, rows) == texts(features, labels, rows)
     assert set(kept.example.tolist()) == set(features.example.tolist())
-    assert len(kept) >= (labels.first != NO_LABEL).sum()
+    assert len(kept) >= labels.is_labelled.sum()
     if share == 1.0:
         assert kept is features
     else:
-        assert (cut.first == NO_LABEL).sum() < unlabelled * (share + 0.4)
+        assert (~cut.is_labelled).sum() < unlabelled * (share + 0.4)
     again, _ = fewer_unlabelled(features, labels, share=share, seed=2)
     assert again.first.tolist() == kept.first.tolist()
+
+
+def test_further_labels_stay_where_their_window_still_holds_them():
+    row = tiny.example("q", f"two three {LONG} two", "two", ("two", len(f"two three {LONG} ")), "three")
+    examples = tiny.examples(row)
+    features = build_features(examples, tiny.tokenizer(), config(384, 128, 64))
+    labels = build_labels(examples, features, every=True)
+    assert labels.reference.tolist() == [0, 1, 2]
+    short, cut = short_windows(features, labels, max_length=40, seed=0, epoch=0)
+    assert cut.reference.tolist() in ([0], [0, 2])
+    assert places(short, cut) < places(features, labels)
+    kept, all_labels = fewer_unlabelled(features, labels, share=0.5, seed=0)
+    assert places(kept, all_labels) == places(features, labels)

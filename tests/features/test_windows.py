@@ -122,13 +122,17 @@ def test_truncation_and_padding_that_the_tokenizer_was_left_with_do_not_count():
     assert tokenizer.backend_tokenizer.truncation is not None
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
 @pytest.mark.parametrize("split", [False, True])
-def test_special_tokens_in_a_text_are_split_where_the_tokenizer_says_so(split):
-    tokenizer = tiny.fresh_tokenizer()
+def test_special_tokens_in_a_text_are_text_whatever_the_tokenizer_says(family, split):
+    """Else a text could fake the border of question and context."""
+    tokenizer = tiny.fresh_tokenizer(family)
     tokenizer.split_special_tokens = split
-    row = tiny.example("Who [CLS]?", "a [SEP] b [PAD] c")
+    row = tiny.example("Who [CLS] </s> <sep>?", "a [SEP] b </s> <s> [PAD] <cls> <sep> c")
     features = build_features(tiny.examples(row), tokenizer, config())
-    assert (tokenizer.sep_token_id in features.context_ids[0]) == (not split)
+    unknown = {tokenizer.unk_token_id}
+    special = set(tokenizer.all_special_ids) - unknown
+    assert not special & {*features.context_ids[0].tolist(), *features.question_ids[0].tolist()}
     assert our_windows(features) == plain_windows(tokenizer, row, max_length=384, doc_stride=128)
 
 

@@ -1,12 +1,13 @@
 """Losses against plain loops over spans and tokens; padding changes none of them."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from qa.config import RecipeConfig
-from qa.features.collation import Batch
+from qa.features.collation import NO_LABEL, Batch
 from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss
 
 LENGTHS = (9, 6)
@@ -24,8 +25,8 @@ def batch(width=9):
         in_context=(columns >= bounds[:, :1]) & (columns < bounds[:, 1:]),
         context_begin=bounds[:, 0],
         null_position=torch.zeros(2, dtype=torch.int64),
-        label_first=torch.tensor([first for first, _ in LABELS]),
-        label_last=torch.tensor([last for _, last in LABELS]),
+        label_first=torch.tensor([[first for first, _ in LABELS]]).T,
+        label_last=torch.tensor([[last for _, last in LABELS]]).T,
         tokens=sum(LENGTHS),
     )
 
@@ -107,3 +108,52 @@ def test_the_joint_loss_of_a_window_without_context_is_that_of_its_null_position
 def test_half_precision_logits_have_a_float32_loss():
     for loss in (span_loss, joint_span_loss):
         assert loss(*(side.half() for side in logits()), batch()).dtype == torch.float32
+
+
+SEVERAL = (((4, 6), (7, 7)), ((0, 0),))
+
+
+def several_labels(width=9):
+    first, last = torch.tensor([[4, 7], [0, NO_LABEL]]), torch.tensor([[6, 7], [0, NO_LABEL]])
+    return replace(batch(width), label_first=first, label_last=last)
+
+
+def plain_sum_over_labels():
+    loss = 0.0
+    for row, length in enumerate(LENGTHS):
+        start, end = (side[row, :length].double().softmax(0).tolist() for side in logits())
+        loss -= math.log(sum(start[first] * end[last] for first, last in SEVERAL[row])) / 2
+    return loss
+
+
+def plain_joint_sum_over_labels():
+    start, end = (side.tolist() for side in logits())
+    loss = 0.0
+    for row, (begin, stop) in enumerate(CONTEXTS):
+        spans = [(first, last) for first in range(begin, stop) for last in range(first, stop)] + [(0, 0)]
+        weight = {span: math.exp(start[row][span[0]] + end[row][span[1]]) for span in spans}
+        loss -= math.log(sum(weight[span] for span in SEVERAL[row]) / sum(weight.values())) / 2
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("recipe", "wanted"),
+    [
+        ({}, plain_sum_over_labels()),
+        ({"label_smoothing": 0.2}, 0.8 * plain_sum_over_labels() + plain_independent(1.0) * 0.2),
+        ({"objective": "joint"}, plain_joint_sum_over_labels()),
+    ],
+    ids=["independent", "smoothed", "joint"],
+)
+def test_the_probabilities_of_several_labels_are_added_up(recipe, wanted):
+    loss = choose_loss(RecipeConfig(**recipe))
+    for width in (9, 16):
+        assert float(loss(*logits(width), several_labels(width))) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_gradient_of_several_labels_is_finite():
+    for loss in (span_loss, joint_span_loss):
+        start, end = (side.clone().requires_grad_() for side in logits(16))
+        loss(start, end, several_labels(16)).backward()
+        assert start.grad.isfinite().all()
+        assert end.grad.isfinite().all()

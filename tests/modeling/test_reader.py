@@ -1,15 +1,19 @@
 """A reader loads with float32 weights and fits its tokenizer and the run, or an error says what is wrong."""
 
+import contextlib
 import dataclasses
 import json
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, BertConfig, FNetConfig, FNetForQuestionAnswering
 
 from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError
-from qa.modeling.reader import Reader, check_reader, load_reader, model_inputs
+from qa.features.windows import Encoder
+from qa.modeling.quirks import model_inputs
+from qa.modeling.reader import Reader, load_reader, load_reader_for
 from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_settings, load_settings, settings_of
 from qa.modeling.structure import configure_for_training, has_unused_parameters
 from tests.support import tiny
@@ -28,7 +32,8 @@ SETTINGS = ReaderSettings(
 
 def reader_of(model, family):
     tokenizer = tiny.tokenizer(family)
-    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=None)
+    encoder = Encoder.of(tokenizer)
+    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=None)
 
 
 # --- loading ---
@@ -50,7 +55,7 @@ def test_every_family_loads_from_a_folder(family, tmp_path):
     assert type(reader.tokenizer) is type(tiny.tokenizer(family))
 
 
-def test_half_precision_checkpoint_gives_float32_weights(tmp_path):
+def test_half_precision_checkpoint_has_float32_weights(tmp_path):
     tiny.save_reader(tmp_path)
     tiny.model().half().save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "float16"
@@ -118,53 +123,64 @@ def test_architecture_without_a_span_head_is_named(tmp_path):
 # --- fit ---
 
 
+def fitted(family, max_length=64, tokenizer=None, **settings):
+    known = tokenizer or tiny.tokenizer(family)
+    return Reader.fitted(tiny.model(family, **settings), known, max_length=max_length, name="the/model")
+
+
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
 def test_window_longer_than_the_positions_is_refused_at_once(family):
-    reader = reader_of(tiny.model(family), family)
-    check_reader(reader, max_length=tiny.POSITIONS)
+    fitted(family, tiny.POSITIONS)
     with pytest.raises(ModelError, match=f"windows of {tiny.POSITIONS + 8} tokens"):
-        check_reader(reader, max_length=tiny.POSITIONS + 8)
+        fitted(family, tiny.POSITIONS + 8)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_vocabulary_smaller_than_the_tokenizer_is_refused(family):
     size = len(tiny.tokenizer(family))
     with pytest.raises(ModelError, match=f"knows {size - 1} tokens; its tokenizer has ids up to {size - 1}"):
-        check_reader(reader_of(tiny.model(family, vocab_size=size - 1), family), max_length=64)
+        fitted(family, vocab_size=size - 1)
 
 
-def test_fewer_token_types_than_the_tokenizer_gives_are_refused():
-    with pytest.raises(ModelError, match="does not take windows"):
-        check_reader(reader_of(tiny.model("bert", type_vocab_size=1), "bert"), max_length=64)
+def test_more_token_types_than_the_model_has_are_refused():
+    tokenizer = tiny.fresh_tokenizer("bert")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:2 [SEP]:2",
+        special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    with pytest.raises(ModelError, match="does not take windows of 23 tokens: index out of range"):
+        fitted("bert", tokenizer=tokenizer)
 
 
-def test_model_that_sees_padding_is_refused():
+def test_model_that_sees_padding_and_takes_no_mask_is_refused():
     size = len(tiny.tokenizer())
     config = FNetConfig(vocab_size=size, hidden_size=32, num_hidden_layers=1, intermediate_size=32)
     with pytest.raises(ModelError, match="attention mask"):
-        check_reader(reader_of(FNetForQuestionAnswering(config), "bert"), max_length=64)
+        Reader.fitted(FNetForQuestionAnswering(config), tiny.tokenizer(), max_length=64, name="the/model")
 
 
-def test_check_leaves_weights_and_random_numbers_alone():
-    reader = reader_of(tiny.model(), "bert")
-    before = {name: value.clone() for name, value in reader.model.state_dict().items()}
+def test_fitting_leaves_weights_and_random_numbers_alone():
+    model = tiny.model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(3)
     wanted = torch.rand(1)
     torch.manual_seed(3)
-    check_reader(reader, max_length=64)
+    Reader.fitted(model, tiny.tokenizer(), max_length=64, name="the/model")
     assert torch.equal(torch.rand(1), wanted)
-    assert all(torch.equal(before[name], value) for name, value in reader.model.state_dict().items())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_only_inputs_that_forward_and_tokenizer_know(family):
-    """DistilBERT and ModernBERT swallow token types without a word."""
-    types = ("token_type_ids",) if family in {"bert", "deberta-v2"} else ()
-    assert model_inputs(tiny.model(family), tiny.tokenizer(family)) == ("input_ids", "attention_mask", *types)
+def test_token_types_go_in_where_the_model_has_more_than_one_of_its_own(family):
+    """DistilBERT and ModernBERT would swallow them without a word; XLNet's tokenizer does not list them any more."""
+    types = ("token_type_ids",) if family in {"bert", "xlnet"} else ()
+    assert model_inputs(tiny.model(family)) == ("input_ids", "attention_mask", *types)
+    assert fitted(family).input_names == ("input_ids", "attention_mask", *types)
 
 
-def test_distilbert_with_a_bert_tokenizer_gets_no_token_types():
-    assert model_inputs(tiny.model("distilbert"), tiny.tokenizer("bert")) == ("input_ids", "attention_mask")
+def test_a_model_with_one_token_type_gets_none():
+    assert fitted("bert", type_vocab_size=1).input_names == ("input_ids", "attention_mask")
 
 
 # --- settings ---
@@ -215,8 +231,19 @@ def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeyp
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_unused_parameters_are_noticed_and_nothing_is_left_behind(family):
     model = tiny.model(family).train()
+    window = reader_of(model, family).window()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert has_unused_parameters(model) == (family == "xlnet")  # its embedding of masked tokens
+    assert has_unused_parameters(model, window) == (family == "xlnet")  # its embedding of masked tokens
     assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("family", "refused"), [("bert", False), ("xlnet", True)])
+def test_recomputation_that_the_model_does_not_have_is_refused_by_name(family, refused, tmp_path):
+    tiny.save_reader(tmp_path, family)
+    run = RunConfig(model=str(tmp_path), features=FeaturesConfig(max_length=80, doc_stride=8))
+    assert load_reader_for(run).model.config.model_type == family
+    run = dataclasses.replace(run, training=TrainingConfig(gradient_checkpointing=True))
+    with pytest.raises(ModelError, match=r"\(xlnet\) does not .*gradient") if refused else contextlib.nullcontext():
+        load_reader_for(run)

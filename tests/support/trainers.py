@@ -9,9 +9,10 @@ from accelerate.optimizer import AcceleratedOptimizer
 from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.features.labels import build_labels
-from qa.features.windows import build_features
+from qa.features.windows import Encoder, build_features
 from qa.modeling.loss import choose_loss
-from qa.modeling.reader import Reader, model_inputs
+from qa.modeling.quirks import model_inputs
+from qa.modeling.reader import Reader
 from qa.training import TrainingLoop, build_optimizer, plan_training
 from tests.support import tiny
 
@@ -23,7 +24,8 @@ CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 def reader_of(model, family="bert"):
     tokenizer = tiny.tokenizer(family)
-    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model, tokenizer), settings=None)
+    encoder = Encoder.of(tokenizer)
+    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=None)
 
 
 def plan_for(rows, features, reader, *, seed=3, evaluates=False, recipe=None, **training):

@@ -1,49 +1,114 @@
 """The oracle of windows and labels: the tokenizer's own call on pairs, and loops over its windows."""
 
+import bisect
+import contextlib
+import itertools
+import json
+
 import numpy as np
+import regex
+from tokenizers import Tokenizer
 
 from qa.config import FeaturesConfig
-from qa.features.labels import NO_LABEL
 
 
 def plain_windows(tokenizer, row, *, max_length, doc_stride):
     """What the recipes of the library's examples get for one row: ids, types and the context's part with offsets."""
     context_first = tokenizer.padding_side == "left"
     texts = (row["context"], row["question"]) if context_first else (row["question"], row["context"])
-    encoded = tokenizer(
-        [texts[0]],
-        [texts[1]],
-        truncation="only_first" if context_first else "only_second",
-        max_length=max_length,
-        stride=doc_stride,
-        return_overflowing_tokens=True,
-        return_offsets_mapping=True,
-        return_token_type_ids=True,
-    )
-    windows = []
+    with text_is_text(tokenizer):
+        encoded = tokenizer(
+            [texts[0]],
+            [texts[1]],
+            truncation="only_first" if context_first else "only_second",
+            max_length=max_length,
+            stride=doc_stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            return_token_type_ids=True,
+        )
+    whole, windows = plain_offsets(tokenizer, row["context"]), []
     for at, encoding in enumerate(encoded.encodings):
         here = [i for i, text in enumerate(encoding.sequence_ids) if text == (0 if context_first else 1)]
+        first = at * (len(windows[0]["context"]) - doc_stride) if at else 0
         windows.append(
             {
                 "ids": encoded["input_ids"][at],
                 "types": encoded["token_type_ids"][at],
                 "context": here,
-                "offsets": [tuple(encoded["offset_mapping"][at][i]) for i in here],
+                "offsets": whole[first : first + len(here)],
             }
         )
     return windows
 
 
-def plain_labels(tokenizer, row, windows):
-    """The tokens that overlap the first reference, in the windows that hold all of them; None in the others."""
-    if not row["answers"]["text"]:
-        return [None] * len(windows)
-    start = row["answers"]["answer_start"][0]
-    end = start + len(row["answers"]["text"][0])
-    whole = tokenizer(row["context"], add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    all_of_it = len(overlapping(whole, start, end))
-    found = [overlapping(window["offsets"], start, end) for window in windows]
-    return [(here[0], here[-1]) if here and len(here) == all_of_it else None for here in found]
+@contextlib.contextmanager
+def text_is_text(tokenizer):
+    """Let the tokenizer take "[SEP]" in a text for five characters, also where it is a piece of the vocabulary."""
+    before = tokenizer.split_special_tokens, tokenizer._tokenizer
+    content = json.loads(tokenizer._tokenizer.to_str())
+    if content["model"]["type"] == "Unigram":
+        special = set(tokenizer.all_special_tokens) - {tokenizer.unk_token}
+        for piece in content["model"]["vocab"]:
+            piece[0] = f"\ufffe{piece[0]}" if piece[0] in special else piece[0]
+        tokenizer._tokenizer = Tokenizer.from_str(json.dumps(content))
+    tokenizer.split_special_tokens = True
+    yield
+    tokenizer.split_special_tokens, tokenizer._tokenizer = before
+
+
+def plain_offsets(tokenizer, context):
+    with text_is_text(tokenizer):
+        reported = tokenizer(context, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return plain_cover(context, [tuple(offset) for offset in reported])
+
+
+def cluster_borders(text):
+    return list(itertools.accumulate((len(cluster) for cluster in regex.findall(r"\X", text)), initial=0))
+
+
+def uncut(text, spans):
+    borders = cluster_borders(text)
+    return [
+        (borders[bisect.bisect_right(borders, start) - 1], borders[bisect.bisect_left(borders, end)])
+        for start, end in spans
+    ]
+
+
+def plain_cover(text, offsets):
+    """The dull version."""
+    spans = uncut(text, offsets)
+    for at in range(1, len(spans)):
+        spans[at] = (max(spans[at][0], spans[at - 1][0]), max(spans[at][1], spans[at - 1][1]))
+    stops = [0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans), len(text)]
+    grown = list(spans)
+    for at, (stop, start) in enumerate(zip(stops, starts, strict=True)):
+        gap = [place for place in range(stop, start) if not text[place].isspace()]
+        white = [place for place in range(stop, start) if text[place].isspace()]
+        for place in gap if spans else []:
+            parted = white and place < white[0]
+            if at == len(spans) or (at and parted):
+                grown[at - 1] = grown[at - 1][0], max(grown[at - 1][1], place + 1)
+            else:
+                grown[at] = min(grown[at][0], place), grown[at][1]
+    return uncut(text, grown)
+
+
+def plain_labels(tokenizer, row, windows, every=False):
+    """The tokens that overlap the first reference that lies in the window, in all of it; None where none does.
+
+    With `every` a list of all such spans.
+    """
+    whole, labels = plain_offsets(tokenizer, row["context"]), []
+    for window in windows:
+        spans = []
+        for start, text in zip(row["answers"]["answer_start"], row["answers"]["text"], strict=True):
+            here = overlapping(window["offsets"], start, start + len(text))
+            if here and len(here) == len(overlapping(whole, start, start + len(text))):
+                spans.append((here[0], here[-1]))
+        labels.append(list(dict.fromkeys(spans)) if every else spans[0] if spans else None)
+    return labels
 
 
 def overlapping(offsets, start, end):
@@ -82,8 +147,12 @@ def our_windows(features):
 
 
 def our_labels(labels):
-    pairs = zip(labels.first.tolist(), labels.last.tolist(), strict=True)
-    return [None if pair == (NO_LABEL, NO_LABEL) else pair for pair in pairs]
+    """The label of every feature, or None; of features with one label at most."""
+    assert np.diff(labels.bounds).max(initial=0) <= 1
+    pairs = dict(
+        zip(labels.feature.tolist(), zip(labels.first.tolist(), labels.last.tolist(), strict=True), strict=True)
+    )
+    return [pairs.get(feature) for feature in range(len(labels))]
 
 
 def windows_by_example(features):

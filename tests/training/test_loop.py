@@ -79,11 +79,11 @@ def test_loss_is_the_plain_mean_where_there_is_no_padding():
         in_context=torch.ones(3, 7, dtype=torch.bool),
         context_begin=torch.zeros(3, dtype=torch.int64),
         null_position=torch.zeros(3, dtype=torch.int64),
-        label_first=torch.tensor([0, 3, 6]),
-        label_last=torch.tensor([0, 4, 6]),
+        label_first=torch.tensor([[0], [3], [6]]),
+        label_last=torch.tensor([[0], [4], [6]]),
         tokens=21,
     )
-    wanted = (cross_entropy(start, batch.label_first) + cross_entropy(end, batch.label_last)) / 2
+    wanted = (cross_entropy(start, batch.label_first[:, 0]) + cross_entropy(end, batch.label_last[:, 0])) / 2
     torch.testing.assert_close(span_loss(start, end, batch) / 3, wanted)
     assert span_loss(start.half(), end.half(), batch).dtype == torch.float32
 

@@ -65,6 +65,8 @@ CASES = {
     "features.max-length": ("64", "48", {}),
     "features.doc-stride": ("16", "2", {}),
     "features.max-question-length": ("24", "3", {}),
+    "features.all-references": ("False", "True", {"train-data": "SEVERAL"}),
+    "features.least-round-trip": ("0.0", "95.0", {"train-data": "INSIDE"}),
     "features.cache-dir": ("CACHE", "OTHER_CACHE", {}),
     "training.epochs": ("1.0", "2.0", LONG),
     "training.max-steps": ("4", "2", {}),
@@ -142,10 +144,21 @@ def paths(tmp_path_factory):
     rows = tiny.sample_rows("train")[:40]
     moved = rows[0] | {"id": "moved", "answers": {"text": ["the"], "answer_start": [0]}}
     whole = [row | {"answers": {"text": [row["context"]], "answer_start": [0]}} for row in rows[:4]]
+    named = [row for row in rows if "the" in row["context"]]
+    starts = [row["context"].index("the") for row in named]
+    several = [
+        row | {"answers": {"text": [row["context"][:9], "the"], "answer_start": [0, at]}}
+        for row, at in zip(named, starts, strict=True)
+    ]
+    inside = [
+        row | {"answers": {"text": ["h"], "answer_start": [at + 1]}} for row, at in zip(named, starts, strict=True)
+    ]
     files = {
         "TRAIN": rows[:30],
         "VALIDATION": [*rows[30:38], tiny.example("Who?", "Nobody was here.", id="none")],
         "BAD": [*rows[:5], moved],
+        "SEVERAL": several,
+        "INSIDE": inside,  # of tokens, so that no label translates back
         "WHOLE": whole,  # so that whatever an untrained reader answers shares words with its reference
         "FOLDER/train": rows[:9],
         "FOLDER/validation": rows[9:18],

@@ -20,7 +20,7 @@ from qa.errors import QAError
 from qa.evaluation.evaluator import Evaluator
 from qa.features.windows import build_features
 from qa.metrics import score
-from qa.modeling.reader import model_inputs
+from qa.modeling.quirks import model_inputs
 from tests.support import tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
@@ -128,7 +128,7 @@ def evaluate(examples, reader):
         accelerator=Accelerator(cpu=True),
         examples=examples,
         features=features,
-        input_names=model_inputs(model, tokenizer),
+        input_names=model_inputs(model),
         config=DecodingConfig(batch_size=256, n_best=3),
         null_possible=examples.has_impossible,
         threshold=0.0,

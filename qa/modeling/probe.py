@@ -1,0 +1,93 @@
+"""Ask a model: give it windows of token ids and look at its logits."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from qa.errors import ModelError
+from qa.features.collation import PAD_MULTIPLE, Batch, collate
+from qa.features.pair_template import PairTemplate
+from qa.features.windows import Features, Ragged
+
+Window = tuple[Sequence[int], Sequence[int]]
+"""The token ids of a question and of a context."""
+_MOVED = 1e-5  # share of the largest logit: far above what rounding changes, far below what a token does
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probe:
+    """A model, and what it takes to ask it."""
+
+    model: nn.Module
+    input_names: Sequence[str]
+    name: str
+    """What messages call it."""
+
+    def batch(self, template: PairTemplate, windows: Sequence[Window], *, padded_to: int | None = None) -> Batch:
+        """Join windows as features are joined."""
+        count = len(windows)
+        contexts = Ragged.of([context for _, context in windows])
+        nowhere = np.zeros(len(contexts.values), dtype=np.int32)
+        features = Features(
+            template=template,
+            question_ids=Ragged.of([question for question, _ in windows]),
+            context_of=np.arange(count, dtype=np.int32),
+            context_ids=contexts,
+            token_start=nowhere,
+            token_end=nowhere,
+            example=np.arange(count, dtype=np.int32),
+            first=np.zeros(count, dtype=np.int32),
+            size=contexts.lengths.astype(np.int32),
+            padded_to=padded_to,
+        )
+        multiple = 1 if padded_to is None else PAD_MULTIPLE
+        return collate(features, np.arange(count), input_names=self.input_names, pad_multiple=multiple)
+
+    def logits(self, batch: Batch) -> Float[Tensor, "feature token 2"]:
+        """Return start and end logits.
+
+        Raises:
+            ModelError: the model fails, or has no start and end logit for every token.
+
+        """
+        tokens = batch.shape[1]
+        with self.told(tokens), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            output = self.model(**batch.inputs)
+            shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
+        if shapes != (batch.shape, batch.shape):
+            raise ModelError(
+                f"model {self.name!r} has logits of shapes {shapes}; wanted one start and one end logit per token"
+            )
+        return torch.stack([output.start_logits, output.end_logits], dim=2)
+
+    @contextmanager
+    def told(self, tokens: int) -> Iterator[None]:
+        """Say in one line what the model fails with on windows of so many tokens.
+
+        Raises:
+            ModelError: it fails.
+
+        """
+        try:
+            yield
+        except Exception as error:  # models raise anything
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise ModelError(f"model {self.name!r} does not take windows of {tokens} tokens: {reason}") from error
+
+
+def differ(one: Float[Tensor, "*any"], other: Float[Tensor, "*any"]) -> bool:
+    """Return whether logits differ by more than rounding."""
+    scale = max(float(one.abs().max()), float(other.abs().max()))
+    return not float((one - other).abs().max()) <= _MOVED * scale
+
+
+def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:
+    """Return ids of `count` tokens that are no special ones, from all over the vocabulary."""
+    known = sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
+    return [known[at * len(known) // count] for at in range(count)]
