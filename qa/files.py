@@ -1,13 +1,24 @@
-"""Files and folders that appear whole or not at all: written under a temporary name, flushed to disk, renamed.
+"""Files and folders that appear whole or not at all: written under a temporary name, flushed to disk, put in place.
+
+A folder that replaces another one is exchanged with it in one system call where the system can (Linux, macOS).
+Elsewhere two renames are needed; each state between them has a name of its own, from which `recover` finishes:
+
+    .NAME.part  being filled: worth nothing
+    .NAME.new   complete and flushed: to be put in place
+    .NAME.old   stepped aside for the new one
 
 One process at a time may write a given path; what a killed one left behind is removed when the path is written again.
 """
 
 import contextlib
+import ctypes
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +29,16 @@ from qa.errors import StorageError
 
 MANIFEST = "manifest.json"
 """File with the size and hash of every other file of its folder."""
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux's fcntl.h and fs.h
+_RENAME_SWAP = 2  # macOS's stdio.h
+_NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY}
+"""What file systems without an exchange answer: NFS, FAT, overlays."""
+_NO_FLUSH_OF_FOLDERS = {errno.EACCES, errno.EISDIR, errno.EINVAL, errno.EBADF, errno.ENOTSUP}
+"""What systems answer on which a folder's entries cannot be flushed: Windows, some network file systems."""
+
+
+# --- files --------------------------------------------------------------------------------------------------------
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -33,13 +54,13 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
-    """Give a temporary UTF-8 file to write; on leaving, flush it to disk and rename it to `path`.
+    """Yield a temporary UTF-8 file to write; on leaving, flush it to disk and rename it to `path`.
 
     Raises:
         StorageError: it cannot be written. After this or any other error the old content is still there.
 
     """
-    part = _beside(path, "part")
+    part = beside(path, "part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             yield file
@@ -58,23 +79,138 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
+# --- folders ------------------------------------------------------------------------------------------------------
+
+
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; on leaving, flush it to disk and rename it to `path`, replacing what is there.
+    """Yield a temporary folder to fill; on leaving, flush it to disk and put it in the place of what is at `path`.
 
-    After an error nothing is left behind and `path` is as before.
+    Its files are as readable as the umask lets new files be, whatever mode their writers chose. After an error nothing
+    is left behind and `path` is as before.
     """
-    part = _beside(path, "part")
-    shutil.rmtree(part, ignore_errors=True)
+    recover(path)
+    part = beside(path, "part")
     part.mkdir(parents=True)
     try:
         yield part
         for file in part.rglob("*"):
+            follow_umask(file)
             flush_to_disk(file)
         flush_to_disk(part)
         _put_in_place(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def recover(path: Path) -> None:
+    """Finish the replacement of the folder `path` that a killed process began, and remove what it left behind."""
+    part, new, old = (beside(path, kind) for kind in ("part", "new", "old"))
+    if new.exists():
+        _replace_in_steps(new, path)
+    elif old.exists() and not path.exists():
+        old.rename(path)
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def interrupted_folders(parent: Path, names: str) -> set[Path]:
+    """Return the folders of `parent` whose replacement a killed process did not finish; `names` is a pattern."""
+    found = (path for kind in ("part", "new", "old") for path in parent.glob(f".{names}.{kind}"))
+    return {path.with_name(path.name[1:].rpartition(".")[0]) for path in found}
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file appear under a second name: as a link to the same content, or as a copy where that is impossible."""
+    try:
+        target.hardlink_to(source)
+    except OSError:  # FAT, some network file systems
+        shutil.copyfile(source, target)
+
+
+def beside(path: Path, kind: str) -> Path:
+    """Return the hidden name beside `path` for what is being written, is new or is old."""
+    return path.with_name(f".{path.name}.{kind}")
+
+
+def follow_umask(file: Path) -> None:
+    """Let a file be as readable as a new one: safetensors writes them for their owner only.
+
+    The folder tells, for the umask itself can be read only by changing it, for other threads too.
+    """
+    mode = file.lstat().st_mode
+    if stat.S_ISREG(mode):
+        file.chmod(file.parent.stat().st_mode & 0o666)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Make the content of a file, or the entries of a folder, survive a power cut."""
+    is_folder = path.is_dir()
+    try:
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)  # Windows flushes what may be written
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (is_folder and error.errno in _NO_FLUSH_OF_FOLDERS):
+            raise
+
+
+def _put_in_place(part: Path, path: Path) -> None:
+    """Put a complete folder at `path`: by a rename, by an exchange with what is there, or in steps."""
+    if not path.exists():
+        part.rename(path)
+    elif not exchange(part, path):
+        new = beside(path, "new")
+        part.rename(new)
+        flush_to_disk(path.parent)
+        try:
+            _replace_in_steps(new, path)
+        except OSError:
+            if not path.exists():
+                beside(path, "old").rename(path)
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    flush_to_disk(path.parent)
+
+
+def _replace_in_steps(new: Path, path: Path) -> None:
+    old = beside(path, "old")
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    new.rename(path)
+    flush_to_disk(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two paths in one system call; return False where system or file system have none.
+
+    Raises:
+        OSError: it failed for another reason; nothing has changed.
+
+    """
+    names = os.fsencode(one), os.fsencode(other)
+    if sys.platform not in {"linux", "darwin"}:
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):  # glibc 2.28, musl 1.2.6
+        failed = libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    elif hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(*names, _RENAME_SWAP)
+    else:
+        return False
+    if not failed:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+# --- manifests ----------------------------------------------------------------------------------------------------
 
 
 def write_manifest(folder: Path) -> None:
@@ -97,35 +233,6 @@ def check_manifest(folder: Path) -> None:
     for name, wanted in manifest.items():
         if found[name] != wanted:
             raise StorageError(f"{folder / name} is {found[name]}; wanted {wanted}")
-
-
-def _beside(path: Path, kind: str) -> Path:
-    return path.with_name(f".{path.name}.{kind}")
-
-
-def flush_to_disk(path: Path) -> None:
-    """Make the content of a file, or the entries of a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _put_in_place(part: Path, path: Path) -> None:
-    """Rename; a folder cannot be renamed over one that has files, so that one steps aside first."""
-    old = _beside(path, "old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    try:
-        part.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
-    flush_to_disk(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _describe(file: Path) -> dict[str, Any]:

@@ -1,13 +1,33 @@
 """Files and folders appear whole or not at all, and a manifest tells what changed afterwards."""
 
+import ctypes
 import errno
+import fcntl
 import json
+import os
+import shutil
+import stat
+from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from qa import files
 from qa.errors import StorageError
-from qa.files import MANIFEST, check_manifest, whole_folder, write_json, write_manifest, write_whole
+from qa.files import (
+    MANIFEST,
+    check_manifest,
+    exchange,
+    interrupted_folders,
+    link_or_copy,
+    recover,
+    whole_folder,
+    write_json,
+    write_manifest,
+    write_whole,
+)
+from tests.support.kills import every_kill
 
 
 def names(folder):
@@ -111,19 +131,101 @@ def test_full_disk_while_flushing_leaves_the_old_folder(tmp_path, monkeypatch):
     assert names(tmp_path / "model") == ["old"]
 
 
+@pytest.fixture(params=["exchange", "steps"])
+def way(request, monkeypatch):
+    """Both ways to replace a folder: in one system call, and in renames, as where there is no such call."""
+    if request.param == "steps":
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
+    return request.param
+
+
 def test_failed_renaming_puts_the_old_folder_back(tmp_path, monkeypatch):
     path = tmp_path / "model"
     fill(path, "old")
     rename = type(path).rename
 
     def fails_for_the_new_one(source, target):
-        return no_space() if source.name.endswith(".part") else rename(source, target)
+        return no_space() if source.name.endswith(".new") else rename(source, target)
 
+    monkeypatch.setattr(files, "exchange", lambda *_: False)
     monkeypatch.setattr(type(path), "rename", fails_for_the_new_one)
     with pytest.raises(OSError, match="No space left"):
         fill(path, "new")
     assert names(path) == ["old"]
     assert names(tmp_path) == ["model"]
+
+
+def test_failed_exchange_leaves_the_old_folder(tmp_path, monkeypatch):
+    fill(tmp_path / "model", "old")
+    monkeypatch.setattr(files, "exchange", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        fill(tmp_path / "model", "new")
+    assert names(tmp_path / "model") == ["old"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_two_folders_are_exchanged_in_one_call(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert exchange(tmp_path / "a", tmp_path / "b")
+    assert (names(tmp_path / "a"), names(tmp_path / "b")) == (["b"], ["a"])
+    with pytest.raises(FileNotFoundError, match="missing"):
+        exchange(tmp_path / "a", tmp_path / "missing")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EXDEV])
+def test_a_file_system_without_an_exchange_is_told_from_an_error(number, tmp_path, monkeypatch):
+    class Library:
+        def renameat2(self, *_):
+            ctypes.set_errno(number)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
+    assert not exchange(tmp_path / "a", tmp_path / "b")
+    fill(tmp_path / "model", "old")
+    fill(tmp_path / "model", "new")
+    assert names(tmp_path / "model") == ["new"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_windows_has_no_exchange(tmp_path, monkeypatch):
+    """Nor a library that `None` names: `ctypes.CDLL(None)` is a TypeError there."""
+    monkeypatch.setattr(files.sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: 1 / 0)
+    fill(tmp_path / "model", "old")
+    fill(tmp_path / "model", "new")
+    assert names(tmp_path / "model") == ["new"]
+
+
+@pytest.mark.usefixtures("way")
+def test_a_folder_is_whole_after_a_kill_at_any_system_call(tmp_path):
+    """Old or new, never none, and what is left behind is cleared away."""
+    path = tmp_path / "model"
+
+    def prepare():
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        fill(path, "old")
+
+    found = []
+    for _ in every_kill(lambda: fill(path, "new"), prepare=prepare):
+        for interrupted in interrupted_folders(tmp_path, "m*"):
+            recover(interrupted)
+        found += names(path)
+        assert names(tmp_path) == ["model"]
+        assert (path / found[-1]).read_text() == found[-1]
+    assert found == sorted(found, reverse=True), "once new, new"
+    assert set(found) == {"old", "new"}
+    assert names(path) == ["new"]  # the last time to its end
+
+
+def test_a_file_is_whole_after_a_kill_at_any_system_call(tmp_path):
+    path = tmp_path / "a.json"
+    kills = every_kill(lambda: write_json(path, "new"), prepare=lambda: write_json(path, "old"))
+    found = [json.loads(path.read_text()) for _ in kills]
+    assert set(found) == {"old", "new"}
+    assert names(tmp_path) == ["a.json"]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
@@ -133,6 +235,94 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     fill(tmp_path / "model", "new")
     assert names(tmp_path / "model") == ["new"]
     assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("present", "found"),
+    [
+        (["model", ".model.part"], "model"),
+        (["model", ".model.new"], ".model.new"),
+        ([".model.new", ".model.old"], ".model.new"),
+        (["model", ".model.old"], "model"),
+        ([".model.old"], ".model.old"),
+        ([".model.new"], ".model.new"),
+        ([".model.part"], None),
+    ],
+)
+def test_every_state_between_two_renames_is_recovered(present, found, tmp_path):
+    for name in present:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "content").write_text(name)
+    recover(tmp_path / "model")
+    assert names(tmp_path) == (["model"] if found else [])
+    assert found is None or (tmp_path / "model" / "content").read_text() == found
+
+
+# --- modes, and systems with other rules ---
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o002, 0o077])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_files_of_a_folder_are_as_readable_as_the_umask_says(umask, tmp_path):
+    """safetensors writes 0600 whatever the umask."""
+    with whole_folder(tmp_path / "model") as part:
+        save_file({"a": np.zeros(3)}, part / "model.safetensors")
+        (part / "sub").mkdir()
+        save_file({"a": np.zeros(3)}, part / "sub" / "more.safetensors")
+    for file in ("model.safetensors", "sub/more.safetensors"):
+        assert stat.S_IMODE((tmp_path / "model" / file).stat().st_mode) == 0o666 & ~umask, file
+
+
+@pytest.fixture
+def like_windows(monkeypatch):
+    """Folders cannot be opened, and only what may be written can be flushed."""
+    opened, flushed = os.open, os.fsync
+
+    def refusing(path, flags, *rest, **given):
+        if not isinstance(path, int) and Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *rest, **given)
+
+    def strict(descriptor):
+        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flushed(descriptor)
+
+    monkeypatch.setattr(os, "open", refusing)
+    monkeypatch.setattr(os, "fsync", strict)
+    monkeypatch.setattr(shutil, "_use_fd_functions", False)  # as there
+
+
+@pytest.mark.usefixtures("like_windows")
+def test_files_and_folders_are_written_where_folders_cannot_be_flushed(tmp_path):
+    write_json(tmp_path / "a.json", 1)
+    fill(tmp_path / "model", "old")
+    fill(tmp_path / "model", "new")
+    assert names(tmp_path) == ["a.json", "model"]
+
+
+def test_a_folder_that_cannot_be_flushed_for_another_reason_is_an_error(tmp_path, monkeypatch):
+    def broken(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        files.flush_to_disk(tmp_path)
+
+
+def test_a_second_name_is_a_link_or_a_copy(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("text")
+    link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").samefile(tmp_path / "a")
+    monkeypatch.setattr(type(tmp_path), "hardlink_to", no_space)
+    link_or_copy(tmp_path / "a", tmp_path / "c")
+    assert not (tmp_path / "c").samefile(tmp_path / "a")
+    assert (tmp_path / "c").read_text() == "text"
 
 
 # --- manifests ---
