@@ -11,28 +11,20 @@ from accelerate import Accelerator
 
 from qa.config import RunConfig
 from qa.data import load_training_examples, load_validation_examples
-from qa.errors import QAError, StoppedError
+from qa.errors import StoppedError
 from qa.evaluation import Evaluator
 from qa.features import cached_features, cached_labels, fewer_unlabelled
 from qa.modeling import Reader, choose_loss, load_reader_for
 from qa.presets import parse_config
 from qa.run_folder import RunFolder
-from qa.runtime import StopRequest, end_process, profiled, require_same_config, start_accelerator
+from qa.runtime import StopRequest, end_process, exit_status, profiled, require_same_config, start_accelerator
 from qa.tracking import RunTracker
 from qa.training import TrainingLoop, build_optimizer, plan_training, prepare
 
 
 def main() -> int:
     """Run what the command line asks for; an error that a user can cause is one message, not a traceback."""
-    try:
-        run(parse_config(sys.argv[1:]))
-    except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
-        return stopped.status
-    except QAError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(lambda: run(parse_config(sys.argv[1:])))
 
 
 def run(config: RunConfig) -> None:
@@ -40,15 +32,17 @@ def run(config: RunConfig) -> None:
     with StopRequest(config.training.max_minutes) as stop:
         accelerator = start_accelerator(config)  # processes, precision, logging, seed
         require_same_config(accelerator, config)
-        folder = RunFolder.open(accelerator, config)
-        reader = load_reader_for(config)
-        validation = load_validation_examples(config)
-        evaluator = Evaluator.for_reader(accelerator, reader, validation, config) if validation is not None else None
-        if config.training.max_steps == 0 and evaluator is not None:
-            evaluate_only(accelerator, reader, evaluator, folder, config, stop)
-        else:
-            fine_tune(accelerator, reader, evaluator, folder, config, stop)
-            folder.publish()
+        with RunFolder.open(accelerator, config) as folder:
+            reader = load_reader_for(config)
+            validation = load_validation_examples(config)
+            evaluator = (
+                Evaluator.for_reader(accelerator, reader, validation, config) if validation is not None else None
+            )
+            if config.training.max_steps == 0 and evaluator is not None:
+                evaluate_only(accelerator, reader, evaluator, folder, config, stop)
+            else:
+                fine_tune(accelerator, reader, evaluator, folder, config, stop)
+                folder.publish()
 
 
 def evaluate_only(
@@ -61,7 +55,7 @@ def evaluate_only(
 ) -> None:
     """Answer the validation examples with the model as it is; score them where there are references."""
     folder.write_records(validation=evaluator.examples)
-    with RunTracker(accelerator, config) as tracker, stop.waiting(accelerator):
+    with RunTracker(accelerator, config, history=folder.log_values) as tracker, stop.waiting(accelerator):
         # FSDP prepares no model without its optimizer.
         optimizer = build_optimizer(reader.model, config.training, accelerator.device)
         model, _ = prepare(accelerator, reader, optimizer, config.training)
@@ -96,21 +90,21 @@ def fine_tune(
     checkpoints.resume(config.resume)
     folder.write_records(train=examples, validation=evaluator.examples if evaluator is not None else None)
 
-    tracking = RunTracker(accelerator, config, plan, loop.progress)
+    tracking = RunTracker(accelerator, config, plan, loop.progress, history=folder.log_values)
     with tracking as tracker, stop.waiting(accelerator), checkpoints.saved_on(StoppedError):
         tracker.training_data(features, labels, examples)
         for step in profiled(loop.steps(), folder.trace):
             tracker.step(step)
+            if step.save_due or loop.is_done or checkpoints.timer_is_due():
+                checkpoints.save()  # before the evaluation, whose errors then cost nothing
             stop.check()
             if evaluator is not None and step.evaluation_due:
                 with loop.averaged():
                     evaluation = evaluator.evaluate(loop.model, around=(tracker.progress_bar, stop.checked))
                     best = loop.progress.note_scores(evaluation.scores, config.training.best_metric)
-                    if best:
-                        folder.keep_best(loop, reader, evaluation)
+                    folder.keep(loop, reader, evaluation, best=best)
                 tracker.evaluation(evaluation, step=step.number, best=best)
-            if step.save_due or loop.has_ended or checkpoints.timer_is_due():
-                checkpoints.save()
+                checkpoints.note_evaluation()
         if evaluator is None:
             with loop.averaged():
                 folder.keep_last(loop, reader)

@@ -21,6 +21,8 @@ _V2Score = Literal[
 ]
 ComparedScore = Literal["exact_match", "f1", _V2Score]
 """The scores of metrics.json of which more is better."""
+ACCUMULATION = "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
+"""The environment variable in which launchers leave the forward passes per optimizer step."""
 
 
 def _require(condition: bool, setting: str, found: object, wanted: str) -> None:
@@ -100,6 +102,9 @@ class TrainingConfig(_Settings):
     inverse root of the step; or constant."""
     schedule_power: float = 2.0
     """Power of the polynomial schedule."""
+    extend: Literal["stretch", "restart"] | None = None
+    """Resume with another number of steps though the learning rate then changes: follow the schedule as if all steps
+    had been planned from the start (stretch), or begin it again, warm-up included, for the added steps (restart)."""
     warmup_ratio: float = 0.1
     """Share of all steps in which the learning rate rises from zero."""
     warmup_steps: int | None = None
@@ -130,8 +135,10 @@ class TrainingConfig(_Settings):
     """Optimizer steps between logged points."""
     keep_last: int = 2
     """Newest checkpoints that are kept; the best model is in the run folder's model/."""
+    keep_best: int = 1
+    """Best models that are kept: the best in the run folder's model/, with more than one all of them in models/."""
     best_metric: ComparedScore | None = None
-    """Score of metrics.json that the best model has most of; none: f1 (best_f1 with unanswerable questions)."""
+    """Score of metrics.json that selects the best model; none: f1 (best_f1 with unanswerable questions)."""
     patience: int | None = None
     """Evaluations without a better score after which training stops; none: never."""
     gradient_checkpointing: bool = False
@@ -147,8 +154,8 @@ class TrainingConfig(_Settings):
         self._require_positive("training.", "epochs", "learning_rate", "adam_epsilon", "max_gradient_norm")
         self._require_positive("training.", "save_minutes", "max_minutes", "schedule_power")
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
-        self._require_least("training.", warmup_steps=0)
-        self._require_least("training.", evaluate_every=0, save_every=0, log_every=1, keep_last=1, patience=1)
+        self._require_least("training.", warmup_steps=0, evaluate_every=0, save_every=0, log_every=1)
+        self._require_least("training.", keep_last=1, keep_best=1, patience=1)
         _require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
         _require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 
@@ -225,10 +232,10 @@ class TrackingConfig(_Settings):
 
     report_to: tuple[Literal["wandb", "tensorboard", "trackio", "none"], ...] = ("wandb",)
     """Trackers: wandb, tensorboard, trackio, several of them, or none."""
-    project: str = "extractive-qa"
-    """Project of the tracker."""
+    project: str | None = None
+    """Project of the tracker; none: WANDB_PROJECT for W&B, else extractive-qa."""
     run_name: str | None = None
-    """Name of the run at the tracker; none: the output folder's name."""
+    """Name of the run at the tracker; none: WANDB_NAME for W&B, else the output folder's name."""
     table_rows: int = 200
     """Predictions shown in the tracker's table."""
 
@@ -264,6 +271,8 @@ class RunConfig(_Settings):
     """Examples to train on, spread evenly over the set."""
     max_validation_examples: int | None = None
     """Examples to evaluate on, spread evenly over the set."""
+    timeout_minutes: float = 10.0
+    """Minutes that a process waits for the others in one exchange; what one does alone may take longer."""
     push_to_hub: str | None = None
     """Hub id that the trained model is uploaded to, with its card; none: it stays in the run folder."""
     data: DataConfig = DataConfig()
@@ -275,6 +284,9 @@ class RunConfig(_Settings):
 
     def __post_init__(self) -> None:
         self._require_least("", max_train_examples=1, max_validation_examples=1, seed=0)
+        self._require_positive("", "timeout_minutes")
+        if self.training.max_steps == 0:
+            _require(self.push_to_hub is None, "push_to_hub", self.push_to_hub, "training, whose model can be pushed")
         if self.validation_data is None:
             _require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
             _require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")

@@ -89,13 +89,20 @@ class MissingPackageError(QAError):
     """A command that needs packages that are not installed."""
 
 
-class StoppedError(Exception):
-    """The run was asked to end before its end; `status` is the exit status that convention wants."""
+class StoppedError(BaseException):
+    """The run was asked to end before its end; `status` is the exit status that convention wants.
 
-    def __init__(self, reason: str, *, status: int) -> None:
+    Like KeyboardInterrupt it is raised wherever the program happens to be, so that no `except Exception` of a library
+    may take it for a failure of its own.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
         """Take the reason, for the user, and the status."""
-        super().__init__(reason)
-        self.status = status
+        super().__init__(reason, status)  # both, since processes send each other errors
+        self.reason, self.status = reason, status
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class QueueFullError(Exception):

@@ -1,7 +1,9 @@
 """Named recipes, and how a command line or a file names one."""
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,15 @@ import tyro
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from qa.config import FeaturesConfig, RunConfig, TrainingConfig
+from qa.config import (
+    ACCUMULATION,
+    DataConfig,
+    DecodingConfig,
+    FeaturesConfig,
+    RunConfig,
+    TrackingConfig,
+    TrainingConfig,
+)
 from qa.errors import ConfigError
 
 
@@ -60,17 +70,21 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     """Read a run's configuration from the command line; exits on unknown flags and on `--help`.
 
     The first argument may name a preset or an earlier run's config file (`.json`, `.yaml`, `.yml`), whose values are
-    the defaults that flags override; `--resume` may stand alone.
+    the defaults that flags override; `--resume` may stand alone. Switches are taken in both forms, `--x` and `--x=True`
+    (which sweeps write). What a launcher says of gradient accumulation counts where it was not given here.
 
     Raises:
-        ConfigError: an unknown preset, an unreadable file, or a value no run can have.
+        ConfigError: an unknown preset, an unreadable file, or a value no run can have; or a number of accumulation
+            steps that is not the launcher's.
     """
     defaults, flags = RunConfig(), list(arguments)
     if flags and not flags[0].startswith("-"):
         defaults = _named_defaults(flags.pop(0))
     prog = "train_qa.py [PRESET | CONFIG FILE]"
     about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
-    return tyro.cli(RunConfig, args=_with_resume_value(flags), default=defaults, prog=prog, description=about)
+    flags = list(_with_plain_switches(_with_resume_value(flags)))
+    config = tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about)
+    return _accumulating(config, is_given=any(flag.startswith("--training.accumulation") for flag in flags))
 
 
 def load_config(path: Path) -> RunConfig:
@@ -104,3 +118,39 @@ def _with_resume_value(flags: list[str]) -> list[str]:
     pairs = itertools.pairwise([*flags, "--"])
     bare = (flag == "--resume" and after.startswith("-") for flag, after in pairs)
     return [word for flag, is_bare in zip(flags, bare, strict=True) for word in ([flag, "auto"] if is_bare else [flag])]
+
+
+def _with_plain_switches(flags: list[str]) -> Iterator[str]:
+    """Write `--x=True` as `--x`, and `--x=False` as `--no-x`."""
+    for flag in flags:
+        name, _, value = flag.partition("=")
+        section, dot, switch = name.removeprefix("--").rpartition(".")
+        if value.lower() not in {"true", "false"} or switch.replace("_", "-") not in _SWITCHES:
+            yield flag
+        elif value.lower() == "true":
+            yield name
+        else:
+            yield f"--{section}{dot}no-{switch}"
+
+
+def _accumulating(config: RunConfig, *, is_given: bool) -> RunConfig:
+    """Take the launcher's number of accumulation steps, where there is one."""
+    told = os.environ.get(ACCUMULATION)
+    given = config.training.accumulation_steps
+    if told in {None, "1", str(given)}:
+        return config
+    if told is None or not told.isdecimal() or is_given or given != TrainingConfig.accumulation_steps:
+        raise ConfigError(
+            f"{ACCUMULATION} is {told!r}; wanted training.accumulation-steps, {given}, or no such variable (a "
+            "launcher's configuration file sets it)"
+        )
+    return replace(config, training=replace(config.training, accumulation_steps=int(told)))
+
+
+_SWITCHES = {
+    field.name.replace("_", "-")
+    for part in (DataConfig, FeaturesConfig, TrainingConfig, DecodingConfig, TrackingConfig, RunConfig)
+    for field in dataclasses.fields(part)
+    if field.type is bool
+}
+"""Settings that are on or off, as flags call them."""

@@ -1,8 +1,9 @@
 """A model over a set of examples, on any number of processes: batches -> spans -> predictions -> scores."""
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from qa.config import DecodingConfig, RunConfig
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import FeatureSpans, find_spans
-from qa.evaluation.grading import score_predictions
+from qa.errors import ConfigError, MemoryLimitError
+from qa.evaluation.grading import score_names, score_predictions
 from qa.features.cache import cached_features
 from qa.features.collation import PAD_MULTIPLE, Batch, batch_loader, padding_multiple
 from qa.features.order import evaluation_batches, share_of_batches
@@ -23,7 +25,10 @@ from qa.features.windows import Features
 from qa.metrics import Scores
 from qa.modeling.reader import Reader
 from qa.modeling.settings import DEFAULT_SETTINGS
-from qa.runtime.collectives import from_main, on_main, require_same
+from qa.runtime.collectives import any_process, from_main, on_main, require_same
+from qa.runtime.memory import evaluation_memory_error, free_memory, is_out_of_memory
+
+log = logging.getLogger(__name__)
 
 BatchWrapper = Callable[[Iterable[Batch]], Iterable[Batch]]
 _FILLER = -1  # feature index of rows that only bring all processes to the same number for the gather
@@ -46,6 +51,16 @@ class Evaluation:
     """Windows of every example; None where they were not counted."""
 
 
+@dataclass(kw_only=True)
+class BatchMemory:
+    """What is known of how large the batches of evaluations may be."""
+
+    halves: bool = False
+    """Whether batches that do not fit into memory are halved."""
+    limit: int | None = None
+    """Most features of a batch that memory holds; None: it has not run out yet."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluator:
     """Answers a set of examples with any model, and scores the answers where there are references."""
@@ -61,6 +76,8 @@ class Evaluator:
     """Null odds above which it is the answer."""
     pad_multiple: int = PAD_MULTIPLE
     """Batches are padded to multiples of so many tokens."""
+    memory: BatchMemory = field(default_factory=BatchMemory)
+    """How large batches may be."""
 
     @classmethod
     def for_reader(cls, accelerator: Accelerator, reader: Reader, examples: Examples, config: RunConfig) -> "Evaluator":
@@ -70,11 +87,12 @@ class Evaluator:
         saved with the reader, or 0.
 
         Raises:
-            ConfigError: a language without rules for scores.
+            ConfigError: a language without rules for scores, or a metric to compare by that the data cannot have.
             LaunchError: processes with different examples.
 
         """
         metrics.normalize_answer("", config.decoding.language)  # now, not after an epoch of training
+        _require_metric(config.training.best_metric, examples)
         require_same(accelerator, {"fingerprint of the validation data": examples.fingerprint})
         saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
         return cls(
@@ -86,6 +104,7 @@ class Evaluator:
             null_possible=examples.has_impossible if examples.has_references else saved.null_possible,
             threshold=saved.no_answer_threshold if threshold is None else threshold,
             pad_multiple=padding_multiple(compiled=config.training.compile),
+            memory=BatchMemory(halves=config.training.auto_batch_size),
         )
 
     def evaluate(self, model: nn.Module, *, around: Sequence[BatchWrapper] = ()) -> Evaluation:
@@ -100,13 +119,14 @@ class Evaluator:
 
         Raises:
             NotFiniteError: logits that are not numbers.
+            MemoryLimitError: a batch does not fit into memory, and smaller ones do not help or are not allowed.
             IncompleteError: a feature is missing or there twice.
 
         """
         began = time.perf_counter()
-        spans = self.find_spans(model, around)
-        predictions = on_main(self.accelerator, lambda: self._predictions(spans))
-        scores = from_main(self.accelerator, lambda: self._scores(predictions))
+        spans = self._found_spans(model, around)
+        predictions = on_main(self.accelerator, lambda: self._predictions(spans), interrupted=True)
+        scores = from_main(self.accelerator, lambda: self._scores(predictions), interrupted=True)
         return Evaluation(
             examples=self.examples,
             predictions=predictions,
@@ -117,10 +137,48 @@ class Evaluator:
             windows=np.bincount(self.features.example, minlength=len(self.examples)),
         )
 
+    @property
+    def batch_size(self) -> int:
+        """Most features of a batch that memory is known to hold."""
+        return min(self.config.batch_size, self.memory.limit or self.config.batch_size)
+
+    def _found_spans(self, model: nn.Module, around: Sequence[BatchWrapper]) -> FeatureSpans:
+        """Find the spans, with batches halved as often as needed and allowed. Collective."""
+        while True:
+            try:
+                return self.find_spans(model, around)
+            except MemoryLimitError as error:
+                if not self.memory.halves or self.batch_size == 1:
+                    raise
+                log.warning("%s; going on with halved batches", error)
+                self.memory.limit = self.batch_size // 2
+                free_memory()
+
+    def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> FeatureSpans:
+        """Run this process's batches through the model; where memory ends on one process, all raise. Collective.
+
+        One that may halve its batches goes on through the rest without the model, since others may wait for it there.
+        """
+        spans, failed = None, False
+        try:
+            spans = find_spans(model, loader, self.config, features=features)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if not self.memory.halves:
+                raise evaluation_memory_error(self.batch_size) from error
+            failed = True
+        for _ in loader:
+            pass
+        anywhere = self.memory.halves and any_process(self.accelerator, failed)
+        if spans is None or anywhere:
+            raise evaluation_memory_error(self.batch_size)
+        return spans
+
     def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> FeatureSpans:
         """Decode this process's share of the batches and gather the spans of all. Collective."""
         accelerator, processes = self.accelerator, self.accelerator.num_processes
-        batches = evaluation_batches(self.features.lengths, self.config.batch_size, accelerator.device)
+        batches = evaluation_batches(self.features.lengths, self.batch_size, accelerator.device)
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
         loader: Iterable[Batch] = batch_loader(
             self.features,
@@ -133,7 +191,7 @@ class Evaluator:
             loader = wrapper(loader)
         model.train(mode=False)
         with accelerator.autocast():  # around all batches, so that weights are rounded once and not for each
-            spans = find_spans(model, loader, self.config, features=sum(map(len, share)))
+            spans = self._decoded(model, iter(loader), features=sum(map(len, share)))
         first = spans.at(slice(sum(len(batch) for batch in share[:own])))  # repeats follow
         rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
         return gather_spans(accelerator, first, rows=rows)
@@ -153,6 +211,23 @@ class Evaluator:
             return None
         references = [answers["text"] for answers in self.examples.rows["answers"][:]]
         return score_predictions(predictions, references, threshold=self.threshold, language=self.config.language)
+
+
+def _require_metric(metric: str | None, examples: Examples) -> None:
+    """Check that the examples can have the score that models are compared by.
+
+    Raises:
+        ConfigError: they cannot.
+
+    """
+    if metric is None:
+        return
+    if not examples.has_references:
+        raise ConfigError(f"training.best-metric is {metric!r}; wanted validation data with references")
+    answerable = any(answers["text"] for answers in examples.rows["answers"][:])
+    names = score_names(answerable=answerable, impossible=examples.has_impossible)
+    if metric not in names:
+        raise ConfigError(f"training.best-metric is {metric!r}, which this data cannot have; wanted {', '.join(names)}")
 
 
 def gather_spans(accelerator: Accelerator, own: FeatureSpans, *, rows: int) -> FeatureSpans:

@@ -75,3 +75,12 @@ def score_predictions(
     graded = grade(predictions, references, language=language)
     fitted, fitted_f1 = metrics.best_threshold(graded.f1, predictions.null_odds, graded.answerable)
     return scores | {"no_answer_threshold": threshold, "fitted_threshold": fitted, "fitted_f1": fitted_f1}
+
+
+def score_names(*, answerable: bool, impossible: bool) -> list[str]:
+    """Return the names of the scores of data that has such examples."""
+    references = {name: texts for name, texts, there in (("a", ["x"], answerable), ("b", [], impossible)) if there}
+    scores = metrics.score(
+        dict.fromkeys(references, "x"), references, null_odds=dict.fromkeys(references, 0.0), threshold=0.0
+    )
+    return [*scores, *(["no_answer_threshold", "fitted_threshold", "fitted_f1"] if impossible else [])]

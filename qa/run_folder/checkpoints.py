@@ -10,79 +10,144 @@ import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from accelerate.utils import DistributedType, broadcast_object_list
+from accelerate.utils import broadcast_object_list
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
 
 from qa.errors import CheckpointError, StorageError
-from qa.files import check_manifest, whole_folder, write_json, write_manifest
-from qa.run_folder.identity import FORMAT, Identity
+from qa.files import check_manifest, link_or_copy, whole_folder, write_json, write_manifest
+from qa.modeling.settings import ReaderSettings
+from qa.run_folder.history import forget_later_lines
+from qa.run_folder.identity import FORMAT, Identity, require_extension
 from qa.run_folder.paths import CHECKPOINT_NAMES, RunPaths
-from qa.runtime.collectives import on_main
+from qa.run_folder.records import note_attempt
+from qa.run_folder.states import gather_optimizer, gather_weights, load_states
+from qa.runtime.collectives import from_main, on_main
 from qa.runtime.stopping import SaveTimer
 from qa.training.loop import TrainingLoop
 
 log = logging.getLogger(__name__)
 
-_WEIGHTS, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-_AVERAGE = "average.safetensors"  # only where the recipe averages weights
-_FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
-_RECEIVED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+WEIGHTS, _OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+AVERAGE = "average.safetensors"
+"""The averaged weights, where the recipe averages."""
 
 
 class Checkpoints:
-    """The checkpoints of one run."""
+    """The checkpoints of one run. All methods are collective."""
 
-    def __init__(self, paths: RunPaths, loop: TrainingLoop, identity: Identity) -> None:
-        """Start the clock of the minutes between checkpoints."""
-        self._paths, self._loop, self._identity = paths, loop, identity
+    def __init__(self, paths: RunPaths, loop: TrainingLoop, identity: Identity, reader: ReaderSettings) -> None:
+        """Start the clock of the minutes between checkpoints; `reader` says how a model of this run is used."""
+        self._paths, self._loop, self._identity, self._reader = paths, loop, identity, reader
         self._timer = SaveTimer(loop.plan.config.save_minutes)
+        self._saved: dict[str, Any] = {}
+        """The progress in the newest checkpoint that has the weights as they are now."""
 
     def resume(self, resume: str | None) -> None:
-        """Continue from the checkpoint that `resume` means; None: from the start. Collective.
+        """Continue from the checkpoint that `resume` means; None: from the start.
 
         Raises:
-            CheckpointError, StorageError: see `resume_from`.
+            CheckpointError, StorageError: see `find_checkpoint` and `load_checkpoint`.
 
         """
-        if resume is not None:
-            resume_from(self._loop, self._paths, resume, self._identity)
+        changes: dict[str, str] = {}
+        path = self._found(resume) if resume is not None else None
+        if path is not None:
+            changes = load_checkpoint(self._loop, path, self._identity)
+            self._take_stock(path)
+            on_main(self._loop.accelerator, lambda: forget_later_lines(self._paths, self._loop.progress))
+            log.info("continuing from %s at step %d", path, self._loop.progress.step)
+        step = self._loop.progress.step
+        on_main(self._loop.accelerator, lambda: note_attempt(self._paths, self._loop.accelerator, step, path, changes))
 
     def save(self) -> None:
-        """Save the run as it is now. Collective.
+        """Save the run as it is now; where its weights are saved already, only what else has changed since.
 
         Raises:
-            StorageError: see `save_checkpoint`.
+            StorageError: it cannot be written, for want of space say; earlier ones are untouched.
 
         """
-        save_checkpoint(self._loop, self._paths, self._identity)
+        path = self._paths.checkpoint(self._loop.progress.step)
+        is_saved, has_weights = from_main(self._loop.accelerator, lambda: self._stands(path))
+        if is_saved:
+            return
+        if has_weights:
+            update_checkpoint(self._loop, path, self._state())
+        else:
+            save_checkpoint(self._loop, path, self._state())
+        self._saved = asdict(self._loop.progress)
+
+    def note_evaluation(self) -> None:
+        """Bring the checkpoint that was saved before the evaluation up to date, or save one if the run has ended."""
+        if self._saved.get("step") == self._loop.progress.step or self._loop.has_ended:
+            self.save()
 
     def timer_is_due(self) -> bool:
-        """Return whether it is time for a checkpoint by the clock. Collective."""
+        """Return whether it is time for a checkpoint by the clock."""
         return self._timer.is_due(self._loop.accelerator)
 
     @contextlib.contextmanager
-    def saved_on(self, error: type[Exception]) -> Iterator[None]:
+    def saved_on(self, error: type[BaseException]) -> Iterator[None]:
         """Save when such an error passes, which all processes must raise together."""
         try:
             yield
         except error:
             self.save()
             raise
+
+    def _stands(self, path: Path) -> tuple[bool, bool]:
+        """Return whether the run as it is now is saved, and whether its weights are."""
+        has_weights = self._saved.get("step") == self._loop.progress.step and path.is_dir()
+        return has_weights and self._saved == asdict(self._loop.progress), has_weights
+
+    def _state(self) -> dict[str, Any]:
+        scaler, identity = self._loop.accelerator.scaler, self._identity
+        return {
+            "format": FORMAT,
+            "progress": asdict(self._loop.progress),
+            "identity": dict(identity.values),
+            "changeable": dict(identity.changeable),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "processes": self._loop.accelerator.num_processes,
+            "reader": asdict(self._reader),
+        }
+
+    def _found(self, resume: str) -> Path | None:
+        """Return the checkpoint on all processes, of which only the main one need see it; None: start anew."""
+        path = from_main(self._loop.accelerator, lambda: find_checkpoint(self._paths, resume))
+        if path is None:
+            log.info("no complete checkpoint in %s: starting from step 0", self._paths.root)
+        return path
+
+    def _take_stock(self, path: Path) -> None:
+        """Find out what of the run is in this folder: a fork, or a run without its model, must deliver anew."""
+        progress, paths = self._loop.progress, self._paths
+        newest, has_model = from_main(self._loop.accelerator, lambda: _stock(paths, path))
+        if newest:
+            self._saved = asdict(progress)
+        else:
+            progress.tracker_ids.append(uuid.uuid4().hex[:8])
+        if newest and has_model:
+            return
+        progress.forget_best()
+        if self._loop.has_ended and self._loop.plan.evaluates:
+            log.info("the best model is not in %s: evaluating again", paths.root)
+            progress.evaluation_due = True
+
+
+def _stock(paths: RunPaths, path: Path) -> tuple[bool, bool]:
+    """Return whether a checkpoint is the newest of the run folder, and whether that has model and predictions."""
+    own = sorted(paths.checkpoints.glob(CHECKPOINT_NAMES))
+    newest = bool(own) and own[-1].resolve() == path.resolve()
+    return newest, paths.model.is_dir() and paths.predictions.is_file()
 
 
 def find_checkpoint(paths: RunPaths, resume: str) -> Path | None:
@@ -110,52 +175,51 @@ def find_checkpoint(paths: RunPaths, resume: str) -> Path | None:
 # --- saving -------------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(loop: TrainingLoop, paths: RunPaths, identity: Identity) -> None:
+def save_checkpoint(loop: TrainingLoop, path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint of the run and delete all but the newest that the configuration keeps. Collective.
-
-    DeepSpeed keeps the optimizer's state to itself and pickles it: runs under it have no checkpoints, which is logged.
 
     Raises:
         StorageError: it cannot be written, for want of space say; earlier ones are untouched.
 
     """
-    accelerator, step = loop.accelerator, loop.progress.step
-    if accelerator.distributed_type == DistributedType.DEEPSPEED:
-        log.warning("no checkpoint at step %d: under DeepSpeed a run cannot be continued", step)
-        return
-    weights = gather_weights(loop)  # only the main process gets it, as the optimizer's state
+    weights, optimizer = gather_weights(loop), gather_optimizer(loop)  # only the main process gets them
     average = _gather_average(loop)
-    optimizer: dict[str, Any] = get_optimizer_state_dict(loop.model, loop.optimizer.optimizer, options=_FULL)
-    state = {
-        "format": FORMAT,
-        "progress": asdict(loop.progress),
-        "identity": dict(identity.values),
-        "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-        "processes": accelerator.num_processes,
-    }
-    path = paths.checkpoint(step)
 
-    def write() -> None:
-        try:
-            with whole_folder(path) as part:
-                save_file(_contiguous(weights), part / _WEIGHTS, metadata={"format": "pt"})
-                save_file(_contiguous(_flat(optimizer["state"])), part / _OPTIMIZER)
-                if average is not None:
-                    save_file(average, part / _AVERAGE, metadata={"format": "pt"})
-                write_json(part / _STATE, state)
-                write_manifest(part)
-            rotate(path, loop.plan.config.keep_last)
-        except (OSError, SafetensorError) as error:  # which of the two a full disk raises depends on the file
-            raise StorageError(f"cannot write the checkpoint {path}: {error}") from error
+    def write(part: Path) -> None:
+        save_file(_contiguous(weights), part / WEIGHTS, metadata={"format": "pt"})
+        save_file(_contiguous(optimizer), part / _OPTIMIZER)
+        if average is not None:
+            save_file(average, part / AVERAGE, metadata={"format": "pt"})
 
-    on_main(accelerator, write)
+    on_main(loop.accelerator, lambda: _write(path, write, state, keep_last=loop.plan.config.keep_last))
 
 
-def gather_weights(loop: TrainingLoop) -> dict[str, Any]:
-    """Gather all weights to the main process. Collective."""
-    if loop.accelerator.distributed_type == DistributedType.DEEPSPEED:
-        return cast("dict[str, Any]", loop.accelerator.get_state_dict(loop.model))
-    return get_model_state_dict(loop.model, options=_FULL)
+def update_checkpoint(loop: TrainingLoop, path: Path, state: Mapping[str, Any]) -> None:
+    """Replace what a checkpoint says of the run's progress; its tensors stay, as links where the disk has them.
+
+    Collective.
+
+    Raises:
+        StorageError: it cannot be written; it is as it was.
+
+    """
+
+    def write(part: Path) -> None:
+        for file in path.glob("*.safetensors"):
+            link_or_copy(file, part / file.name)
+
+    on_main(loop.accelerator, lambda: _write(path, write, state, keep_last=loop.plan.config.keep_last))
+
+
+def _write(path: Path, write: Callable[[Path], None], state: Mapping[str, Any], *, keep_last: int) -> None:
+    try:
+        with whole_folder(path) as part:
+            write(part)
+            write_json(part / STATE, state)
+            write_manifest(part)
+        rotate(path, keep_last)
+    except (OSError, SafetensorError) as error:  # which of the two a full disk raises depends on the file
+        raise StorageError(f"cannot write the checkpoint {path}: {error}") from error
 
 
 def _gather_average(loop: TrainingLoop) -> dict[str, Any] | None:
@@ -181,26 +245,8 @@ def rotate(newest: Path, keep_last: int) -> None:
 # --- continuing ---------------------------------------------------------------------------------------------------
 
 
-def resume_from(loop: TrainingLoop, paths: RunPaths, resume: str, identity: Identity) -> None:
-    """Continue from the checkpoint that `resume` means, or from the start where there is none yet. Collective.
-
-    Raises:
-        CheckpointError: the run uses DeepSpeed; else see `find_checkpoint` and `load_checkpoint`.
-
-    """
-    if loop.accelerator.distributed_type == DistributedType.DEEPSPEED:
-        raise CheckpointError("found --resume under DeepSpeed; wanted a way of running that has checkpoints, as FSDP")
-    path = on_main(loop.accelerator, lambda: find_checkpoint(paths, resume))
-    (found,) = broadcast_object_list([path is not None])
-    if not found:
-        log.info("no complete checkpoint in %s: starting from step 0", paths.root)
-        return
-    load_checkpoint(loop, path, identity)
-    log.info("continuing from %s at step %d", path, loop.progress.step)
-
-
-def load_checkpoint(loop: TrainingLoop, path: Path | None, identity: Identity) -> None:
-    """Continue from a checkpoint that the main process finds at `path`. Collective.
+def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity) -> dict[str, str]:
+    """Continue from a checkpoint that the main process finds at `path`; return what has changed. Collective.
 
     Raises:
         CheckpointError: it is of another run, or does not hold what this model and optimizer need.
@@ -209,56 +255,35 @@ def load_checkpoint(loop: TrainingLoop, path: Path | None, identity: Identity) -
     accelerator = loop.accelerator
     found, average, weights, moments = on_main(accelerator, lambda: _read(path, identity)) or ({}, {}, {}, {})
     (state,) = broadcast_object_list([found])
-    options = _RECEIVED if accelerator.num_processes > 1 else _FULL
+    extended = require_extension(state, loop.plan)
     try:
-        if loop.average is not None:
-            set_model_state_dict(loop.model, average, options=options)
-            loop.average.reset()
-        _load_states(loop, weights, moments, options)
+        load_states(loop, weights, moments, average)
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
     if accelerator.scaler is not None and state["scaler"] is not None:
         accelerator.scaler.load_state_dict(state["scaler"])
-    vars(loop.progress).update(state["progress"])
+    loop.progress.restore(state["progress"])
+    if extended is not None and loop.plan.config.extend == "restart":
+        loop.progress.schedule_start = loop.progress.step
+    changes = identity.changes(state) | ({"steps of the run": extended} if extended is not None else {})
+    for name, change in changes.items():
+        log.info("changed since the checkpoint: %s: %s", name, change)
+    if not identity.judges_alike(state):
+        loop.progress.forget_best()
+    return changes
 
 
 def _read(
-    path: Path | None, identity: Identity
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    path: Path, identity: Identity
+) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
     """Return state, averaged weights, weights and optimizer state."""
-    assert path is not None, "the main process reads, and it knows the path"
     try:
-        state: dict[str, Any] = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
         identity.check(state)
-        average = load_file(path / _AVERAGE) if (path / _AVERAGE).exists() else {}
-        return state, average, load_file(path / _WEIGHTS), load_file(path / _OPTIMIZER)
+        average = load_file(path / AVERAGE) if (path / AVERAGE).exists() else {}
+        return state, average, load_file(path / WEIGHTS), load_file(path / _OPTIMIZER)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error}") from error
-
-
-def _load_states(
-    loop: TrainingLoop, weights: dict[str, Any], flat: Mapping[str, Tensor], options: StateDictOptions
-) -> None:
-    """Put weights and optimizer state in place; the parameter groups stay as the settings made them."""
-    optimizer = loop.optimizer.optimizer
-    set_model_state_dict(loop.model, weights, options=options)
-    # Asking for the state first makes the optimizer create it: only then is there something to load into.
-    saved = get_optimizer_state_dict(loop.model, optimizer, options=_FULL)
-    if flat:  # of all parameters but those that never had a gradient, which may stay as they were created
-        saved["state"] = cast("dict[str, Any]", saved["state"]) | _nested(flat)
-    set_optimizer_state_dict(loop.model, optimizer, saved, options=options)
-
-
-def _flat(nested: Mapping[Any, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {f"{outer}/{inner}": tensor for outer, values in nested.items() for inner, tensor in values.items()}
-
-
-def _nested(flat: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    nested: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in flat.items():
-        outer, inner = name.rsplit("/", 1)
-        nested.setdefault(outer, {})[inner] = tensor
-    return nested
 
 
 def _contiguous(tensors: Mapping[str, Any]) -> dict[str, Tensor]:

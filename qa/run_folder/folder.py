@@ -1,7 +1,11 @@
 """A run folder as the run uses it: what is in the other files of this package, with less to pass around."""
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -12,35 +16,61 @@ from qa.modeling.reader import Reader
 from qa.modeling.settings import ReaderSettings, settings_of
 from qa.run_folder.best_model import keep_best, keep_model
 from qa.run_folder.checkpoints import Checkpoints
+from qa.run_folder.history import append_line
 from qa.run_folder.identity import Identity
+from qa.run_folder.lock import FolderLock
 from qa.run_folder.model_card import publish
 from qa.run_folder.paths import RunPaths
-from qa.run_folder.records import prepare_folder, write_records
+from qa.run_folder.records import finish_interrupted, make_folder, require_delivered, require_fresh, write_records
 from qa.run_folder.results import write_results
 from qa.runtime.collectives import on_main
+from qa.runtime.logs import logged_to
 from qa.training.loop import TrainingLoop
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run. All methods are collective; only the main process writes."""
+    """The folder of one run, owned by it while entered. All methods are collective; only the main process writes."""
 
     accelerator: Accelerator
     config: RunConfig
     paths: RunPaths
+    _owned: contextlib.ExitStack
 
     @classmethod
     def open(cls, accelerator: Accelerator, config: RunConfig) -> "RunFolder":
-        """Make the folder, or take the one of the run that is resumed.
+        """Make the folder, or take the one of the run that is resumed; own it, and log into it.
 
         Raises:
-            CheckpointError: it holds another run.
+            CheckpointError: it holds another run, or is in use.
             StorageError: it cannot be made.
 
         """
-        folder = config.output_dir
-        on_main(accelerator, lambda: prepare_folder(folder, resumes=config.resume is not None))
-        return cls(accelerator, config, RunPaths(folder))
+        folder = cls(accelerator, config, RunPaths(config.output_dir), contextlib.ExitStack())
+        on_main(accelerator, folder._take)
+        return folder
+
+    def _take(self) -> None:
+        make_folder(self.paths.root)
+        lock = FolderLock(self.paths.root)
+        lock.acquire()
+        self._owned.callback(lock.release)
+        try:
+            if self.config.resume is None:
+                require_fresh(self.paths.root)
+            finish_interrupted(self.paths)
+        except BaseException:
+            self._owned.close()
+            raise
+        self._owned.enter_context(logged_to(self.paths.log))
+
+    def __enter__(self) -> "RunFolder":  # noqa: PYI034  # the tests' type checker does not know Self in methods
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._owned.close()
 
     @property
     def trace(self) -> Path | None:
@@ -59,13 +89,20 @@ class RunFolder:
     def checkpoints(self, loop: TrainingLoop, examples: Examples, evaluator: Evaluator | None) -> Checkpoints:
         """Return the checkpoints of a run on these examples."""
         validation = evaluator.examples if evaluator is not None else None
-        return Checkpoints(self.paths, loop, Identity.of(self.config, loop, train=examples, validation=validation))
+        identity = Identity.of(self.config, loop, train=examples, validation=validation)
+        null_possible = loop.plan.has_impossible or (validation is not None and validation.has_impossible)
+        return Checkpoints(self.paths, loop, identity, self._settings(null_possible=null_possible, threshold=0.0))
 
-    def keep_best(self, loop: TrainingLoop, reader: Reader, evaluation: Evaluation) -> None:
-        """Keep the model as it is now, with what its evaluation fitted and found."""
+    def log_values(self, values: Mapping[str, Any]) -> None:
+        """Add a line to the history, on the main process."""
+        if self.accelerator.is_main_process:
+            append_line(self.paths.history, values)
+
+    def keep(self, loop: TrainingLoop, reader: Reader, evaluation: Evaluation, *, best: bool) -> None:
+        """Keep the model as it is now if it is one of the best, with what its evaluation fitted and found."""
         null_possible = loop.plan.has_impossible or evaluation.examples.has_impossible
         settings = self._settings(null_possible=null_possible, threshold=evaluation.fitted_threshold)
-        keep_best(self.paths, loop, reader.tokenizer, settings, evaluation)
+        keep_best(self.paths, loop, reader.tokenizer, settings, evaluation, best=best)
 
     def keep_last(self, loop: TrainingLoop, reader: Reader) -> None:
         """Keep the model as it is at the end of a run without evaluations."""
@@ -73,13 +110,15 @@ class RunFolder:
         keep_model(self.paths, loop, reader.tokenizer, settings)
 
     def publish(self) -> None:
-        """Write the model's card, and push the model where that is asked for.
+        """Check that the run has left what it is for, write the model's card, push the model where that is asked for.
 
         Raises:
+            StorageError: model or predictions are missing.
             HubError: the hub does not take it; the model and its card stay in the run folder.
 
         """
         if self.accelerator.is_main_process:
+            require_delivered(self.paths, evaluated=self.config.validation_data is not None)
             publish(self.paths, self.config)
 
     def _settings(self, *, null_possible: bool, threshold: float) -> ReaderSettings:

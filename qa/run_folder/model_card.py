@@ -38,14 +38,10 @@ print(answer["answer"], answer["score"])
 def publish(paths: RunPaths, config: RunConfig) -> None:
     """Write the card of a finished run's model, and push the model where that is asked for.
 
-    A run that left no model, since it only evaluated, has no card.
-
     Raises:
         HubError: the hub does not take it; the model and its card stay in the run folder.
 
     """
-    if not paths.model.is_dir():
-        return
     write_whole(paths.model_card, model_card(config, paths))
     if config.push_to_hub is not None:
         push(paths.model, config.push_to_hub)

@@ -51,6 +51,16 @@ class RunPaths:
         return self.root / "history.jsonl"
 
     @property
+    def log(self) -> Path:
+        """What the run said."""
+        return self.root / "log.txt"
+
+    @property
+    def attempts(self) -> Path:
+        """When, where and from which step the run was started or resumed, and what had changed, as JSON Lines."""
+        return self.root / "attempts.jsonl"
+
+    @property
     def trace(self) -> Path:
         """Profile of a few steps."""
         return self.root / "trace.json"
@@ -59,6 +69,15 @@ class RunPaths:
     def model(self) -> Path:
         """Folder of the best model."""
         return self.root / "model"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the best models, where more than one is kept."""
+        return self.root / "models"
+
+    def model_of(self, step: int) -> Path:
+        """Folder of one of them."""
+        return self.models / step_name(step)
 
     @property
     def model_card(self) -> Path:
@@ -72,7 +91,12 @@ class RunPaths:
 
     def checkpoint(self, step: int) -> Path:
         """Folder of the checkpoint of a step; their names sort by step."""
-        return self.checkpoints / f"step-{step:08d}"
+        return self.checkpoints / step_name(step)
+
+
+def step_name(step: int) -> str:
+    """Return a name that sorts by step."""
+    return f"step-{step:08d}"
 
 
 CHECKPOINT_NAMES = "step-*"

@@ -1,10 +1,12 @@
-"""config.json, environment.json, data_problems.jsonl."""
+"""config.json, environment.json, data_problems.jsonl, attempts.jsonl; what must be there before and after a run."""
 
 import json
 import logging
+import socket
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -13,18 +15,23 @@ from qa.config import RunConfig, config_values
 from qa.data.examples import Examples
 from qa.data.validation import DataProblem
 from qa.errors import CheckpointError, StorageError
-from qa.files import write_json, write_whole
-from qa.run_folder.paths import RunPaths
+from qa.files import interrupted_folders, recover, write_json, write_whole
+from qa.run_folder.history import append_line
+from qa.run_folder.paths import CHECKPOINT_NAMES, RunPaths
 from qa.runtime.environment import describe_environment
 
 log = logging.getLogger(__name__)
 
 
-def prepare_folder(folder: Path, *, resumes: bool) -> None:
+_NOT_A_RUN = {"lost+found", "Thumbs.db", "desktop.ini", "__MACOSX"}
+"""Names that systems leave in folders, besides hidden ones."""
+_SHOWN_NAMES = 3
+
+
+def make_folder(folder: Path) -> None:
     """Make the run folder.
 
     Raises:
-        CheckpointError: it holds files of another run and this one does not resume.
         StorageError: it cannot be made.
 
     """
@@ -32,8 +39,63 @@ def prepare_folder(folder: Path, *, resumes: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot make the run folder {folder}: {error.strerror}") from error
-    if not resumes and any(folder.iterdir()):
-        raise CheckpointError(f"the run folder {folder} is not empty; wanted a new one, or --resume to go on with it")
+
+
+def require_fresh(folder: Path) -> None:
+    """Check that the run folder holds no other run; what is hidden, or a system's, does not count.
+
+    Raises:
+        CheckpointError: it does.
+
+    """
+    found = sorted(p.name for p in folder.iterdir() if not p.name.startswith(".") and p.name not in _NOT_A_RUN)
+    if found:
+        more = f" and {len(found) - _SHOWN_NAMES} more" if len(found) > _SHOWN_NAMES else ""
+        raise CheckpointError(
+            f"the run folder {folder} is not empty: it holds {', '.join(found[:_SHOWN_NAMES])}{more}; wanted a new "
+            "one, or --resume to go on with it"
+        )
+
+
+def finish_interrupted(paths: RunPaths) -> None:
+    """Finish what a killed process was about to put in place, and remove what it had only begun."""
+    for folder, names in (
+        (paths.checkpoints, CHECKPOINT_NAMES),
+        (paths.models, CHECKPOINT_NAMES),
+        (paths.root, "model"),
+    ):
+        for path in interrupted_folders(folder, names):
+            recover(path)
+
+
+def require_delivered(paths: RunPaths, *, evaluated: bool) -> None:
+    """Check that a run that has ended leaves its model and, where it evaluated, its predictions.
+
+    Raises:
+        StorageError: something is missing.
+
+    """
+    wanted = [paths.model, *([paths.predictions, paths.n_best, paths.null_odds] if evaluated else [])]
+    missing = [path.name for path in wanted if not path.exists()]
+    if missing:
+        raise StorageError(f"the run has ended without {', '.join(missing)} in {paths.root}")
+
+
+def note_attempt(
+    paths: RunPaths, accelerator: Accelerator, step: int, checkpoint: Path | None, changes: Mapping[str, str]
+) -> None:
+    """Write down that the run was started or resumed, and what has changed since its checkpoint."""
+    environment = describe_environment(accelerator)
+    attempt = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "step": step,
+        "checkpoint": str(checkpoint) if checkpoint is not None else None,
+        "changes": dict(changes),
+        "command": environment["command"],
+        "git_commit": environment["git_commit"],
+    }
+    append_line(paths.attempts, attempt)
 
 
 def write_records(

@@ -2,23 +2,21 @@
 
 import logging
 import os
-import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
-from transformers.utils.logging import disable_progress_bar
 
-from qa.config import RunConfig
+from qa.config import ACCUMULATION, RunConfig
 from qa.errors import LaunchError
 from qa.runtime.cores import keep_freed_memory, use_all_cores
+from qa.runtime.ending import keep_alive
+from qa.runtime.logs import configure_logging
+from qa.runtime.peers import find_peers
 
-_COLLECTIVE_TIMEOUT = timedelta(hours=2)  # the longest that one process may work alone, such as building features
-_ALIVE: list[torch.distributed.ProcessGroup] = []
-"""Process groups, which must outlive all that use them; see `end_process`."""
+log = logging.getLogger(__name__)
 
 
 def start_accelerator(config: RunConfig) -> Accelerator:
@@ -28,17 +26,28 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         LaunchError: see `make_accelerator`.
 
     """
-    accelerator = make_accelerator(trackers=config.tracking.trackers, folder=config.output_dir)
+    accumulated = os.environ.get(ACCUMULATION)
+    accelerator = make_accelerator(
+        trackers=config.tracking.trackers, folder=config.output_dir, timeout=timedelta(minutes=config.timeout_minutes)
+    )
     configure_logging(accelerator)
+    if accumulated is not None:
+        log.info("%s=%s is taken as training.accumulation-steps", ACCUMULATION, accumulated)
     seed_generators(config.seed)
     return accelerator
 
 
-def make_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator:
+def make_accelerator(*, trackers: tuple[str, ...], folder: Path, timeout: timedelta) -> Accelerator:
     """Make the accelerator for the processes, devices and precision that the launcher set up.
 
     Several processes on a machine without a device must be told so in code: from a configuration file alone each would
-    believe that it is the only one.
+    believe that it is the only one. Gradient accumulation is the loop's: accelerate is told nothing of it, since it
+    would divide every gradient by the number of passes once more.
+
+    Args:
+        trackers: names of services.
+        folder: for what trackers write.
+        timeout: of one exchange between processes; what takes longer is waited for otherwise, see `peers`.
 
     Raises:
         LaunchError: the processes do not see each other, the precision cannot be had on this device, or a tracker is
@@ -50,14 +59,16 @@ def make_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator:
     on_cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     if on_cpu and precision == "fp16":
         raise LaunchError("mixed precision fp16 needs a GPU: on a CPU it would train in fp32; wanted bf16 or no")
+    os.environ.pop(ACCUMULATION, None)
     accelerator = Accelerator(
         cpu=on_cpu and world > 1,
         log_with=list(trackers) or None,
         project_dir=folder,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=_COLLECTIVE_TIMEOUT)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
     )
     if (group := torch.distributed.group.WORLD) is not None:
-        _ALIVE.append(group)
+        keep_alive(group)
+        find_peers()
     if accelerator.device.type == "cpu":
         use_all_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         keep_freed_memory()
@@ -67,29 +78,6 @@ def make_accelerator(*, trackers: tuple[str, ...], folder: Path) -> Accelerator:
     if missing:  # accelerate leaves them out without a word
         raise LaunchError(f"not installed: {', '.join(sorted(missing))}; wanted by tracking.report-to")
     return accelerator
-
-
-def end_process(status: int) -> NoReturn:
-    """End the process with an exit status; one of several processes without calling destructors.
-
-    Gloo's joins a thread while it holds Python's global lock, which that thread may wait for to free a tensor of the
-    last collective: runs of two processes on the CPU now and then hung so at their end.
-    """
-    if _ALIVE:
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
-
-
-def configure_logging(accelerator: Accelerator) -> None:
-    """Log this package's information lines on the main process and warnings on all."""
-    rank = f"[{accelerator.process_index}/{accelerator.num_processes}] " if accelerator.num_processes > 1 else ""
-    logging.basicConfig(format=f"%(asctime)s {rank}%(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # its report on a new head is no news here
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
-    logging.getLogger("qa").setLevel(logging.INFO if accelerator.is_main_process else logging.WARNING)
 
 
 def seed_generators(seed: int) -> None:

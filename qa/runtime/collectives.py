@@ -1,5 +1,6 @@
 """What all processes do together."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -9,34 +10,52 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch import nn
 
 from qa.config import RunConfig, config_values, flat_values
-from qa.errors import LaunchError, QAError
+from qa.errors import LaunchError, QAError, StoppedError
+from qa.runtime.peers import peers
+from qa.runtime.stopping import interruptible
 
 Value = TypeVar("Value")
-_OF_ONE_MACHINE = ("output_dir", "features/cache_dir", "resume")  # paths, which need not be the same on all machines
+_OF_ONE_MACHINE = ("model", "train_data", "validation_data", "output_dir", "features/cache_dir", "resume")
+"""Paths, which need not be the same on all machines: what they lead to is compared where it is read."""
 
 
-def on_main(accelerator: Accelerator, function: Callable[[], Value]) -> Value | None:
+def on_main(accelerator: Accelerator, function: Callable[[], Value], *, interrupted: bool = False) -> Value | None:
     """Run `function` on the main process and return its result there, None elsewhere; raise its error on all.
 
-    Collective: without it, an error on one process would leave the others waiting.
+    Collective: without it, an error on one process would leave the others waiting. They wait as long as it takes, with
+    no limit as there is for an exchange between devices.
+
+    Args:
+        accelerator: knows the processes.
+        function: what one process does.
+        interrupted: whether a signal ends it at once, since it can be done again.
+
     """
     result: Value | None = None
-    error: QAError | None = None
+    error: QAError | StoppedError | None = None
     if accelerator.is_main_process:
         try:
-            result = function()
-        except QAError as caught:
+            with interruptible() if interrupted else contextlib.nullcontext():
+                result = function()
+        except (QAError, StoppedError) as caught:
             error = caught
+    wait_for_all()
     (error,) = broadcast_object_list([error])
     if error is not None:
         raise error
     return result
 
 
-def from_main(accelerator: Accelerator, function: Callable[[], Value]) -> Value:
+def from_main(accelerator: Accelerator, function: Callable[[], Value], *, interrupted: bool = False) -> Value:
     """Run `function` on the main process; return its result, or raise its error, on all. Collective."""
-    (result,) = broadcast_object_list([on_main(accelerator, function)])
+    (result,) = broadcast_object_list([on_main(accelerator, function, interrupted=interrupted)])
     return result  # type: ignore[no-any-return]
+
+
+def wait_for_all() -> None:
+    """Wait for the other processes, however long they take. Collective."""
+    if (others := peers()) is not None:
+        others.meet()
 
 
 def any_process(accelerator: Accelerator, fact: bool) -> bool:
@@ -58,6 +77,7 @@ def require_same(accelerator: Accelerator, values: Mapping[str, object]) -> None
         LaunchError: on all processes, naming what differs and where.
 
     """
+    wait_for_all()  # one may have built features or read data that others had at hand
     (wanted,) = broadcast_object_list([dict(values)])
     names = sorted({*wanted, *values})
     here, other = f"on process {accelerator.process_index}", "on process 0"
@@ -79,4 +99,6 @@ def require_same_config(accelerator: Accelerator, config: RunConfig) -> None:
 
     """
     values = flat_values(config_values(config))
-    require_same(accelerator, {name: value for name, value in values.items() if name not in _OF_ONE_MACHINE})
+    shared = {name: value for name, value in values.items() if name not in _OF_ONE_MACHINE}
+    paths = {f"{name} is given": getattr(config, name) is not None for name in ("resume", "validation_data")}
+    require_same(accelerator, shared | paths)

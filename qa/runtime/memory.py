@@ -1,9 +1,11 @@
 """Out-of-memory errors: told from others, named, and what they leave behind freed."""
 
 import gc
+from collections.abc import Iterable
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from torch import nn
 
 from qa.errors import MemoryLimitError
 
@@ -21,6 +23,23 @@ def memory_error(shape: tuple[int, int]) -> MemoryLimitError:
         f"out of memory in a batch of {features} features × {tokens} tokens; wanted a smaller training.batch-size "
         "(with more training.accumulation-steps the steps stay the same; training.auto-batch-size does both), a "
         "smaller features.max-length, or training.gradient-checkpointing"
+    )
+
+
+def optimizer_memory_error(parameters: Iterable[nn.Parameter]) -> MemoryLimitError:
+    """Return the error that says what the optimizer's first step needed; smaller batches would not help."""
+    size = sum(parameter.numel() * parameter.element_size() for parameter in parameters if parameter.requires_grad)
+    return MemoryLimitError(
+        f"out of memory in the optimizer's step: AdamW keeps two values for every parameter, {2 * size / 2**20:.0f} "
+        "MiB here; wanted a smaller model, or FSDP or DeepSpeed that share them (accelerate_configs/fsdp2.yaml)"
+    )
+
+
+def evaluation_memory_error(batch_size: int) -> MemoryLimitError:
+    """Return the error that says that an evaluation's batches do not fit."""
+    return MemoryLimitError(
+        f"out of memory in an evaluation with batches of up to {batch_size} features; wanted a smaller "
+        "decoding.batch-size (training.auto-batch-size halves it), or a smaller features.max-length"
     )
 
 

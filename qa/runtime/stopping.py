@@ -16,15 +16,16 @@ from qa.errors import StoppedError
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGBREAK")  # Windows has the first two and the last
 _TIME_IS_UP = -1.0
 
 
 class StopRequest:
     """Takes note of SIGTERM, SIGINT and SIGUSR1 while it is entered, and of the time that the run has.
 
-    Outside of `waiting` a signal ends this process at once: nothing is trained yet that could be lost. Inside, the
-    processes find out together, in `check`. A second SIGINT always ends the process at once.
+    Outside of `waiting` a signal ends this process at once: nothing is trained yet that could be lost, or all of it is
+    saved. Inside, the processes find out together, in `check`; only what one process does alone and can be done again,
+    as scoring, is ended at once (`interruptible`). A second SIGINT always ends the process at once.
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
@@ -32,15 +33,19 @@ class StopRequest:
         self._ends_at = time.monotonic() + max_minutes * 60 if max_minutes is not None else None
         self._received = 0
         self._accelerator: Accelerator | None = None
+        self._may_be_interrupted = False
         self._earlier: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":  # noqa: PYI034  # the tests' type checker does not know Self in methods
-        self._earlier = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        self._earlier = {number: signal.signal(number, self._note) for number in numbers}
+        _entered.append(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _entered.remove(self)
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
 
@@ -48,9 +53,25 @@ class StopRequest:
     def waiting(self, accelerator: Accelerator) -> Iterator[None]:
         """Inside, only take note of signals, so that `check` can stop all processes of `accelerator` together."""
         self._accelerator = accelerator
+        try:
+            self._raise_received()
+            yield
+        finally:
+            self._accelerator = None
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Inside, a signal raises StoppedError at once, also if it came before."""
+        self._may_be_interrupted = True
+        try:
+            self._raise_received()
+            yield
+        finally:
+            self._may_be_interrupted = False
+
+    def _raise_received(self) -> None:
         if self._received:
             raise _stopped(self._received)
-        yield
 
     def check(self) -> None:
         """Stop all processes if any of them was asked to. Collective.
@@ -78,8 +99,17 @@ class StopRequest:
         self._received = self._received or number
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # the system then ends a process that hangs, too
-        if self._accelerator is None:
+        if self._accelerator is None or self._may_be_interrupted:
             raise _stopped(number)
+
+
+_entered: list[StopRequest] = []
+"""Signals are the process's, and so is what takes note of them."""
+
+
+def interruptible() -> contextlib.AbstractContextManager[None]:
+    """Let a signal end what this process does alone inside, where a `StopRequest` is entered."""
+    return _entered[-1].interruptible() if _entered else contextlib.nullcontext()
 
 
 def _stopped(number: int) -> StoppedError:

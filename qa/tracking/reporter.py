@@ -5,6 +5,7 @@ A run is worth more than its record: a service that fails or hangs is reported o
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from queue import Full, Queue
 from threading import Thread
@@ -14,6 +15,22 @@ log = logging.getLogger(__name__)
 
 MOST_PENDING = 10_000  # calls; bounded, so that an unresponsive service cannot exhaust memory
 FINISH_SECONDS = 120.0  # for what a service has still to send at the end
+HURRIED_SECONDS = 20.0  # the same after a stop or an error: launchers give a process 30 seconds and then kill
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ends."""
+
+    status: int = 0
+    """Exit status; not 0: it failed or was stopped."""
+    preempted: bool = False
+    """Whether it was asked to end before its end, and can be resumed."""
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether something waits for the process to end."""
+        return self.preempted or self.status != 0
 
 
 @runtime_checkable
@@ -36,8 +53,8 @@ class Tracker(Protocol):
     def summary(self, values: Mapping[str, Any]) -> None:
         """Record numbers of the whole run; a service without a summary does nothing."""
 
-    def finish(self) -> None:
-        """Send what is left, and end the record."""
+    def finish(self, outcome: Outcome) -> None:
+        """Send what is left, and end the record; a service that knows how a run ends is told."""
 
 
 class Reporter:
@@ -63,13 +80,14 @@ class Reporter:
         """See `Tracker.summary`."""
         self._submit(partial(self.tracker.summary, values))
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Close the tracker after all that was reported, but do not wait for a service that hangs."""
-        self._submit(self.tracker.finish)
+        seconds = HURRIED_SECONDS if outcome.is_hurried else FINISH_SECONDS
+        self._submit(partial(self.tracker.finish, outcome))
         self._submit(None)
-        self._thread.join(FINISH_SECONDS)
+        self._thread.join(seconds)
         if self._thread.is_alive():
-            self._complain(f"did not finish within {FINISH_SECONDS:.0f} s")
+            self._complain(f"did not finish within {seconds:.0f} s")
 
     def _submit(self, call: Callable[[], object] | None) -> None:
         """Do `call` after what was submitted before; None ends the thread."""

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -19,11 +19,14 @@ from qa.features.labels import Labels
 from qa.features.round_trip import label_round_trip
 from qa.features.unknown import unknown_shares
 from qa.features.windows import Features
+from qa.runtime.logs import for_file
+from qa.runtime.peers import peers
+from qa.tracking.reporter import Outcome
 from qa.tracking.tables import COLUMNS, prediction_table
 from qa.tracking.trackers import start_trackers
 from qa.training.plan import TrainingPlan
 from qa.training.progress import Progress, StepReport
-from qa.training.throughput import interval_values, peak_of
+from qa.training.throughput import PeakRate, interval_values
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,8 @@ log = logging.getLogger(__name__)
 class RunTracker:
     """Reports steps and evaluations to the trackers, the terminal and the log; works on the main process only.
 
-    As a context manager it is finished on leaving, after an error too.
+    As a context manager it is finished on leaving, after an error too. What it reports stands in the run's history and
+    log as well, whatever trackers there are.
     """
 
     def __init__(
@@ -40,22 +44,37 @@ class RunTracker:
         config: RunConfig,
         plan: TrainingPlan | None = None,
         progress: Progress | None = None,
+        *,
+        history: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
-        """Start the trackers with the configuration and the environment; without a plan nothing is trained."""
-        self.accelerator, self.config = accelerator, config
-        progress = progress or Progress()
-        self._unlogged: list[StepReport] = []
+        """Start the trackers with the configuration and the environment; without a plan nothing is trained.
+
+        Args:
+            accelerator: knows the processes.
+            config: of the run.
+            plan: of its training.
+            progress: how far it has come; keeps the steps that no interval has logged yet.
+            history: takes what is logged.
+
+        """
+        self.accelerator, self.config, self._history = accelerator, config, history
+        self._progress = progress = progress or Progress()
+        self._total = plan.total_steps if plan is not None else 0
         self._reporters = start_trackers(accelerator, config, progress)
+        if (others := peers()) is not None:
+            others.last_words.append(lambda status: self._finish_reporters(Outcome(status)))
         for reporter in self._reporters:
+            if progress.best_scores:
+                reporter.summary(_best(progress.best_scores))
             if reporter.tracker.address:
                 self._say(f"{reporter.tracker.name} run: {reporter.tracker.address}")
         self._bar = tqdm(
-            total=plan.total_steps if plan is not None else 0,
+            total=self._total,
             initial=progress.step,
             unit="step",
             disable=not (accelerator.is_main_process and sys.stderr.isatty()),
         )
-        self._peak = peak_of(accelerator) if plan is not None and accelerator.is_main_process else None
+        self._peak = PeakRate(accelerator) if plan is not None and accelerator.is_main_process else None
         self._logged_at = time.perf_counter()
 
     def training_data(self, features: Features, labels: Labels, examples: Examples) -> None:
@@ -75,19 +94,20 @@ class RunTracker:
             log.warning("%s", unknown.warning)
 
     def step(self, report: StepReport) -> None:
-        """Count a step; log at every interval and at the end of an epoch."""
+        """Count a step; log at every interval and at the end of an epoch and of the run."""
         if not report.trained:
             return
-        self._unlogged.append(report)
+        self._progress.unlogged.append(report)
         self._bar.update()
-        if report.number % self.config.training.log_every == 0 or report.ends_epoch:
+        is_last = report.number == self._total
+        if report.number % self.config.training.log_every == 0 or report.ends_epoch or is_last:
             self._log_interval(report)
 
     def evaluation(self, evaluation: Evaluation, *, step: int, best: bool = True) -> None:
         """Log scores, a table of predictions, and in the summary the best scores."""
         scores = evaluation.scores
         if scores is not None:
-            self._log({f"eval/{name}": value for name, value in scores.items()}, step)
+            self._log({f"eval/{name}": value for name, value in scores.items()}, step, best=best)
             shown = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
             self._say(f"step {step}: {shown}{' (best so far)' if best else ''}")
         rows, language = self.config.tracking.table_rows, self.config.decoding.language
@@ -95,15 +115,15 @@ class RunTracker:
         for reporter in self._reporters:
             reporter.table("predictions", COLUMNS, table, step)
             if best and scores is not None:
-                reporter.summary({f"best/{name}": value for name, value in scores.items()})
+                reporter.summary(_best(scores))
 
     def progress_bar(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Show a progress bar over the batches of an evaluation."""
         yield from tqdm(batches, desc="evaluating", unit="batch", leave=False, disable=self._bar.disable)
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome | None = None) -> None:
         """Log what is not logged yet, close bar and trackers, and say where an offline run is. Collective."""
-        self._close()
+        self._close(outcome or Outcome())
         self.accelerator.end_training()
 
     def __enter__(self) -> "RunTracker":  # noqa: PYI034  # the tests' type checker does not know Self in methods
@@ -113,41 +133,51 @@ class RunTracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish; after an error, which other processes may not have, without a collective."""
-        if error is None or isinstance(error, StoppedError):
+        if error is None:
             self.finish()
+        elif isinstance(error, StoppedError):
+            self.finish(Outcome(error.status, preempted=True))
         else:
-            self._close()
+            self._close(Outcome(1))
 
-    def _close(self) -> None:
-        if self._unlogged:
-            self._log_interval(self._unlogged[-1])
+    def _close(self, outcome: Outcome) -> None:
+        if self._progress.unlogged and not outcome.preempted:  # else the resumed run logs the whole interval
+            self._log_interval(self._progress.unlogged[-1])
         self._bar.close()
+        self._finish_reporters(outcome)
+
+    def _finish_reporters(self, outcome: Outcome) -> None:
         reporters, self._reporters, self.accelerator.trackers = self._reporters, [], []
         for reporter in reporters:
-            reporter.finish()
+            reporter.finish(outcome)
             if reporter.tracker.upload_command is not None:
                 self._say(f"the {reporter.tracker.name} run is offline; upload it: {reporter.tracker.upload_command}")
 
     def _log_interval(self, last: StepReport) -> None:
-        reports, self._unlogged = self._unlogged, []
+        reports, self._progress.unlogged = self._progress.unlogged, []
         now = time.perf_counter()
         seconds, self._logged_at = now - self._logged_at, now
         values = interval_values(reports, self._peak)
         self._log({f"train/{name}": value for name, value in values.items()}, last.number)
         shown = {"loss": f"{values['loss']:.3f}", "lr": f"{last.learning_rate:.2e}"}
         self._bar.set_postfix(shown | {"examples/s": f"{values['examples_per_second']:.1f}"})
-        if self._bar.disable:
-            utilisation = f", MFU {values['mfu']:.0%}" if "mfu" in values else ""
-            self._say(
-                f"step {last.number}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
-                f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"
-                f"{utilisation}"
-            )
+        utilisation = f", MFU {values['mfu']:.0%}" if "mfu" in values else ""
+        line = (
+            f"step {last.number}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
+            f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"
+            f"{utilisation}"
+        )
+        (log if self._bar.disable else for_file).info("%s", line)
 
-    def _log(self, values: dict[str, Any], step: int) -> None:
+    def _log(self, values: dict[str, Any], step: int, **more: object) -> None:
+        self._history({"step": step, **values, **more})
         for reporter in self._reporters:
             reporter.log(values, step)
 
     def _say(self, line: str) -> None:
         with tqdm.external_write_mode():
             log.info("%s", line)
+
+
+def _best(scores: Mapping[str, float]) -> dict[str, float]:
+    return {f"best/{name}": value for name, value in scores.items()}

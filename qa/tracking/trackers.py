@@ -1,6 +1,9 @@
 """Which trackers there are, and how each starts: accelerate's, one at a time."""
 
+import contextlib
 import logging
+import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +12,13 @@ from accelerate.tracking import GeneralTracker
 
 from qa.config import RunConfig, config_values, flat_values
 from qa.runtime.environment import describe_environment
-from qa.tracking.reporter import Reporter, Tracker
+from qa.tracking.reporter import Outcome, Reporter, Tracker
 from qa.tracking.wandb import start_wandb
 from qa.training.progress import Progress
 
 log = logging.getLogger(__name__)
 
+_PROJECT = "extractive-qa"
 Start = Callable[[str, dict[str, Any]], GeneralTracker | None]
 """Name of a tracker and its options -> accelerate's tracker; None where it does not start."""
 
@@ -40,19 +44,36 @@ class PlainTracker:
     def summary(self, values: Mapping[str, Any]) -> None:
         """See `Tracker.summary`."""
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome) -> None:  # noqa: ARG002  # these services do not ask how a run ends
         """See `Tracker.finish`."""
         self._tracker.finish()
 
 
-def _start_tensorboard(start: Start, _config: RunConfig, _progress: Progress) -> Tracker | None:
-    tracker = start("tensorboard", {})
+def _start_tensorboard(start: Start, _config: RunConfig, progress: Progress) -> Tracker | None:
+    tracker = start("tensorboard", {"purge_step": progress.step + 1} if progress.step else {})
     return PlainTracker(tracker) if tracker is not None else None
 
 
-def _start_trackio(start: Start, config: RunConfig, _progress: Progress) -> Tracker | None:
-    tracker = start("trackio", {"name": config.run_name})
+def _start_trackio(start: Start, config: RunConfig, progress: Progress) -> Tracker | None:
+    resumes = progress.step > 0
+    if resumes:
+        forget_trackio_steps(project_of(config), config.run_name, after=progress.step)
+    tracker = start("trackio", {"name": config.run_name, "resume": "allow" if resumes else "never"})
     return PlainTracker(tracker) if tracker is not None else None
+
+
+def forget_trackio_steps(project: str, run: str, *, after: int) -> None:
+    """Delete the points of later steps, which a resumed run logs again, from trackio's data base on this machine."""
+    import trackio.sqlite_storage  # noqa: PLC0415  # an extra
+
+    path = trackio.sqlite_storage.SQLiteStorage.get_project_db_path(project)
+    if not path.is_file():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as base, base:
+            base.execute("DELETE FROM metrics WHERE run_name = ? AND step > ?", (run, after))
+    except sqlite3.Error as error:
+        log.warning("trackio's points after step %d stay, and are there twice: %s", after, error)
 
 
 _TRACKERS: dict[str, Callable[[Start, RunConfig, Progress], Tracker | None]] = {
@@ -60,6 +81,12 @@ _TRACKERS: dict[str, Callable[[Start, RunConfig, Progress], Tracker | None]] = {
     "tensorboard": _start_tensorboard,
     "trackio": _start_trackio,
 }
+
+
+def project_of(config: RunConfig, *, tracker: str = "") -> str:
+    """Return the project that the configuration names, or W&B's own variable, or the default."""
+    named = os.environ.get("WANDB_PROJECT") if tracker == "wandb" else None
+    return config.tracking.project or named or _PROJECT
 
 
 def start_trackers(accelerator: Accelerator, config: RunConfig, progress: Progress) -> list[Reporter]:
@@ -70,7 +97,7 @@ def start_trackers(accelerator: Accelerator, config: RunConfig, progress: Progre
     running: list[GeneralTracker] = []
 
     def start(name: str, options: dict[str, Any]) -> GeneralTracker | None:
-        tracker = _start(accelerator, name, options, project=config.tracking.project, values=values)
+        tracker = _start(accelerator, name, options, project=project_of(config, tracker=name), values=values)
         running.extend([tracker] if tracker is not None else [])
         return tracker
 

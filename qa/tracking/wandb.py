@@ -11,6 +11,7 @@ import wandb
 from accelerate.tracking import GeneralTracker
 
 from qa.config import RunConfig
+from qa.tracking.reporter import Outcome
 from qa.training.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -48,9 +49,11 @@ class WandbTracker:
         """See `Tracker.summary`."""
         self._run.summary.update(dict(values))
 
-    def finish(self) -> None:
-        """See `Tracker.finish`."""
-        self._tracker.finish()
+    def finish(self, outcome: Outcome) -> None:
+        """See `Tracker.finish`; a preempted run is one that W&B calls so, and that its sweeps start again."""
+        if outcome.preempted:
+            self._run.mark_preempting()
+        self._run.finish(exit_code=outcome.status)
 
 
 def start_wandb(
@@ -59,24 +62,35 @@ def start_wandb(
     """Start W&B as WANDB_MODE says; without it online where there is a key and the service answers, else offline.
 
     Online, a resumed run continues under its id. Offline it cannot yet (wandb #12110): each attempt is a run of its own
-    in the same group.
+    in the same group. What WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, WANDB_RUN_ID and WANDB_TAGS say counts where the
+    configuration says nothing.
     """
     for mode in modes_to_try():
-        if mode != "online" or not progress.tracker_ids:
-            progress.tracker_ids.append(uuid.uuid4().hex[:8])
+        _choose_id(progress, online=mode == "online")
         options = {
             "id": progress.tracker_ids[-1],
-            "name": config.run_name,
-            "group": f"{config.run_name}-{progress.tracker_ids[0]}",
             "resume": "allow" if mode == "online" else None,
             "dir": str(config.output_dir),
             "mode": mode,
             "settings": wandb.Settings(silent=True, console="off"),  # the run's own lines say where it is
         }
+        if config.tracking.run_name is not None or not os.environ.get("WANDB_NAME"):
+            options["name"] = config.run_name
+        if not os.environ.get("WANDB_RUN_GROUP"):
+            options["group"] = f"{config.run_name}-{progress.tracker_ids[0]}"
         tracker = start("wandb", options)
         if tracker is not None:
             return WandbTracker(tracker)
     return None
+
+
+def _choose_id(progress: Progress, *, online: bool) -> None:
+    """Let the last id be this attempt's: W&B's own variable's, the earlier attempt's, or a new one."""
+    given = os.environ.get("WANDB_RUN_ID")
+    if given is not None and given not in progress.tracker_ids[-1:]:
+        progress.tracker_ids.append(given)
+    elif given is None and not (online and progress.tracker_ids):
+        progress.tracker_ids.append(uuid.uuid4().hex[:8])
 
 
 def modes_to_try() -> list[str]:

@@ -35,8 +35,7 @@ class WeightAverage:
         """Return how much of the new average the weights of this step are."""
         if self._recipe.averaging == "ema":
             return 1 - min(self._recipe.averaging_decay, step / (step + _WARM_UP))
-        first = self._total_steps - max(math.ceil(self._recipe.averaging_share * self._total_steps), 1)
-        return 1 / max(step - first, 1)
+        return 1 / max(step - tail_start(self._total_steps, self._recipe), 1)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -61,3 +60,8 @@ class WeightAverage:
 
     def _values(self) -> list[Tensor]:
         return [weight.detach() for weight in self._weights]
+
+
+def tail_start(total_steps: int, recipe: RecipeConfig) -> int:
+    """Return the number of first steps that an average of the last part leaves out."""
+    return total_steps - max(math.ceil(recipe.averaging_share * total_steps), 1)

@@ -16,7 +16,7 @@ from qa.errors import MemoryLimitError, NotFiniteError
 from qa.features.labels import Labels
 from qa.features.windows import Features
 from qa.modeling.loss import SpanLoss
-from qa.runtime.memory import free_memory
+from qa.runtime.memory import free_memory, is_out_of_memory, optimizer_memory_error
 from qa.training.averaging import WeightAverage
 from qa.training.gradients import Gradient, compute_gradient
 from qa.training.loading import LoadedStep, StepLoader
@@ -81,7 +81,12 @@ class TrainingLoop:
 
     def step(self, step: LoadedStep) -> StepReport:
         """Take one optimizer step; one whose fp16 gradient overflows is repeated with the smaller loss scale."""
-        rate = learning_rate(self.progress.step, total=self.plan.total_steps, config=self.plan.config)
+        rate = learning_rate(
+            self.progress.step,
+            total=self.plan.total_steps,
+            config=self.plan.config,
+            start=self.progress.schedule_start,
+        )
         set_learning_rate(self.optimizer, rate)
         self.model.train()
         gradient, overflows = self.compute_gradient(step), 0
@@ -147,9 +152,28 @@ class TrainingLoop:
         """
         scaler = self.accelerator.scaler
         before = scaler.get_scale() if scaler is not None else 1.0
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise optimizer_memory_error(self.model.parameters()) from error
         self.optimizer.zero_grad(set_to_none=True)
         return scaler is None or scaler.get_scale() >= before
+
+    def create_optimizer_state(self) -> None:
+        """Make an optimizer that creates its state in its first step create it, without a change of the weights.
+
+        DeepSpeed's has no other way: a step at learning rate zero on a gradient of zero. Collective.
+        """
+        set_learning_rate(self.optimizer, 0.0)
+        (step,) = self.loader.load(self.loader.epoch_steps(0)[:1])
+        batch = step.batches[0]
+        output = self.model(**batch.inputs)
+        self.accelerator.sync_gradients = True
+        self.accelerator.backward(0.0 * (output.start_logits.sum() + output.end_logits.sum()))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _position(self) -> StepPosition:
         step, plan = self.progress.step, self.plan

@@ -46,12 +46,13 @@ def build_optimizer(
     )
 
 
-def learning_rate(step: int, *, total: int, config: TrainingConfig) -> float:
-    """Return the learning rate of optimizer step `step` (from 0) of `total`.
+def learning_rate(step: int, *, total: int, config: TrainingConfig, start: int = 0) -> float:
+    """Return the learning rate of optimizer step `step` (from 0) of `total`, with a schedule that begins at `start`.
 
     It rises in a line over the warm-up, whose first step is not wasted on a rate of zero, and then follows the schedule
     down to where the step after the last would be zero.
     """
+    step, total = step - start, total - start
     warmup = warmup_steps(total, config)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
@@ -72,6 +73,16 @@ def learning_rate(step: int, *, total: int, config: TrainingConfig) -> float:
 def warmup_steps(total: int, config: TrainingConfig) -> int:
     """Return the number of steps in which the learning rate rises."""
     return math.ceil(config.warmup_ratio * total) if config.warmup_steps is None else config.warmup_steps
+
+
+def has_same_rates(steps: int, totals: tuple[int, int], *, start: int, config: TrainingConfig) -> bool:
+    """Return whether runs of two lengths have the same learning rates in their first `steps` steps."""
+    one, other = totals
+    return all(
+        learning_rate(step, total=one, config=config, start=start)
+        == learning_rate(step, total=other, config=config, start=start)
+        for step in range(start, steps)
+    )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -1,8 +1,9 @@
 """How many steps an epoch and a run have, and when a run evaluates and saves."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
@@ -12,8 +13,11 @@ from qa.data.examples import Examples
 from qa.errors import ConfigError
 from qa.features.order import BatchSplit, steps_per_epoch
 from qa.features.windows import Features
+from qa.modeling.fingerprint import model_settings, weights_fingerprint
 from qa.modeling.reader import Reader
 from qa.runtime.collectives import require_same
+from qa.training.averaging import tail_start
+from qa.training.optimization import has_same_rates
 from qa.training.throughput import TrainingFlops
 
 _WHOLE_MODELS = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
@@ -37,6 +41,10 @@ class TrainingPlan:
     """Of the training examples, for error messages."""
     input_names: Sequence[str]
     """What the model takes."""
+    weights_fingerprint: str = ""
+    """Hash of the weights before the first step."""
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    """The model's configuration."""
     flops: TrainingFlops = field(default_factory=TrainingFlops)
     """What a feature costs, for the reports."""
 
@@ -44,6 +52,22 @@ class TrainingPlan:
     def short_steps(self) -> int:
         """First steps, which are trained on short windows."""
         return math.ceil(self.recipe.short_windows * self.total_steps)
+
+    @property
+    def untailed_steps(self) -> int:
+        """First steps, which an average of the last part leaves out; 0 with any other."""
+        tailed = self.recipe.averaging == "tail"
+        return tail_start(self.total_steps, self.recipe) if tailed else 0
+
+    def changed_course(self, done: int, total: int, *, start: int) -> list[str]:
+        """Return what of the first `done` steps is not as in a run of `total` steps; `start`: see `learning_rate`."""
+        other = replace(self, total_steps=total)
+        changed = {
+            "the learning rate": not has_same_rates(done, (total, self.total_steps), start=start, config=self.config),
+            "the steps on short windows": min(done, self.short_steps) != min(done, other.short_steps),
+            "the steps that are averaged": min(done, self.untailed_steps) != min(done, other.untailed_steps),
+        }
+        return [name for name, differs in changed.items() if differs]
 
     def ends_epoch(self, step: int) -> bool:
         """Return whether an epoch is over when `step` optimizer steps are done."""
@@ -69,11 +93,14 @@ def plan_training(
 
     Raises:
         ConfigError: fewer features than forward passes of one step, or batches of a size that cannot be halved.
-        LaunchError: processes with different examples.
+        LaunchError: processes with different examples or models.
 
     """
-    training = config.training
-    require_same(accelerator, {"fingerprint of the train data": examples.fingerprint})
+    training, weights = config.training, weights_fingerprint(reader.model)
+    require_same(
+        accelerator,
+        {"fingerprint of the train data": examples.fingerprint, "hash of the model's weights": weights},
+    )
     if training.auto_batch_size and accelerator.distributed_type not in _WHOLE_MODELS:
         kind = accelerator.distributed_type.value
         raise ConfigError(f"training.auto-batch-size under {kind}; wanted one process, or whole models on each (DDP)")
@@ -95,5 +122,7 @@ def plan_training(
         has_impossible=examples.has_impossible,
         ids=examples.rows["id"][:],
         input_names=reader.input_names,
-        flops=TrainingFlops.of(reader.model),
+        weights_fingerprint=weights,
+        model_settings=model_settings(reader.model),
+        flops=TrainingFlops.of(reader.model, longest=config.features.max_length),
     )

@@ -2,52 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from qa.errors import ConfigError
-
-
-@dataclass
-class Progress:
-    """How far a run has come; all that a resumed run must know beside weights, optimizer and loss scale."""
-
-    step: int = 0
-    """Optimizer steps done."""
-    best_score: float | None = None
-    evaluations_since_best: int = 0
-    evaluation_due: bool = False
-    """The run stopped before the evaluation that belongs to `step` was done."""
-    batch_limit: int | None = None
-    """Most features of a forward pass that memory holds; None: it has not run out yet."""
-    tracker_ids: list[str] = field(default_factory=list)
-    """Ids of this run at the tracker, one per attempt."""
-
-    def note_scores(self, scores: Mapping[str, float] | None, metric: str | None) -> bool:
-        """Take note of an evaluation's scores; return whether it is the best so far.
-
-        Without references there are no scores, and the newest model counts as the best.
-
-        Args:
-            scores: of the evaluation.
-            metric: the score to compare by; None: `best_f1` where there is one, else `f1`.
-
-        Raises:
-            ConfigError: the metric is not among the scores.
-
-        """
-        self.evaluation_due = False
-        if scores is None:
-            return True
-        name = metric or ("best_f1" if "best_f1" in scores else "f1")
-        if name not in scores:
-            raise ConfigError(f"training.best-metric is {name!r}; wanted one of {', '.join(scores)}")
-        better = self.best_score is None or scores[name] > self.best_score
-        self.best_score = scores[name] if better else self.best_score
-        self.evaluations_since_best = 0 if better else self.evaluations_since_best + 1
-        return better
-
-    def has_stalled(self, patience: int | None) -> bool:
-        """Return whether `patience` evaluations have passed without a better score."""
-        return patience is not None and self.evaluations_since_best >= patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +41,72 @@ class StepReport(StepPosition):
     """How often the step was repeated with a smaller loss scale (fp16)."""
     seconds: float = 0.0
     """Loading of the batches included."""
+
+
+@dataclass
+class Progress:
+    """How far a run has come; all that a resumed run must know beside weights, optimizer and loss scale."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    best_score: float | None = None
+    best_scores: dict[str, float] = field(default_factory=dict)
+    """All scores of the best evaluation, for trackers' summaries."""
+    evaluated: list[tuple[int, float]] = field(default_factory=list)
+    """Step and compared score of every evaluation, of which the best models are kept."""
+    evaluations_since_best: int = 0
+    evaluation_due: bool = False
+    """The run stopped before the evaluation that belongs to `step` was done."""
+    batch_limit: int | None = None
+    """Most features of a forward pass that memory holds; None: it has not run out yet."""
+    tracker_ids: list[str] = field(default_factory=list)
+    """Ids of this run at the tracker, one per attempt."""
+    schedule_start: int = 0
+    """The step at which the schedule of the learning rate was begun again for added steps; 0: never."""
+    unlogged: list[StepReport] = field(default_factory=list)
+    """Steps since the last logged interval, so that a resumed run logs the same intervals."""
+
+    def note_scores(self, scores: Mapping[str, float] | None, metric: str | None) -> bool:
+        """Take note of an evaluation's scores; return whether it is the best so far.
+
+        Without references there are no scores, and the newest model counts as the best.
+
+        Args:
+            scores: of the evaluation.
+            metric: the score to compare by; None: `best_f1` where there is one, else `f1`.
+
+        Raises:
+            ConfigError: the metric is not among the scores.
+
+        """
+        self.evaluation_due = False
+        if scores is None:
+            return True
+        name = metric or ("best_f1" if "best_f1" in scores else "f1")
+        if name not in scores:
+            raise ConfigError(f"training.best-metric is {name!r}; wanted one of {', '.join(scores)}")
+        better = self.best_score is None or scores[name] > self.best_score
+        if better:
+            self.best_score, self.best_scores = scores[name], dict(scores)
+        self.evaluated = [*(one for one in self.evaluated if one[0] != self.step), (self.step, scores[name])]
+        self.evaluations_since_best = 0 if better else self.evaluations_since_best + 1
+        return better
+
+    def best_steps(self, count: int) -> list[int]:
+        """Return the steps of the best evaluations, the best first; of equal ones the earlier is the better."""
+        return [step for step, _ in sorted(self.evaluated, key=lambda one: -one[1])[:count]]
+
+    def forget_best(self) -> None:
+        """Let the next evaluation be the best so far: the best model is not at hand, or its score not comparable."""
+        self.best_score, self.best_scores, self.evaluated = None, {}, []
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over what a checkpoint holds; what it does not know stays as it is."""
+        known = {name: value for name, value in saved.items() if name in vars(self)}
+        vars(self).update(known)
+        self.unlogged = [StepReport(**report) for report in saved.get("unlogged", ())]
+        self.evaluated = [(step, score) for step, score in saved.get("evaluated", ())]
+
+    def has_stalled(self, patience: int | None) -> bool:
+        """Return whether `patience` evaluations have passed without a better score."""
+        return patience is not None and self.evaluations_since_best >= patience

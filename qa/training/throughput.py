@@ -4,6 +4,7 @@ Counted are the multiplications and additions of the matrix products that the re
 implementation does besides (padding, recomputation, element-wise work), as in PaLM (Chowdhery et al., 2022).
 """
 
+import copy
 import math
 import re
 import time
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from jaxtyping import Int
-from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from qa.training.progress import StepReport
@@ -22,6 +23,8 @@ from qa.training.progress import StepReport
 _PASSES = 3  # forward, and the gradients of inputs and of weights
 _SIDE = 1024  # of the matrices whose product is timed: large enough for the full rate, small enough for milliseconds
 _REPETITIONS = 10
+_MOMENTS = 3
+_AGAIN_SECONDS = 60.0
 
 _PUBLISHED: dict[str, tuple[float, float]] = {
     "B200": (2250e12, 80e12),
@@ -55,17 +58,41 @@ class TrainingFlops:
     """Of attention."""
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> "TrainingFlops":
-        """Count those of an encoder with full attention; call it before the model is wrapped or sharded."""
-        weights = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear))
-        sizes = (getattr(model.config, name, 0) for name in ("hidden_size", "num_hidden_layers"))
-        scores_and_values = 2 * math.prod(sizes)
-        return cls(per_token=_PASSES * 2.0 * weights, per_pair=_PASSES * 2.0 * scores_and_values)
+    def of(cls, model: PreTrainedModel, *, longest: int) -> "TrainingFlops":
+        """Count those of a model's forward pass, as torch counts them, on texts of three lengths up to `longest`.
+
+        Two lengths give both shares, the third one checks them: a model whose count grows otherwise (local attention by
+        blocks), or that cannot be counted, has none. Nothing is computed: a copy without weights runs on `meta`.
+        """
+        lengths = sorted({max(longest // part, 1) for part in (4, 2, 1)})
+        counts = [_forward_flops(model, length) for length in lengths]
+        if len(lengths) < 3 or any(count is None for count in counts):
+            return cls()
+        short, middle, long = (float(count) / length for count, length in zip(counts, lengths, strict=True) if count)
+        per_pair = (middle - short) / (lengths[1] - lengths[0])
+        per_token = short - per_pair * lengths[0]
+        if not math.isclose(per_token + per_pair * lengths[2], long, rel_tol=1e-3):
+            return cls()
+        return cls(per_token=_PASSES * per_token, per_pair=_PASSES * per_pair)
 
     def of_texts(self, lengths: Int[np.ndarray, "text"]) -> float:
         """Return the operations for texts of the given numbers of tokens."""
         tokens = lengths.astype(np.float64)
         return float(self.per_token * tokens.sum() + self.per_pair * np.square(tokens).sum())
+
+
+def _forward_flops(model: PreTrainedModel, length: int) -> int | None:
+    """Return torch's count for one text without padding; None where the model does not run without weights."""
+    config = copy.deepcopy(model.config)
+    setattr(config, "_attn_implementation", "eager")  # noqa: B010  # its products are counted one by one
+    try:
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            hollow = type(model)(config).train(mode=False)
+            tokens = torch.ones(1, length, dtype=torch.long)
+            hollow(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+    except Exception:  # noqa: BLE001  # whatever a model's code does with tensors that have no values
+        return None
+    return int(counter.get_total_flops())
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
@@ -100,23 +127,53 @@ def measured_matmul_rate(dtype: torch.dtype) -> float:
     return 2.0 * _SIDE**3 / min(seconds)
 
 
-def peak_of(accelerator: Accelerator) -> float | None:
-    """Return the FLOP/s of matrix products that all processes could do together; None where it is not known."""
-    precision = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}.get(accelerator.mixed_precision)
-    rate = peak_flops(accelerator.device, precision) if precision is not None else None
-    return rate * accelerator.num_processes if rate is not None else None
+class PeakRate:
+    """The FLOP/s of matrix products that all processes could do together, as well as it is known so far.
+
+    A CPU's is measured, and what else runs on it at that moment makes it too small: so the best of several moments
+    counts, some of them during the run, and what training itself has reached.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        """Look it up, or measure it a few times."""
+        precisions = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}
+        self._precision, self._device = precisions.get(accelerator.mixed_precision), accelerator.device
+        self._processes = accelerator.num_processes
+        self.flops: float | None = None
+        for _ in range(_MOMENTS if self._is_measured else 1):
+            self._look()
+
+    def share(self, achieved: float) -> float | None:
+        """Return which share of the peak a rate is, at most 1; None where the peak is not known."""
+        if self._is_measured and time.monotonic() - self._looked_at > _AGAIN_SECONDS:
+            self._look()
+        if self.flops is None:
+            return None
+        self.flops = max(self.flops, achieved)
+        return achieved / self.flops
+
+    @property
+    def _is_measured(self) -> bool:
+        return bool(self._device.type == "cpu")
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        rate = peak_flops(self._device, self._precision) if self._precision is not None else None
+        if rate is not None:
+            self.flops = max(self.flops or 0.0, rate * self._processes)
 
 
-def interval_values(reports: Sequence[StepReport], peak: float | None = None) -> dict[str, float]:
+def interval_values(reports: Sequence[StepReport], peak: PeakRate | None = None) -> dict[str, float]:
     """Summarise the steps of a logging interval: means over features, rates over the steps' seconds.
 
-    With the `peak` FLOP/s of the devices the model-FLOPs utilisation is among them, as a share of 1.
+    With the `peak` of the devices the model-FLOPs utilisation is among them, as a share of 1.
     """
     seconds = sum(report.seconds for report in reports)
     features = sum(report.features for report in reports)
     tokens = sum(report.tokens for report in reports)
     flops = sum(report.flops for report in reports)
-    utilisation = {"mfu": flops / seconds / peak} if peak is not None and flops else {}
+    share = peak.share(flops / seconds) if peak is not None and flops else None
+    utilisation = {"mfu": share} if share is not None else {}
     return utilisation | {
         "loss": sum(report.loss * report.features for report in reports) / features,
         "learning_rate": reports[-1].learning_rate,

@@ -1,11 +1,11 @@
 """A resumed run is the uninterrupted one; a checkpoint is whole or refused; nothing is unpickled."""
 
 import ast
-import dataclasses
 import errno
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,22 +14,32 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 import qa
-from qa.config import FeaturesConfig, RunConfig, TrainingConfig
+from qa import files
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.data.validation import DataProblem
-from qa.errors import CheckpointError, StorageError
+from qa.errors import CheckpointError, StoppedError, StorageError
+from qa.features.windows import Ragged
 from qa.files import MANIFEST
+from qa.modeling.fingerprint import model_settings, weights_fingerprint
 from qa.modeling.reader import load_reader
 from qa.modeling.settings import ReaderSettings, load_settings
 from qa.presets import load_config
-from qa.run_folder import checkpoints
+from qa.run_folder import checkpoints as saving
 from qa.run_folder.best_model import keep_model
-from qa.run_folder.checkpoints import find_checkpoint, resume_from, rotate, save_checkpoint
-from qa.run_folder.identity import FORMAT, Identity
+from qa.run_folder.checkpoints import Checkpoints, find_checkpoint, rotate
+from qa.run_folder.identity import FORMAT, Identity, features_fingerprint
 from qa.run_folder.paths import RunPaths
-from qa.run_folder.records import prepare_folder, write_records
+from qa.run_folder.records import (
+    finish_interrupted,
+    make_folder,
+    require_delivered,
+    require_fresh,
+    write_records,
+)
 from qa.training.progress import Progress
 from tests.support import tiny
+from tests.support.kills import every_kill
 from tests.support.trainers import assert_same_weights, loop_for, scaled_loop, weights
 
 ROWS = tiny.small(11)
@@ -50,20 +60,26 @@ def identity_of(loop, config=RUN, rows=ROWS, validation=ROWS):
     return Identity.of(config, loop, train=Examples(rows=rows), validation=Examples(rows=validation))
 
 
+def checkpoints_of(loop, folder, **identity):
+    return Checkpoints(RunPaths(folder), loop, identity_of(loop, **identity), SETTINGS)
+
+
 def save(loop, folder):
-    save_checkpoint(loop, RunPaths(folder), identity_of(loop))
+    checkpoints_of(loop, folder).save()
     return RunPaths(folder).checkpoint(loop.progress.step)
 
 
-def resume(loop, folder, source="auto"):
-    resume_from(loop, RunPaths(folder), source, identity_of(loop))
+def resume(loop, folder, source="auto", **identity):
+    checkpoints_of(loop, folder, **identity).resume(source)
 
 
-def new_loop(*, make=loop_for, model_seed=0, **training):
-    """As in a new process: other weights, nothing of the optimizer, other generators."""
+def new_loop(*, make=loop_for, model_seed=0, weights="those of the run", **training):
+    """As in a new process: other weights (said to be the run's), nothing of the optimizer, other generators."""
     torch.manual_seed(model_seed + 1000)
     torch.rand(7)
-    return make(ROWS, model=tiny.model(seed=model_seed), **training)
+    loop = make(ROWS, model=tiny.model(seed=model_seed), **training)
+    loop.plan = replace(loop.plan, weights_fingerprint=weights)
+    return loop
 
 
 def names(folder):
@@ -98,7 +114,7 @@ def test_resumed_run_is_bit_identical_to_the_uninterrupted_one(settings, tmp_pat
         assert loop.progress.step == stop
         found = list(loop.steps())
         for one, other in zip(found, wanted[stop:], strict=True):
-            assert dataclasses.replace(one, seconds=0.0) == dataclasses.replace(other, seconds=0.0)
+            assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
         assert_same_weights(weights(loop), weights(whole), rtol=0, atol=0)
 
 
@@ -124,7 +140,9 @@ def test_progress_comes_back_into_the_same_object(tmp_path):
     loop.progress.note_scores({"f1": 12.5}, None)
     loop.progress.note_scores({"f1": 10.0}, None)
     loop.progress.tracker_ids += ["abc", "def"]
+    loop.progress.unlogged = list(new_loop(max_steps=2).steps())
     save(loop, tmp_path)
+    deliver(tmp_path)
     other = new_loop(max_steps=2)
     progress = other.progress
     resume(other, tmp_path)
@@ -185,45 +203,47 @@ def run_folder(saved, tmp_path):
     ("change", "named"),
     [
         ({"config": {"seed": 7}}, "seed is 42 there and 7 here"),
-        ({"config": {"model": "other"}}, "model is 'tiny' there and 'other' here"),
         ({"config": {"features": FeaturesConfig(doc_stride=3)}}, "features.doc-stride is 128 there and 3 here"),
         ({"config": {"training": TrainingConfig(learning_rate=1.0)}}, "training.learning-rate is 0.001 there and 1.0"),
         ({"rows": tiny.small(10)}, "fingerprint of the train data"),
         ({"validation": tiny.small(10)}, "fingerprint of the validation data"),
-        ({"loop": {"max_steps": 7}}, "steps of the run is 6 there and 7 here"),
+        ({"loop": {"max_steps": 6, "weights": "others"}}, "weights is 'those of the run' there and 'others'"),
+        ({"config": {"training": replace(RUN.training, weight_decay=0.5)}}, "weight-decay is 0.01 there and 0.5 here"),
+        ({"config": {"training": replace(RUN.training, adam_epsilon=1e-3)}}, "adam-epsilon is 1e-08 there and 0.001"),
+        ({"config": {"training": replace(RUN.training, max_gradient_norm=None)}}, "norm is 1.0 there and None here"),
         ({"loop": {"max_steps": 6, "batch_size": 3}}, "features of a step is 2 there and 3 here"),
     ],
 )
 def test_another_run_is_refused_with_what_differs(change, named, saved):
     loop = new_loop(**change.get("loop", {"max_steps": 6}))
     before = weights(loop)
-    config = dataclasses.replace(RUN, **change.get("config", {}))
+    config = replace(RUN, **change.get("config", {}))
     data = {name: change[name] for name in ("rows", "validation") if name in change}
     with pytest.raises(CheckpointError) as error:
-        resume_from(loop, RunPaths(saved), "auto", identity_of(loop, config, **data))
+        resume(loop, saved, config=config, **data)
     assert named in str(error.value)
     assert_same_weights(weights(loop), before, rtol=0, atol=0)
     assert loop.progress.step == 0
 
 
 def test_all_that_differs_is_named():
-    one = Identity({"model": "a", "seed": 1, "schedule": 2})
-    with pytest.raises(CheckpointError, match=r"model is 'b' there and 'a' here; seed is None there and 1 here$"):
-        one.check({"format": FORMAT, "identity": {"model": "b", "schedule": 2}})
+    one = Identity({"weights": "a", "seed": 1, "schedule": 2}, {})
+    with pytest.raises(CheckpointError, match=r"weights is 'b' there and 'a' here; seed is None there and 1 here$"):
+        one.check({"format": FORMAT, "identity": {"weights": "b", "schedule": 2}})
 
 
 def test_checkpoints_of_the_first_layout_are_read():
     """Without a format, with prose for keys, and without the key of the features."""
     state = json.loads((Path(__file__).parent / "state_of_format_0.json").read_text())
     keys = {
-        "model": "tiny",
+        "weights": "unknown then",
         "seed": 42,
         "train_fingerprint": "a" * 64,
         "validation_fingerprint": "b" * 64,
         "max_length": 64,
         "doc_stride": 8,
         "max_question_length": 16,
-        "features_key": "c" * 32,
+        "features_content": "unknown then",
         "learning_rate": 0.001,
         "schedule": "linear",
         "warmup_ratio": 0.1,
@@ -231,31 +251,292 @@ def test_checkpoints_of_the_first_layout_are_read():
         "total_steps": 12,
         "global_batch_size": 2,
     }
-    Identity(keys).check(state)
-    Progress(**state["progress"])
+    Identity(keys, {}).check(state)
+    progress = Progress()
+    progress.restore(state["progress"])
+    assert progress.step == state["progress"]["step"]
     with pytest.raises(CheckpointError, match=r"training\.schedule is 'linear' there and 'cosine' here$"):
-        Identity(keys | {"schedule": "cosine"}).check(state)
+        Identity(keys | {"schedule": "cosine"}, {}).check(state)
 
 
 def test_a_tokenizer_that_changed_is_noticed():
-    one = Identity({"model": "a", "features_key": "x"})
-    with pytest.raises(CheckpointError, match=r"key of the features .* is 'y' there and 'x' here"):
-        one.check({"format": FORMAT, "identity": {"model": "a", "features_key": "y"}})
+    """By what it makes of the data, not by its name."""
+    one = Identity({"features_content": "x"}, {})
+    with pytest.raises(CheckpointError, match=r"hash of the features .* is 'y' there and 'x' here"):
+        one.check({"format": FORMAT, "identity": {"features_content": "y"}})
     with pytest.raises(CheckpointError, match=r"of another run: features\.doc-stride is 2 there and 1 here$"):
-        Identity({"features_key": "x", "doc_stride": 1}).check(
-            {"format": FORMAT, "identity": {"features_key": "y", "doc_stride": 2}}
+        Identity({"features_content": "x", "doc_stride": 1}, {}).check(
+            {"format": FORMAT, "identity": {"features_content": "y", "doc_stride": 2}}
         )
 
 
-def test_a_checkpoint_of_a_newer_version_is_refused():
-    with pytest.raises(CheckpointError, match=rf"format {FORMAT + 1}; wanted {FORMAT} or less"):
-        Identity({}).check({"format": FORMAT + 1, "identity": {}})
+def test_the_hash_of_features_covers_each_array():
+    features = new_loop(max_steps=1).features
+    found = {features_fingerprint(features), features_fingerprint(replace(features, key="elsewhere"))}
+    assert len(found) == 1
+    for name in ("token_start", "token_end", "first", "size", "example", "context_of"):
+        changed = getattr(features, name).copy()
+        changed[-1] += 1
+        found.add(features_fingerprint(replace(features, **{name: changed})))
+    for name in ("context_ids", "question_ids"):
+        old = getattr(features, name)
+        values = old.values.copy()
+        values[0] += 1
+        found.add(features_fingerprint(replace(features, **{name: Ragged(values, old.bounds)})))
+    assert len(found) == 9
+
+
+def test_weights_and_dropout_are_content_not_names(tmp_path):
+    """The same folder name with other weights or another dropout; another name with the same ones."""
+    one, same, other = (tiny.save_reader(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    prints = [weights_fingerprint(load_reader(str(folder)).model) for folder in (one, same, other)]
+    assert prints[0] == prints[1] != prints[2]
+    settings = [model_settings(load_reader(str(folder)).model) for folder in (one, same)]
+    assert settings[0] == settings[1]
+    tiny.save_reader(one, hidden_dropout_prob=0.5)
+    changed = model_settings(load_reader(str(one)).model)
+    assert {name for name in changed if changed[name] != settings[0][name]} == {"hidden_dropout_prob"}
+
+
+def test_a_changed_dropout_is_named():
+    one = Identity({"model_config/hidden_dropout_prob": "0.1", "model_config/new_in_this_version": "1"}, {})
+    saved = {"model_config/hidden_dropout_prob": "0.0", "model_config/gone_since": "1"}
+    with pytest.raises(CheckpointError, match=r"run: hidden_dropout_prob of the model is '0\.0' there and '0\.1'"):
+        one.check({"format": FORMAT, "identity": saved})
+
+
+def test_precision_is_part_of_the_identity(saved):
+    loop = new_loop(max_steps=6)
+    identity = identity_of(loop)
+    state = json.loads((saved / "checkpoints" / "step-00000004" / "state.json").read_text())
+    changed = Identity({**identity.values, "precision": "bf16"}, identity.changeable)
+    with pytest.raises(CheckpointError, match="mixed precision is 'no' there and 'bf16' here"):
+        changed.check(state)
+
+
+def test_what_may_change_is_logged_and_recorded(run_folder, caplog):
+    config = replace(RUN, model="elsewhere", training=replace(RUN.training, keep_last=7), output_dir=Path("new"))
+    with caplog.at_level(logging.INFO, logger="qa"):
+        resume(new_loop(max_steps=6), run_folder, config=config)
+    assert "changed since the checkpoint: training.keep-last: 2 -> 7" in caplog.text
+    (attempt,) = (json.loads(line) for line in (run_folder / "attempts.jsonl").read_text().splitlines())
+    assert attempt["step"] == 4
+    assert attempt["checkpoint"].endswith("step-00000004")
+    assert attempt["changes"]["model"] == "'tiny' -> 'elsewhere'"
+    assert set(attempt["changes"]) >= {"model", "training.keep-last", "output-dir"}
+
+
+def test_another_judge_forgets_the_best_score(tmp_path):
+    """Scores of other answers or another metric are not comparable; how they are computed does not matter."""
+    loop = new_loop(max_steps=2)
+    list(loop.steps())
+    loop.progress.note_scores({"f1": 50.0}, None)
+    save(loop, tmp_path)
+    deliver(tmp_path)
+    for decoding, kept in ((DecodingConfig(batch_size=1), 50.0), (DecodingConfig(max_answer_tokens=2), None)):
+        other = new_loop(max_steps=2)
+        resume(other, tmp_path, config=replace(RUN, decoding=decoding))
+        assert other.progress.best_score == kept
+
+
+# --- a run that becomes longer ---
+
+
+@pytest.mark.parametrize("extend", [None, "stretch"])
+def test_a_longer_run_with_a_constant_rate_is_the_one_planned_so(extend, tmp_path):
+    whole, short = new_loop(max_steps=6), new_loop(max_steps=3)
+    list(whole.steps()), list(short.steps())
+    save(short, tmp_path)
+    longer = new_loop(model_seed=1, max_steps=6, extend=extend)
+    resume(longer, tmp_path)
+    list(longer.steps())
+    assert_same_weights(weights(longer), weights(whole), rtol=0, atol=0)
+
+
+FALLING = {"schedule": "linear", "warmup_ratio": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("extend", "rates"),
+    [("stretch", [1.0, 2 / 3, 1 / 3, 3 / 6, 2 / 6, 1 / 6]), ("restart", [1.0, 2 / 3, 1 / 3, 1.0, 2 / 3, 1 / 3])],
+)
+def test_a_longer_run_whose_rate_changes_says_how(extend, rates, tmp_path):
+    short = new_loop(max_steps=3, **FALLING)
+    found = [report.learning_rate for report in short.steps()]
+    save(short, tmp_path)
+    with pytest.raises(CheckpointError, match=r"steps of the run is 3 there and 6 here.*training\.extend.*stretch"):
+        resume(new_loop(max_steps=6, **FALLING), tmp_path)
+    longer = new_loop(max_steps=6, extend=extend, **FALLING)
+    resume(longer, tmp_path)
+    steps = longer.steps()
+    found.append(next(steps).learning_rate)
+    save(longer, tmp_path)
+    again = new_loop(max_steps=6, extend=extend, **FALLING)  # stopped and resumed on the way
+    resume(again, tmp_path)
+    found += [report.learning_rate for report in again.steps()]
+    assert found == pytest.approx([1e-3 * rate for rate in rates])
+
+
+def test_a_run_cannot_become_shorter_than_it_is(tmp_path):
+    loop = new_loop(max_steps=3)
+    list(loop.steps())
+    save(loop, tmp_path)
+    with pytest.raises(CheckpointError, match="3 steps are done; wanted at least as many in all, found 2"):
+        resume(new_loop(max_steps=2), tmp_path)
+
+
+# --- a run always leaves its model ---
+
+
+def deliver(folder):
+    (folder / "model").mkdir()
+    (folder / "predictions.json").touch()
+
+
+def scored(folder, *, has_model):
+    """A run that has come to its end, with a best score; its model is in the folder or not."""
+    loop = new_loop(max_steps=4, evaluates=True)
+    for report in loop.steps():
+        loop.progress.note_scores({"f1": 10.0 * report.number}, None)
+        save(loop, folder)
+    if has_model:
+        deliver(folder)
+
+
+@pytest.mark.parametrize("has_model", [True, False])
+def test_a_run_that_has_ended_without_its_model_evaluates_again(has_model, tmp_path):
+    scored(tmp_path, has_model=has_model)
+    loop = new_loop(max_steps=4, evaluates=True)
+    resume(loop, tmp_path)
+    assert loop.progress.best_score == (40.0 if has_model else None)
+    assert [report.evaluation_due for report in loop.steps()] == ([] if has_model else [True])
+
+
+def test_a_checkpoint_elsewhere_or_an_older_one_brings_no_best_score(tmp_path):
+    """The best model of that course is not in this folder."""
+    scored(tmp_path / "one", has_model=True)
+    (tmp_path / "two").mkdir()
+    for folder, step, kept in (("two", 4, None), ("one", 3, None), ("one", 4, 40.0)):
+        loop = new_loop(max_steps=4, evaluates=True)
+        resume(loop, tmp_path / folder, str(tmp_path / "one" / "checkpoints" / f"step-{step:08d}"))
+        assert loop.progress.best_score == kept
+        assert loop.progress.step == step
+        assert bool(loop.progress.tracker_ids) == (kept is None), "a fork is another run at the trackers"
+
+
+def test_an_end_without_model_or_predictions_is_an_error(tmp_path):
+    with pytest.raises(StorageError, match=r"without model, predictions\.json, nbest_predictions\.json, null_odds"):
+        require_delivered(RunPaths(tmp_path), evaluated=True)
+    (tmp_path / "model").mkdir()
+    require_delivered(RunPaths(tmp_path), evaluated=False)
 
 
 def test_another_architecture_is_refused(saved):
     loop = loop_for(ROWS, model=tiny.model(num_hidden_layers=1), max_steps=6)
+    loop.plan = new_loop(max_steps=6).plan
     with pytest.raises(CheckpointError, match="does not fit this model"):
         resume(loop, saved)
+
+
+# --- evaluations come after saving ---
+
+
+def test_an_evaluation_changes_only_what_a_checkpoint_says(tmp_path):
+    """The tensors stay the same files; an error in the evaluation leaves the run to be resumed with it."""
+    loop = new_loop(max_steps=1, evaluates=True)
+    list(loop.steps())
+    checkpoints = checkpoints_of(loop, tmp_path)
+    checkpoints.save()
+    path = RunPaths(tmp_path).checkpoint(1)
+    before = [(path / name).stat().st_ino for name in ("model.safetensors", "optimizer.safetensors")]
+    assert json.loads((path / "state.json").read_text())["progress"]["evaluation_due"]
+    loop.progress.note_scores({"f1": 50.0}, None)
+    checkpoints.note_evaluation()
+    assert [(path / name).stat().st_ino for name in ("model.safetensors", "optimizer.safetensors")] == before
+    state = json.loads((path / "state.json").read_text())["progress"]
+    assert (state["evaluation_due"], state["best_score"]) == (False, 50.0)
+    assert find_checkpoint(RunPaths(tmp_path), "auto") == path
+
+
+def test_an_evaluation_between_checkpoints_saves_none(tmp_path):
+    loop = new_loop(max_steps=3, evaluates=True)
+    checkpoints = checkpoints_of(loop, tmp_path)
+    next(loop.steps())
+    checkpoints.note_evaluation()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_what_is_saved_is_not_saved_again(tmp_path, monkeypatch):
+    """As when a signal comes while a checkpoint is written."""
+    loop = new_loop(max_steps=1)
+    list(loop.steps())
+    checkpoints = checkpoints_of(loop, tmp_path)
+    checkpoints.save()
+    monkeypatch.setattr(saving, "save_file", lambda *_, **__: 1 / 0)
+    with pytest.raises(StoppedError), checkpoints.saved_on(StoppedError):
+        raise StoppedError("stopped by SIGTERM", 143)
+    shutil.rmtree(RunPaths(tmp_path).checkpoint(1))
+    with pytest.raises(ZeroDivisionError):
+        checkpoints.save()
+
+
+# --- killed while saving ---
+
+
+def found_after_a_kill(folder):
+    """Step and whether its evaluation is done, of the checkpoint that a resumed run would take."""
+    finish_interrupted(RunPaths(folder))
+    assert not list((folder / "checkpoints").glob(".*"))
+    path = find_checkpoint(RunPaths(folder), "auto")
+    progress = json.loads((path / "state.json").read_text())["progress"]
+    return progress["step"], not progress["evaluation_due"]
+
+
+def tiny_loop():
+    return loop_for(ROWS, model=tiny.model(num_hidden_layers=1, hidden_size=8, intermediate_size=8), max_steps=2)
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_system_call_of_a_save_leaves_the_checkpoint_before_or_the_new_one(tmp_path):
+    """With rotation, which deletes the one before."""
+    loop, folder = tiny_loop(), tmp_path / "run"
+    steps = loop.steps()
+    next(steps)
+    save(loop, tmp_path / "before")
+    loop.plan = replace(loop.plan, config=replace(loop.plan.config, keep_last=1))
+    next(steps)
+
+    def prepare():
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "before", folder)
+
+    seen = [found_after_a_kill(folder) for _ in every_kill(checkpoints_of(loop, folder).save, prepare=prepare)]
+    assert seen == sorted(seen)
+    assert set(seen) == {(1, True), (2, True)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["exchange", "steps"])
+def test_a_kill_at_any_system_call_of_an_update_leaves_the_old_state_or_the_new_one(way, tmp_path, monkeypatch):
+    """After an evaluation; in one system call, and in renames, as where there is no such call."""
+    if way == "steps":
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
+    loop, folder = tiny_loop(), tmp_path / "run"
+    list(loop.steps())
+    loop.progress.evaluation_due = True
+    checkpoints = checkpoints_of(loop, folder)
+    checkpoints.save()
+    shutil.copytree(folder, tmp_path / "before")
+    loop.progress.evaluation_due = False
+
+    def prepare():
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "before", folder)
+
+    seen = [found_after_a_kill(folder) for _ in every_kill(checkpoints.save, prepare=prepare)]
+    assert seen == sorted(seen)
+    assert set(seen) == {(2, False), (2, True)}
+    print(f"{len(seen)} system calls")
 
 
 # --- torn checkpoints ---
@@ -364,14 +645,14 @@ def test_full_disk_is_a_clear_error_and_leaves_the_earlier_checkpoints(failure, 
     loop = new_loop(max_steps=6)
     resume(loop, run_folder)
     next(loop.steps())
-    written = checkpoints.save_file
+    written = saving.save_file
 
     def fails_at_the_second(tensors, path, metadata=None):
         if path.name.startswith("optimizer"):
             raise failure
         written(tensors, path, metadata=metadata)
 
-    monkeypatch.setattr(checkpoints, "save_file", fails_at_the_second)
+    monkeypatch.setattr(saving, "save_file", fails_at_the_second)
     with pytest.raises(StorageError, match=r"cannot write the checkpoint .*step-00000005.*No space left"):
         save(loop, run_folder)
     assert names(run_folder / "checkpoints") == ["step-00000002", "step-00000004"]
@@ -403,22 +684,25 @@ def test_nothing_unpickles():
 
 def test_run_folder_of_another_run_is_not_overwritten(tmp_path):
     folder = tmp_path / "deep" / "run"
-    prepare_folder(folder, resumes=False)
-    prepare_folder(folder, resumes=False)  # empty
-    (folder / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"run is not empty; wanted a new one, or --resume"):
-        prepare_folder(folder, resumes=False)
-    prepare_folder(folder, resumes=True)
+    make_folder(folder)
+    require_fresh(folder)
+    for name in (".DS_Store", "lost+found", ".nfs0001"):
+        (folder / name).touch()
+    require_fresh(folder)
+    for name in ("config.json", "a", "b", "z"):
+        (folder / name).touch()
+    with pytest.raises(CheckpointError, match=r"run is not empty: it holds a, b, config\.json and 1 more; wanted"):
+        require_fresh(folder)
 
 
 def test_run_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot make the run folder"):
-        prepare_folder(tmp_path / "file" / "run", resumes=False)
+        make_folder(tmp_path / "file" / "run")
 
 
 def test_records_say_what_the_run_is(tmp_path, caplog):
-    config = dataclasses.replace(RUN, output_dir=tmp_path)
+    config = replace(RUN, output_dir=tmp_path)
     problem = DataProblem(row=3, id="q3", kind="answer", found="x", wanted="y", action="skipped")
     loop = new_loop(max_steps=1)
     write_records(

@@ -78,11 +78,9 @@ def test_a_run_without_evaluation_has_a_card_without_scores(run_folder):
     assert "## Scores" not in found.text
 
 
-def test_a_finished_run_gets_its_card_and_one_that_only_evaluated_none(run_folder, tmp_path):
+def test_a_finished_run_gets_its_card(run_folder):
     publish(RunPaths(run_folder), RunConfig(output_dir=run_folder))
     assert ModelCard.load(run_folder / "model" / "README.md").data.model_name == "my-run"
-    publish(RunPaths(tmp_path / "evaluated"), RunConfig(output_dir=tmp_path / "evaluated"))
-    assert not (tmp_path / "evaluated").exists()
 
 
 def test_pushing_makes_the_repository_and_uploads_the_folder(run_folder, monkeypatch):

@@ -13,7 +13,6 @@ from qa.training.throughput import (
     interval_values,
     measured_matmul_rate,
     peak_flops,
-    peak_of,
     published_rate,
 )
 from tests.support import tiny

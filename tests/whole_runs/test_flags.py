@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import re
+from pathlib import Path
 
 import datasets
 import pytest
@@ -45,6 +46,8 @@ BASE = {
 HUB = {"train-data": "someone/data", "validation-data": None}
 LONG = {"training.max-steps": None, "max-train-examples": "4"}
 TRACKED = {"tracking.report-to": "tensorboard"}
+CLOCKED = ("per_second", "mfu")
+"""Ends of the names of values that depend on the clock."""
 CASES = {
     "model": ("READER", "OTHER", {}),
     "model-revision": ("one", "two", {"model": "someone/reader"}),
@@ -55,6 +58,7 @@ CASES = {
     "resume": (None, "auto", {}),
     "max-train-examples": ("8", "6", {}),
     "max-validation-examples": ("4", "3", {}),
+    "timeout-minutes": ("10.0", "0.5", {}),
     "push-to-hub": (None, "someone/reader", {}),
     "data.name": ("one", "two", HUB),
     "data.revision": ("one", "two", HUB),
@@ -72,6 +76,7 @@ CASES = {
     "training.max-steps": ("4", "2", {}),
     "training.learning-rate": ("1e-2", "1e-3", {}),
     "training.schedule": ("linear", "constant", {}),
+    "training.extend": ("stretch", "restart", {"resume": "CHECKPOINT", "training.max-steps": "8"}),
     "training.warmup-ratio": ("0.1", "0.9", {}),
     "training.batch-size": ("2", "3", {}),
     "training.accumulation-steps": ("1", "2", {}),
@@ -85,6 +90,7 @@ CASES = {
     "training.max-minutes": (None, "1e-5", {}),
     "training.log-every": ("1", "4", {}),
     "training.keep-last": ("2", "1", {}),
+    "training.keep-best": ("1", "2", {}),
     "training.best-metric": ("HasAns_f1", "NoAns_f1", {}),
     "training.patience": (None, "1", {"training.evaluate-every": "1", "training.learning-rate": "1e-9"}),
     "training.gradient-checkpointing": ("False", "True", {}),
@@ -170,7 +176,18 @@ def paths(tmp_path_factory):
     found = {name: str(folder / f"{name}.jsonl") for name in files} | {"FOLDER": str(folder / "FOLDER")}
     for name, seed in (("READER", 0), ("OTHER", 1)):
         found[name] = str(tiny.save_reader(folder / name, seed=seed))
+    found["CHECKPOINT"] = str(folder / "earlier" / "checkpoints" / "step-00000004")
     return found
+
+
+@pytest.fixture
+def earlier_run(paths, fresh_accelerator):
+    """A run of four steps that others continue."""
+    folder = Path(paths["CHECKPOINT"]).parents[1]
+    if not folder.exists():
+        given = {"model": "READER", "output-dir": str(folder), "features.cache-dir": str(folder.parent / "cache")}
+        train_qa.run(parse_config(arguments_of(given | BASE, paths)))
+        fresh_accelerator()
 
 
 # --- what can be seen of a run ---
@@ -226,15 +243,13 @@ def loop_of(calls):
             return loss(start, end, batch)
 
         calls.append(("fused", optimizer.optimizer.defaults["fused"]))
+        calls.append(("timeout", accelerator.init_handler.timeout))
         return TrainingLoop(accelerator, model, optimizer, *others, loss=limited)
 
     return made
 
 
-def observe(folder, flags, paths, calls, monkeypatch, caplog):
-    """Run in `folder`; all that can be seen afterwards."""
-    words = paths | {name: str(folder / name.lower()) for name in ("RUN", "ELSEWHERE", "CACHE", "OTHER_CACHE")}
-    given = {"model": "READER", "output-dir": "RUN", "features.cache-dir": "CACHE"} | BASE | flags
+def arguments_of(given, words):
     arguments = []
     for name, value in given.items():
         if value in {"True", "False"} and name != "training.fused":
@@ -242,6 +257,14 @@ def observe(folder, flags, paths, calls, monkeypatch, caplog):
             arguments.append(f"--{section}.{switch if value == 'True' else f'no-{switch}'}")
         else:
             arguments += [f"--{name}", *words.get(value, str(value)).split()]
+    return arguments
+
+
+def observe(folder, flags, paths, calls, monkeypatch, caplog):
+    """Run in `folder`; all that can be seen afterwards."""
+    words = paths | {name: str(folder / name.lower()) for name in ("RUN", "ELSEWHERE", "CACHE", "OTHER_CACHE")}
+    given = {"model": "READER", "output-dir": "RUN", "features.cache-dir": "CACHE"} | BASE | flags
+    arguments = arguments_of(given, words)
     monkeypatch.setattr(train_qa, "TrainingLoop", loop_of(calls))
     calls.clear()
     caplog.clear()
@@ -267,9 +290,12 @@ def name_of(path, folder):
 def content(path):
     """The hash of a file that holds nothing of clocks, places and random ids."""
     if path.name == "state.json":
-        return json.loads(path.read_text())["progress"] | {"tracker_ids": None}
+        return json.loads(path.read_text())["progress"] | {"tracker_ids": None, "unlogged": None}
+    if path.name == "history.jsonl":
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [{name: value for name, value in line.items() if not name.endswith(CLOCKED)} for line in lines]
     told = {"metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json", "reader.json"}
-    if path.name not in told and path.suffix not in {".jsonl", ".safetensors"}:
+    if path.name == "attempts.jsonl" or (path.name not in told and path.suffix not in {".jsonl", ".safetensors"}):
         return None
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -296,6 +322,7 @@ def test_the_same_values_have_the_same_outcome(flags, outcome):
     assert outcome(flags) == outcome(flags)
 
 
+@pytest.mark.usefixtures("earlier_run")
 @pytest.mark.parametrize("flag", CASES)
 def test_two_values_of_a_flag_have_two_outcomes(flag, outcome):
     one, other, needed = CASES[flag]

@@ -1,0 +1,105 @@
+"""One owner of a run folder at a time.
+
+A lock of the operating system tells, which ends with its process: nothing stale can be left. Where machines share a
+folder but not their locks, a record beside it tells instead: its owner renews it every few seconds, so that one that
+stays as it is was left behind.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from qa.errors import CheckpointError, StorageError
+from qa.files import write_json
+
+log = logging.getLogger(__name__)
+
+LOCK, OWNER = ".lock", ".owner.json"
+RENEW_SECONDS = 5.0
+WATCH_SECONDS = 15.0
+"""Seconds without renewal after which the record of another machine's process is stale."""
+_LOOK_SECONDS = 0.2
+
+
+class FolderLock:
+    """The right to write into a run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take nothing yet."""
+        self._owner = folder / OWNER
+        self._lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+        self._has_ended = threading.Event()
+
+    def acquire(self) -> None:
+        """Own the folder until `release`, or until this process ends.
+
+        Raises:
+            CheckpointError: another process owns it; the message says which.
+            StorageError: the folder cannot be written.
+
+        """
+        try:
+            with contextlib.suppress(NotImplementedError):  # a file system without locks: the record alone tells
+                self._lock.acquire()
+        except Timeout as error:
+            raise CheckpointError(f"{self._owner.parent} is in use: {self._described()}") from error
+        except OSError as error:
+            raise StorageError(f"cannot lock the run folder {self._owner.parent}: {error.strerror}") from error
+        try:
+            self._require_no_other_machine()
+            host, start = socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(self._owner, {"host": host, "process": os.getpid(), "start": start})
+        except BaseException:
+            self._lock.release(force=True)
+            raise
+        threading.Thread(target=self._renew, name="folder lock", daemon=True).start()
+
+    def release(self) -> None:
+        """Let others own the folder."""
+        self._has_ended.set()
+        self._owner.unlink(missing_ok=True)
+        self._lock.release(force=True)
+
+    def _require_no_other_machine(self) -> None:
+        """Wait whether an owner on another machine, whose lock may not be seen here, renews its record."""
+        if (self._read() or {}).get("host") in {None, socket.gethostname()}:
+            return
+        first, ends = self._renewed_at(), time.monotonic() + WATCH_SECONDS
+        while time.monotonic() < ends:
+            time.sleep(_LOOK_SECONDS)
+            if self._renewed_at() != first:
+                raise CheckpointError(f"{self._owner.parent} is in use: {self._described()}")
+        log.warning("took over %s: %s, and has not been heard of since", self._owner.parent, self._described())
+
+    def _renew(self) -> None:
+        while not self._has_ended.wait(RENEW_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(self._owner)
+
+    def _renewed_at(self) -> int:
+        try:
+            return self._owner.stat().st_mtime_ns
+        except FileNotFoundError:  # it has just ended
+            return 0
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads(self._owner.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _described(self) -> str:
+        owner = self._read()
+        if owner is None:
+            return "by a process that has just started or ended"
+        return f"by process {owner.get('process')} on {owner.get('host')}, started at {owner.get('start')}"

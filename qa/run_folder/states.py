@@ -1,0 +1,145 @@
+"""Weights and optimizer state <-> named tensors of whole parameters, whatever a backend cuts or keeps for itself.
+
+Plain models, DDP and FSDP know torch's state dicts. DeepSpeed keeps the optimizer's state in flat pieces, one for each
+process, which its API gathers parameter by parameter; so a checkpoint looks the same whichever wrote it.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import torch
+from accelerate.utils import DistributedType, broadcast_object_list
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from qa.training.loop import TrainingLoop
+
+log = logging.getLogger(__name__)
+
+_FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_RECEIVED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_STEP = "step"
+
+
+def gather_weights(loop: TrainingLoop) -> dict[str, Any]:
+    """Gather all weights to the main process, in float32. Collective."""
+    weights = get_model_state_dict(_plain(loop) if _uses_deepspeed(loop) else loop.model, options=_FULL)
+    for name, parameter in _deepspeed_parameters(loop):
+        weights[name] = _api().safe_get_full_fp32_param(parameter).cpu()
+    return weights
+
+
+def gather_optimizer(loop: TrainingLoop) -> dict[str, Tensor]:
+    """Gather the optimizer's state to the main process, under `PARAMETER/KEY`. Collective."""
+    if not _uses_deepspeed(loop):
+        optimizer = loop.optimizer.optimizer
+        state: dict[str, Any] = get_optimizer_state_dict(loop.model, optimizer, options=_FULL)
+        nested = cast("dict[str, dict[str, Tensor]]", state["state"])
+        return {f"{outer}/{inner}": tensor for outer, values in nested.items() for inner, tensor in values.items()}
+    step = torch.tensor(float(_deepspeed_steps(loop)))
+    found: dict[str, Tensor] = {}
+    for name, parameter in _deepspeed_parameters(loop):
+        found |= {f"{name}/{key}": _api().safe_get_full_optimizer_state(parameter, key).cpu() for key in _MOMENTS}
+        found[f"{name}/{_STEP}"] = step
+    return found
+
+
+def load_states(
+    loop: TrainingLoop, weights: dict[str, Any], optimizer: Mapping[str, Tensor], average: dict[str, Any]
+) -> None:
+    """Put in place what the main process has read; the parameter groups stay as the settings made them. Collective.
+
+    Raises:
+        RuntimeError, KeyError, ValueError: they are not those of this model.
+
+    """
+    if _uses_deepspeed(loop):
+        _load_into_deepspeed(loop, weights, optimizer)
+        return
+    options = _RECEIVED if loop.accelerator.num_processes > 1 else _FULL
+    if loop.average is not None:
+        set_model_state_dict(loop.model, average, options=options)
+        loop.average.reset()
+    set_model_state_dict(loop.model, weights, options=options)
+    # Asking for the state first makes the optimizer create it: only then is there something to load into.
+    saved = get_optimizer_state_dict(loop.model, loop.optimizer.optimizer, options=_FULL)
+    if optimizer:  # of all parameters but those that never had a gradient, which may stay as they were created
+        saved["state"] = cast("dict[str, Any]", saved["state"]) | _nested(optimizer)
+    set_optimizer_state_dict(loop.model, loop.optimizer.optimizer, saved, options=options)
+
+
+def _nested(flat: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    nested: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        outer, inner = name.rsplit("/", 1)
+        nested.setdefault(outer, {})[inner] = tensor
+    return nested
+
+
+# --- DeepSpeed ----------------------------------------------------------------------------------------------------
+
+
+def _uses_deepspeed(loop: TrainingLoop) -> bool:
+    return bool(loop.accelerator.distributed_type == DistributedType.DEEPSPEED)
+
+
+def _api() -> Any:  # noqa: ANN401  # a package without types that may not be installed
+    import deepspeed.utils  # noqa: PLC0415
+
+    return deepspeed.utils
+
+
+def _plain(loop: TrainingLoop) -> nn.Module:
+    return cast("nn.Module", loop.accelerator.unwrap_model(loop.model))
+
+
+def _deepspeed_parameters(loop: TrainingLoop) -> Iterator[tuple[str, nn.Parameter]]:
+    if _uses_deepspeed(loop):
+        yield from ((name, one) for name, one in _plain(loop).named_parameters() if one.requires_grad)
+
+
+def _inner_states(loop: TrainingLoop) -> list[dict[str, Any]]:
+    """Return the state of each flat piece of this process, as the optimizer inside of DeepSpeed's has it."""
+    engine = cast("Any", loop.model)
+    return list(engine.optimizer.optimizer.state.values())
+
+
+def _deepspeed_steps(loop: TrainingLoop) -> float:
+    return max((float(state[_STEP]) for state in _inner_states(loop)), default=0.0)
+
+
+def _load_into_deepspeed(loop: TrainingLoop, weights: dict[str, Any], optimizer: Mapping[str, Tensor]) -> None:
+    """Set every parameter and its moments from what the main process has; the others receive one at a time."""
+    loop.create_optimizer_state()
+    (steps,) = broadcast_object_list([next((float(optimizer[name]) for name in optimizer if _is_step(name)), 0.0)])
+    for name, parameter in _deepspeed_parameters(loop):
+        _api().safe_set_full_fp32_param(parameter, _from_main(loop, weights.get(name), parameter))
+        for key in _MOMENTS:
+            value = _from_main(loop, optimizer.get(f"{name}/{key}"), parameter)
+            _api().safe_set_full_optimizer_state(parameter, value, key)
+    for state in _inner_states(loop):
+        state[_STEP] = torch.full_like(state[_STEP], steps) if torch.is_tensor(state[_STEP]) else int(steps)
+
+
+def _is_step(name: str) -> bool:
+    return name.endswith(f"/{_STEP}")
+
+
+def _from_main(loop: TrainingLoop, value: Tensor | None, parameter: nn.Parameter) -> Tensor:
+    """Broadcast a float32 tensor of the shape of a parameter; only the main process has it."""
+    (missing,) = broadcast_object_list([value is None or value.shape != parameter.shape])
+    if missing:
+        raise ValueError(f"no tensor of shape {tuple(parameter.shape)}")
+    device = loop.accelerator.device
+    here = value.to(device, torch.float32) if value is not None else torch.empty(parameter.shape, device=device)
+    if loop.accelerator.num_processes > 1:
+        torch.distributed.broadcast(here.contiguous(), src=0)
+    return here
