@@ -9,8 +9,11 @@ The map, a folder per station of the pipeline; a file may know what stands above
       squad.py             v1.1 and v2.0, also as `evaluate` metrics.
       normalization.py     Which words and characters count, by language.
     runtime/             The machine: knows accelerate, nothing of question answering.
-      accelerator.py       Start, seed, log by rank, end.
+      accelerator.py       Start, seed.
       collectives.py       What all processes do together.
+      peers.py             What processes tell each other beside that: a failure, an arrival.
+      ending.py            How a process ends: message, status, word to the others.
+      logs.py              Log by rank, and into a file.
       cores.py             The cores of this process, and the memory that it keeps.
       environment.py       Versions, hardware, commit.
       stopping.py          Signals, time limit, save timer.
@@ -46,6 +49,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       quirks.py            What some architectures need to be asked like the others.
       settings.py          reader.json: how a trained reader is used.
       saving.py            A reader -> a folder that from_pretrained loads.
+      fingerprint.py       A model -> a hash of its weights, and its settings.
       loss.py              Span logits and labels -> loss.
       structure.py         Layers, unused parameters, compilation, recomputation.
       dropout.py           Dropout that is cheap on a CPU.
@@ -91,11 +95,14 @@ The map, a folder per station of the pipeline; a file may know what stands above
     run_folder/          What a run leaves behind.
       folder.py            A run folder as the run uses it.
       paths.py             The name of every file in it.
-      records.py           config.json, environment.json, data_problems.jsonl.
+      lock.py              One owner at a time.
+      records.py           config.json, environment.json, data_problems.jsonl, attempts.jsonl.
+      history.py           history.jsonl and log.txt, without steps that were done twice.
       results.py           Scores, predictions, n-best, null odds.
-      best_model.py        The best model so far, with its results.
+      best_model.py        The best model so far with its results, and the best few.
       checkpoints.py       Save, find, load, rotate.
-      identity.py          What must match for a run to be continued.
+      states.py            Weights and optimizer state <-> named tensors, under FSDP and DeepSpeed too.
+      identity.py          What must match for a run to be continued, and what may change.
       model_card.py        The card, and the push to the hub.
       curves.py            history.jsonl -> values over steps and over minutes.
     tracking/            What a run reports while it runs.
@@ -125,6 +132,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       experiment_flags.py  What the commands about runs take.
       loading.py           Flags -> predictor, examples.
       display.py           Tables, marked texts, JSON.
+      output.py            Where `qa predict` writes: files, links, pipes, standard output.
       ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py errors.py
       adapt.py
 """

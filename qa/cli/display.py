@@ -17,8 +17,12 @@ _STYLES = {ANSWER: "bold red", REFERENCE: "underline green"}
 
 
 def print_json(value: object) -> None:
-    """Print one line of JSON; numbers that JSON does not have become null."""
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+    """Print one line of JSON; numbers that JSON does not have become null.
+
+    Characters that the stream may not have (cp1252) are escaped, as JSON allows.
+    """
+    takes_all = (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=not takes_all, allow_nan=False) + "\n")
 
 
 def print_marked(text: str, start: int, end: int) -> None:

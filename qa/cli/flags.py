@@ -73,7 +73,11 @@ class OutputFlags:
     # A group of its own, since positional arguments of a command come before those of its groups.
 
     out: Positional[Path]
-    """File to write, JSON Lines."""
+    """File to write, JSON Lines; - is standard output."""
+    overwrite: bool = False
+    """Replace a file that exists."""
+    resume: bool = False
+    """Go on where an interrupted command ended: its lines are in the file's name with .part."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions, CallOptions
 from qa.inference.predictor import Predictor
 
-_AT_ONCE = 256  # examples between two steps of the progress bar
+AT_ONCE = 256
+"""Examples that are answered together, between two steps of the progress bar."""
 
 
 def load_predictor(flags: ModelFlags) -> Predictor:
@@ -44,7 +45,7 @@ def progress(
     predictor: Predictor, examples: Examples, options: AnswerOptions
 ) -> Iterator[tuple[list[Row], Predictions]]:
     """Predict examples chunk by chunk, with a progress bar on a terminal."""
-    options = dataclasses.replace(options, inputs_at_once=_AT_ONCE)
+    options = dataclasses.replace(options, inputs_at_once=AT_ONCE)
     with tqdm(total=len(examples), unit="example", disable=not sys.stderr.isatty()) as bar:
         for rows, predictions in predictor.predictions(examples.rows, options):
             yield rows, predictions

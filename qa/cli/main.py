@@ -5,6 +5,7 @@ Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command 
 
 import importlib
 import importlib.util
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Exits like any command line tool, with status 2, on a wrong command line, and on `--help`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console's code page, such as cp1252, lacks most letters
     command: object = tyro.cli(
         Command,
         args=arguments,

@@ -1,15 +1,18 @@
 """`qa predict`: answers to all examples of a data set, written as they come."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from qa.cli.display import print_json, print_line
 from qa.cli.flags import Predict
-from qa.cli.loading import call_options, load_data, load_predictor, progress
+from qa.cli.loading import AT_ONCE, call_options, load_data, load_predictor, progress
+from qa.cli.output import open_output
+from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
-from qa.files import whole_file
 from qa.inference.answers import answers_of
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions
@@ -21,15 +24,32 @@ def run(arguments: Predict) -> None:
     predictor = load_predictor(arguments.model)
     options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
     began = time.perf_counter()
-    with whole_file(arguments.output.out) as file:
-        for rows, predictions in progress(predictor, examples, options):
-            file.writelines(f"{json.dumps(record)}\n" for record in records(rows, predictions, options))
-    seconds = time.perf_counter() - began
-    out, problems = str(arguments.output.out), len(examples.problems)
-    if arguments.json:
-        print_json({"examples": len(examples), "problems": problems, "seconds": seconds, "out": out})
+    place, source = arguments.output, origin(arguments, examples, options)
+    with open_output(
+        place.out, overwrite=place.overwrite, resume=place.resume, source=source, multiple=AT_ONCE
+    ) as output:
+        left = replace(examples, rows=examples.rows.select(range(output.done, len(examples))))
+        for rows, predictions in progress(predictor, left, options):
+            output.lines.writelines(f"{json.dumps(record)}\n" for record in records(rows, predictions, options))
+            output.lines.flush()
+    seconds, problems = time.perf_counter() - began, len(examples.problems)
+    summary = {"examples": len(examples), "problems": problems, "seconds": seconds, "out": output.name}
+    line = f"{len(examples)} examples in {seconds:.1f} s: {output.name}"
+    if output.is_standard:  # where the lines are
+        print(line, file=sys.stderr)  # noqa: T201
+    elif arguments.json:
+        print_json(summary)
     else:
-        print_line(f"{len(examples)} examples in {seconds:.1f} s: {out}")
+        print_line(line)
+
+
+def origin(arguments: Predict, examples: Examples, options: AnswerOptions) -> dict[str, Any]:
+    """Return what the lines are made of, as JSON has it, so that only the same work is gone on with."""
+    return {
+        "data": examples.fingerprint,
+        **{name: str(value) for name, value in asdict(arguments.model).items()},
+        **{name: str(value) for name, value in asdict(options).items()},
+    }
 
 
 def records(rows: Sequence[Row], predictions: Predictions, options: AnswerOptions) -> Iterator[dict[str, Any]]:

@@ -63,9 +63,10 @@ class Checkpoints:
         if path is not None:
             changes = load_checkpoint(self._loop, path, self._identity)
             self._take_stock(path)
-            on_main(self._loop.accelerator, lambda: forget_later_lines(self._paths, self._loop.progress))
             log.info("continuing from %s at step %d", path, self._loop.progress.step)
         step = self._loop.progress.step
+        if resume is not None:  # from the start, too: a killed run may have logged before its first checkpoint
+            on_main(self._loop.accelerator, lambda: forget_later_lines(self._paths, self._loop.progress))
         on_main(self._loop.accelerator, lambda: note_attempt(self._paths, self._loop.accelerator, step, path, changes))
 
     def save(self) -> None:

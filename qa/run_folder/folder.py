@@ -16,7 +16,7 @@ from qa.modeling.reader import Reader
 from qa.modeling.settings import ReaderSettings, settings_of
 from qa.run_folder.best_model import keep_best, keep_model
 from qa.run_folder.checkpoints import Checkpoints
-from qa.run_folder.history import append_line
+from qa.run_folder.history import History
 from qa.run_folder.identity import Identity
 from qa.run_folder.lock import FolderLock
 from qa.run_folder.model_card import publish
@@ -36,6 +36,7 @@ class RunFolder:
     config: RunConfig
     paths: RunPaths
     _owned: contextlib.ExitStack
+    _history: History
 
     @classmethod
     def open(cls, accelerator: Accelerator, config: RunConfig) -> "RunFolder":
@@ -46,7 +47,8 @@ class RunFolder:
             StorageError: it cannot be made.
 
         """
-        folder = cls(accelerator, config, RunPaths(config.output_dir), contextlib.ExitStack())
+        paths = RunPaths(config.output_dir)
+        folder = cls(accelerator, config, paths, contextlib.ExitStack(), History(paths.history))
         on_main(accelerator, folder._take)
         return folder
 
@@ -96,7 +98,7 @@ class RunFolder:
     def log_values(self, values: Mapping[str, Any]) -> None:
         """Add a line to the history, on the main process."""
         if self.accelerator.is_main_process:
-            append_line(self.paths.history, values)
+            self._history.append(values)
 
     def keep(self, loop: TrainingLoop, reader: Reader, evaluation: Evaluation, *, best: bool) -> None:
         """Keep the model as it is now if it is one of the best, with what its evaluation fitted and found."""

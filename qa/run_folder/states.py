@@ -42,7 +42,7 @@ def gather_optimizer(loop: TrainingLoop) -> dict[str, Tensor]:
     if not _uses_deepspeed(loop):
         optimizer = loop.optimizer.optimizer
         state: dict[str, Any] = get_optimizer_state_dict(loop.model, optimizer, options=_FULL)
-        nested = cast("dict[str, dict[str, Tensor]]", state["state"])
+        nested = cast("dict[str, dict[str, Tensor]]", state.get("state", {}))  # elsewhere there is nothing at all
         return {f"{outer}/{inner}": tensor for outer, values in nested.items() for inner, tensor in values.items()}
     step = torch.tensor(float(_deepspeed_steps(loop)))
     found: dict[str, Tensor] = {}

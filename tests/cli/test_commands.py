@@ -15,6 +15,7 @@ import pytest
 
 import qa
 from qa import metrics
+from qa.cli import predict
 from qa.cli.main import main
 from qa.inference.predictor import Predictor
 from qa.modeling.settings import DEFAULT_SETTINGS, SETTINGS_FILE, load_settings
@@ -163,13 +164,58 @@ def test_predict_answers_examples_without_references(capsys, folder, tmp_path):
     assert [line["id"] for line in read_lines(path)] == ["a"]
 
 
-def test_a_failed_prediction_leaves_no_file(capsys, folder, tmp_path, monkeypatch):
+def test_a_failed_prediction_keeps_what_was_done(capsys, folder, tmp_path, monkeypatch):
     path = tmp_path / "out.jsonl"
     monkeypatch.setattr("qa.cli.predict.records", lambda *_: iter([object()]))
     with pytest.raises(TypeError):
         main(["predict", str(folder), "sample", str(path), "--max-examples", "2"])
-    assert list(tmp_path.iterdir()) == []
+    assert not path.exists()
+    assert (tmp_path / "out.jsonl.part").exists()
     assert "cannot write" in output(capsys, "predict", folder, "sample", tmp_path / "no" / "out", status=1).err
+
+
+def test_predict_writes_to_standard_output(capsys, folder, predicted):
+    out, err = output(capsys, "predict", folder, predicted / "references.jsonl", "-")
+    assert json_lines(out) == read_lines(predicted / "out.jsonl")
+    assert "40 examples in" in err
+
+
+def test_predict_goes_on_where_it_was_interrupted(capsys, folder, predicted, tmp_path, monkeypatch):
+    """With the same lines as without an interruption; what is there is not overwritten unasked."""
+    flags = ["predict", folder, predicted / "references.jsonl", tmp_path / "out"]
+    for module in ("predict", "loading"):
+        monkeypatch.setattr(f"qa.cli.{module}.AT_ONCE", 16)
+    output(capsys, *flags[:3], tmp_path / "whole")
+    made, calls = predict.records, iter(range(9))
+
+    def interrupted(*given):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return made(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(predict, "records", interrupted)
+        assert "--resume goes on from there" in output(capsys, *flags, status=130).err
+    assert len(read_lines(tmp_path / "out.part")) == 32
+    assert "wanted --resume or --overwrite" in output(capsys, *flags, status=2).err
+    assert "made of something else: top_k" in output(capsys, *flags, "--resume", "--top-k", "2", status=2).err
+    output(capsys, *flags, "--resume")
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert "out exists" in output(capsys, *flags, status=2).err
+    output(capsys, *flags, "--overwrite")
+
+
+def test_output_that_a_code_page_lacks_is_escaped(monkeypatch, folder):
+    """As in a Windows console: JSON stays JSON, and nothing is a traceback."""
+    for flags in (["--json"], []):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+        monkeypatch.setattr(sys, "stdout", stream)
+        text = "灯塔由拉格纳建造 🙂 łódź"
+        assert main(["ask", str(folder), "--question", "谁?", "--context", text, "--top-k", "1", *flags]) == 0
+        stream.flush()
+        shown = stream.buffer.getvalue().decode("cp1252")
+        assert shown
+        assert not flags or json.loads(shown)
 
 
 # --- score ---
