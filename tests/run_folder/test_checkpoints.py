@@ -15,7 +15,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 import qa
 from qa import files
-from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.data.validation import DataProblem
 from qa.errors import CheckpointError, StoppedError, StorageError
@@ -212,6 +212,14 @@ def run_folder(saved, tmp_path):
         ({"config": {"training": replace(RUN.training, adam_epsilon=1e-3)}}, "adam-epsilon is 1e-08 there and 0.001"),
         ({"config": {"training": replace(RUN.training, max_gradient_norm=None)}}, "norm is 1.0 there and None here"),
         ({"loop": {"max_steps": 6, "batch_size": 3}}, "features of a step is 2 there and 3 here"),
+        ({"config": {"training": replace(RUN.training, adam_betas=(0.5, 0.9))}}, r"adam-betas is '[0.9, 0.999]' there"),
+        ({"config": {"training": replace(RUN.training, warmup_steps=3)}}, "training.warmup-steps is None there and 3"),
+        (
+            {"config": {"recipe": RecipeConfig(objective="joint")}},
+            "recipe.objective is 'independent' there and 'joint'",
+        ),
+        ({"config": {"recipe": RecipeConfig(dropout=0.3)}}, "recipe.dropout is None there and 0.3 here"),
+        ({"config": {"recipe": RecipeConfig(averaging="ema")}}, "recipe.averaging is 'none' there and 'ema' here"),
     ],
 )
 def test_another_run_is_refused_with_what_differs(change, named, saved):
@@ -224,6 +232,20 @@ def test_another_run_is_refused_with_what_differs(change, named, saved):
     assert named in str(error.value)
     assert_same_weights(weights(loop), before, rtol=0, atol=0)
     assert loop.progress.step == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": replace(RUN.training, schedule_power=3.0)},
+        {"recipe": RecipeConfig(averaging_decay=0.5, averaging_share=0.5)},
+        {"recipe": RecipeConfig(short_length=32)},
+    ],
+)
+def test_settings_without_an_effect_are_no_other_run(change, run_folder):
+    loop = new_loop(max_steps=6)
+    resume(loop, run_folder, config=replace(RUN, **change))
+    assert loop.progress.step == 4
 
 
 def test_all_that_differs_is_named():
@@ -375,6 +397,25 @@ def test_a_longer_run_whose_rate_changes_says_how(extend, rates, tmp_path):
     resume(again, tmp_path)
     found += [report.learning_rate for report in again.steps()]
     assert found == pytest.approx([1e-3 * rate for rate in rates])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [
+        ({"short_windows": 0.5, "short_length": 32}, "the steps on short windows"),
+        ({"averaging": "tail", "averaging_share": 0.5}, "the steps that are averaged"),
+    ],
+)
+def test_a_longer_run_whose_recipe_goes_by_shares_says_how(recipe, named, tmp_path):
+    """Though its learning rate is constant: half of the steps are other steps."""
+    short = new_loop(max_steps=4, recipe=recipe)
+    list(short.steps())
+    save(short, tmp_path)
+    with pytest.raises(CheckpointError, match=rf"is 4 there and 8 here, which changes {named}; wanted"):
+        resume(new_loop(max_steps=8, recipe=recipe), tmp_path)
+    longer = new_loop(max_steps=8, extend="stretch", recipe=recipe)
+    resume(longer, tmp_path)
+    assert len(list(longer.steps())) == 4
 
 
 def test_a_run_cannot_become_shorter_than_it_is(tmp_path):

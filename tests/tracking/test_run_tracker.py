@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from qa.config import RunConfig
 from qa.features.labels import build_labels
 from qa.features.windows import build_features
+from qa.runtime.logs import ONLY_IN_FILE
 from qa.tracking.run_tracker import RunTracker
 from qa.training.progress import Progress
 from tests.support import tiny
@@ -38,7 +39,8 @@ def test_bar_at_a_terminal_replaces_the_lines(tmp_path, caplog, monkeypatch, cap
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with caplog.at_level(logging.INFO, logger="qa"):
         track(config_for(tmp_path))
-    assert not [record for record in caplog.records if re.match(r"step \d+/7 ", record.getMessage())]
+    lines = [record for record in caplog.records if re.match(r"step \d+/7 ", record.getMessage())]
+    assert {record.name for record in lines} == {ONLY_IN_FILE}
     shown = capsys.readouterr().err
     assert "7/7" in shown
     assert "loss=" in shown

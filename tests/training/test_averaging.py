@@ -1,11 +1,14 @@
 """The average of weights against a plain one over remembered weights; exact when a run is resumed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from qa.config import RecipeConfig, RunConfig
 from qa.data.examples import Examples
-from qa.run_folder.checkpoints import resume_from, save_checkpoint
+from qa.modeling.settings import settings_of
+from qa.run_folder.checkpoints import Checkpoints
 from qa.run_folder.identity import Identity
 from qa.run_folder.paths import RunPaths
 from tests.support import tiny
@@ -67,15 +70,17 @@ def test_a_resumed_run_has_the_same_average(recipe, tmp_path):
     rows = tiny.small(10)
     config = RunConfig(recipe=RecipeConfig(**recipe))
 
-    def identity(loop):
-        return Identity.of(config, loop, train=Examples(rows=rows), validation=None)
+    def checkpoints(loop):
+        loop.plan = replace(loop.plan, weights_fingerprint="those of the run")
+        identity = Identity.of(config, loop, train=Examples(rows=rows), validation=None)
+        return Checkpoints(RunPaths(tmp_path), loop, identity, settings_of(config, null_possible=True, threshold=0.0))
 
     whole = loop_for(rows, recipe=recipe, max_steps=8)
     for step in whole.steps():
         if step.number == 5:
-            save_checkpoint(whole, RunPaths(tmp_path), identity(whole))
+            checkpoints(whole).save()
     other = loop_for(rows, model=tiny.model(seed=3, **CALM), recipe=recipe, max_steps=8)
-    resume_from(other, RunPaths(tmp_path), "auto", identity(other))
+    checkpoints(other).resume("auto")
     list(other.steps())
     assert_same_weights(averages(other), averages(whole), rtol=0, atol=0)
     assert_same_weights(weights(other), weights(whole), rtol=0, atol=0)

@@ -1,14 +1,21 @@
 """Counted operations are those that torch counts, and the rates that they are compared with are sensible."""
 
+import contextlib
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import CONFIG_MAPPING, AutoModelForQuestionAnswering
+from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES
 
+from qa.training import throughput
 from qa.training.progress import StepReport
 from qa.training.throughput import (
+    PeakRate,
     TrainingFlops,
     interval_values,
     measured_matmul_rate,
@@ -19,17 +26,56 @@ from tests.support import tiny
 from tests.support.tracking import report as tracked
 from tests.support.trainers import loop_for
 
+SMALL = {
+    **dict.fromkeys(("hidden_size", "dim", "d_model", "n_embd", "embedding_size"), 32),
+    **dict.fromkeys(("num_hidden_layers", "n_layers", "n_layer", "num_layers", "encoder_layers", "decoder_layers"), 2),
+    **dict.fromkeys(("num_attention_heads", "n_heads", "n_head", "num_heads", "num_key_value_heads"), 2),
+    **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2),
+    **dict.fromkeys(("intermediate_size", "hidden_dim", "d_inner", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim"), 64),
+    **dict.fromkeys(("head_dim", "d_kv"), 16),
+    **dict.fromkeys(("max_position_embeddings", "n_positions"), 512),
+    "vocab_size": 100,
+}
+"""What the library's configurations call their sizes."""
+COUNTED = {"albert", "bert", "camembert", "distilbert", "electra", "mobilebert", "modernbert", "mpnet", "roberta"}
+
+
+def small_model(kind):
+    """A model of one of the library's types, small; None where the type wants sizes or packages of its own."""
+    config = CONFIG_MAPPING[kind]()
+    for name in SMALL.keys() & vars(config).keys():
+        setattr(config, name, SMALL[name])
+    config.pad_token_id = 0
+    with contextlib.suppress(ImportError, ValueError):
+        return AutoModelForQuestionAnswering.from_config(config).eval()
+
+
+def torch_s_own_count(model, texts, tokens):
+    model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter:
+        inputs = torch.full((texts, tokens), 7)
+        output = model(input_ids=inputs, attention_mask=torch.ones_like(inputs))
+        (output.start_logits.sum() + output.end_logits.sum()).backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the library's, about sizes that no published model has
+@pytest.mark.parametrize("kind", sorted(MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES))
+def test_a_model_s_count_is_torch_s_own_or_there_is_none(kind):
+    """Over all model types: a wrong utilisation misleads, none does not."""
+    model = small_model(kind)
+    flops = TrainingFlops.of(model, longest=64) if model is not None else TrainingFlops()
+    if kind in COUNTED:
+        assert flops.per_token > 0
+    if flops.per_token > 0:
+        assert flops.of_texts(np.full(3, 24)) == pytest.approx(torch_s_own_count(model, 3, 24), rel=1e-3)
+
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
 def test_count_of_texts_without_padding_is_torch_s_own(family):
-    model = tiny.model(family).train()
-    model.set_attn_implementation("eager")
-    texts, tokens = 3, 24
-    counter = FlopCounterMode(display=False)
-    with counter:
-        output = model(input_ids=torch.full((texts, tokens), 7), attention_mask=torch.ones(texts, tokens))
-        (output.start_logits.sum() + output.end_logits.sum()).backward()
-    assert TrainingFlops.of(model).of_texts(np.full(texts, tokens)) == counter.get_total_flops()
+    model = tiny.model(family)
+    assert TrainingFlops.of(model, longest=64).of_texts(np.full(3, 24)) == torch_s_own_count(model, 3, 24)
 
 
 def test_padding_does_not_count_and_pairs_grow_with_the_square():
@@ -108,7 +154,7 @@ def test_steps_report_what_their_features_cost():
     lengths = plain.features.lengths.astype(np.float64)
     epochs = plain.plan.total_steps / plain.plan.steps_per_epoch
     assert counted == epochs * (2 * lengths + lengths**2).sum()
-    assert peak_of(loop.accelerator) > 1e8
+    assert PeakRate(loop.accelerator).flops > 1e8
 
 
 def report(flops):
@@ -118,13 +164,42 @@ def report(flops):
     return StepReport(**counts, **values, **due, seconds=2.0, flops=flops)
 
 
-def test_utilisation_is_the_share_of_the_peak():
-    assert interval_values([report(30.0), report(10.0)], 100.0)["mfu"] == 0.1
+@pytest.fixture
+def peak_of(monkeypatch):
+    """A peak that is found to be each of the given rates in turn."""
+
+    def made(*rates):
+        found = itertools.chain(rates, itertools.repeat(rates[-1]))
+        monkeypatch.setattr(throughput, "peak_flops", lambda *_: next(found))
+        return PeakRate(Accelerator(cpu=True))
+
+    return made
 
 
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_utilisation_is_the_share_of_the_peak(peak_of):
+    assert interval_values([report(30.0), report(10.0)], peak_of(100.0))["mfu"] == 0.1
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
 @pytest.mark.parametrize(("flops", "peak"), [(30.0, None), (0.0, 100.0)])
-def test_nothing_is_told_of_an_unknown_peak_or_an_uncounted_model(flops, peak):
-    assert "mfu" not in interval_values([report(flops)], peak)
+def test_nothing_is_told_of_an_unknown_peak_or_an_uncounted_model(flops, peak, peak_of):
+    assert "mfu" not in interval_values([report(flops)], peak_of(peak))
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_a_busy_moment_does_not_make_the_peak(peak_of):
+    """The best of several moments counts; a machine that is faster than ever measured is at its peak."""
+    peak = peak_of(10.0, 80.0, 40.0)
+    assert peak.share(40.0) == 0.5
+    assert peak.share(200.0) == 1.0
+    assert peak.share(100.0) == 0.5
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_the_peak_is_looked_at_again_during_a_run(peak_of, monkeypatch):
+    monkeypatch.setattr(throughput, "AGAIN_SECONDS", -1.0)
+    assert peak_of(10.0, 10.0, 10.0, 50.0).share(5.0) == 0.1
 
 
 def test_interval_is_summarised_by_features_and_seconds():
