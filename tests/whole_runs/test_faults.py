@@ -227,7 +227,7 @@ def test_damaged_checkpoint_is_passed_over(damage, tmp_path, reader, undisturbed
 def test_processes_that_were_given_other_settings_are_refused(flags, named, tmp_path, reader):
     run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, per_process=[[], flags])
     assert run.statuses() == [1, 1], run.output()
-    assert run.output().count(named) == 2
+    assert run.output().count(named) == 1  # once on a machine
 
 
 def test_processes_that_read_other_data_are_refused(tmp_path, reader):
