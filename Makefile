@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 DATA ?=
 MODEL ?=
 
-.PHONY: demo test gates format bench bench-f1 clean
+.PHONY: demo test gates format bench bench-f1 bench-recipes bench-few-labels clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,12 @@ bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DAT
 
 bench-f1: $(VENV)/installed  ## Time to F1 60, against the no-Trainer recipe.
 	$(RUN) -m tests.benchmarks.time_to_f1 $(if $(DATA),--data $(DATA))
+
+bench-recipes: $(VENV)/installed  ## Recipes of training at the same budget, with seeds, resumable; DATA=FOLDER of SQuAD.
+	$(RUN) -m tests.benchmarks.recipes --data $(DATA)
+
+bench-few-labels: $(VENV)/installed  ## F1 with 128 to 2,048 labels, with and without qa adapt, resumable; DATA=FOLDER.
+	$(RUN) -m tests.benchmarks.few_labels --data $(DATA)
 
 clean:
 	rm -rf $(VENV) runs
