@@ -31,6 +31,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       offsets.py           Token offsets that cover the text, whatever a tokenizer reports.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.
       labels.py            References -> label spans of windows.
+      views.py             Features of an example -> what somebody who looks at them wants to see.
       sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
       unknown.py           How much of the texts a tokenizer does not know.
@@ -47,6 +48,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       probe.py             Ask a model: give it windows and look at its logits.
       layout.py            How a model wants question and context to be joined: found by asking it.
       quirks.py            What some architectures need to be asked like the others.
+      artifacts.py         Models that W&B keeps -> a folder.
       settings.py          reader.json: how a trained reader is used.
       saving.py            A reader -> a folder that from_pretrained loads.
       fingerprint.py       A model -> a hash of its weights, and its settings.
@@ -111,6 +113,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       trackers.py          Which trackers there are, and how each starts.
       wandb.py             W&B: modes, resume, step axis, tables, summary.
       tables.py            The table of predictions.
+      wandb_artifacts.py   A model at W&B, beside a record of the data that it was trained on.
       wandb_tables.py      Tables at W&B that belong to no training run.
     experiments/         Many runs: sweep, compare.
       sweep_file.py        A sweep file -> what is varied. The format is W&B's.
@@ -134,7 +137,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
       ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py errors.py
-      adapt.py
+      adapt.py tutorial.py
 """
 
 import importlib

@@ -27,7 +27,7 @@ ONLY_IN = {
     "fastapi": ("qa.serving.",),
     "starlette": ("qa.serving.",),
     "onnxruntime": ("qa.inference.onnx",),
-    "wandb": ("qa.tracking.wandb",),
+    "wandb": ("qa.tracking.wandb", "qa.modeling.artifacts"),
     "rich": ("qa.cli.",),
     "scipy": ("qa.experiments.",),
     "matplotlib": ("qa.experiments.plots",),

@@ -114,3 +114,14 @@ class Adapt:
     """How the second run is started."""
     json: _Json = False
     """Print the runs as one JSON object, and nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tutorial:
+    """Copy the notebook that goes the whole way: data, windows, labels, training, answers, scores, asking.
+
+    It takes some minutes on two cores, with data and model that the package carries.
+    """
+
+    out: Positional[Path] = Path("tutorial.ipynb")
+    """File to write."""

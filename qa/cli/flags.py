@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg, subcommand
 
-from qa.cli.experiment_flags import Adapt, Compare, Errors, Sweep
+from qa.cli.experiment_flags import Adapt, Compare, Errors, Sweep, Tutorial
 from qa.config import Backend, FeaturesConfig, OnBadExample
 
 _Json = Annotated[bool, arg(name="json")]
@@ -232,4 +232,5 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Errors, subcommand("errors")]
     | Annotated[Adapt, subcommand("adapt")]
+    | Annotated[Tutorial, subcommand("tutorial")]
 )

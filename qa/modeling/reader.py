@@ -14,6 +14,7 @@ from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.data.sources import looks_like_path
 from qa.errors import ModelError
 from qa.features.windows import Encoder
+from qa.modeling.artifacts import fetch_artifact, is_artifact
 from qa.modeling.layout import find_layout
 from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, model_inputs, name_of
@@ -199,6 +200,8 @@ def _located(source: str) -> str:
     """
     if source == EMBEDDED_MODEL:
         return _embedded_path()
+    if is_artifact(source):
+        return str(fetch_artifact(source))
     path = Path(source).expanduser()
     if looks_like_path(source) and not path.exists():
         raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or {EMBEDDED_MODEL}")
