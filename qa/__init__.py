@@ -7,6 +7,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     config.py            What a run is: frozen dataclasses, validated where they are made.
     metrics/             The official SQuAD scores.
       squad.py             v1.1 and v2.0, also as `evaluate` metrics.
+      inputs.py            Predictions, references and null odds by id: checked, and paired.
       normalization.py     Which words and characters count, by language.
     runtime/             The machine: knows accelerate, nothing of question answering.
       accelerator.py       Start, seed.
@@ -21,10 +22,27 @@ The map, a folder per station of the pipeline; a file may know what stands above
       profiling.py         A trace of a few steps.
     presets.py           Named recipes, and how a command line or a file names one.
     data/                Source -> validated examples.
-      sources.py           Hub id, folder or file -> raw rows.
+      names.py             What programs call columns, and the parts of an answer.
+      problems.py          What is wrong with a row, and what was done about it.
+      cells.py             What programs write into a cell of text: JSON, Python literals.
+      text_files.py        A file of text, packed or not -> its lines.
+      csv_tables.py        Tables as text.
+      shapes.py            A JSON value of any shape -> flat rows, one per question.
+      annotations.py       Answers in any layout -> marks: text, start, end.
+      columns.py           A flat row under any names -> the columns of an example, unchecked.
       formats.py           One file -> raw rows; the content tells the format.
-      validation.py        A raw row -> an example, or the rule it breaks; repair.
+      folders.py           A folder -> the files of a split.
+      sources.py           Hub id, folder or file -> raw rows.
+      placing.py           Where an answer stands in its context.
+      references.py        Marks -> references: checked, placed, repaired.
+      validation.py        A raw row -> an example, or the rule it breaks.
+      ids.py               Each id once, and made where there are none.
+      sieve.py             All rows of a source -> tables of examples; ids and problems.
       examples.py          Examples: load, take, drop impossible ones, fingerprint.
+      splitting.py         Examples -> parts, no context in two of them.
+      training_data.py     What a run is trained on, and what it is judged on.
+      streaming.py         Examples table by table, for sets larger than memory.
+      writing.py           Examples -> SQuAD JSON, JSON Lines, Parquet.
     features/            Examples -> batches of tensors.
       graphemes.py         Grapheme clusters and words: where a text may be cut.
       pair_template.py     How a tokenizer joins question and context.
@@ -132,12 +150,15 @@ The map, a folder per station of the pipeline; a file may know what stands above
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
       flags.py             What every command takes: all of --help.
+      data_flags.py        What commands that read or write data sets take.
       experiment_flags.py  What the commands about runs take.
-      loading.py           Flags -> predictor, examples.
+      data.py              Flags -> examples.
+      problems.py          Problems of a data set, for people and as a file.
+      loading.py           Flags -> predictor, and its answers to examples.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
-      ask.py predict.py score.py inspect.py calibrate.py export.py serve.py demo.py sweep.py compare.py errors.py
-      adapt.py tutorial.py
+      ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py serve.py demo.py sweep.py
+      compare.py errors.py adapt.py tutorial.py
 """
 
 import importlib

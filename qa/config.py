@@ -41,6 +41,13 @@ class _Settings:
             value = getattr(self, name)
             _require(value is None or least <= value < math.inf, prefix + name, value, f"{least} or more")
 
+    def _expand_home(self, *names: str) -> None:
+        """Replace `~` at the beginning of paths, which a shell does for words of its own only."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and str(value).startswith("~"):
+                object.__setattr__(self, name, type(value)(Path(value).expanduser()))
+
     def _require_positive(self, prefix: str, *names: str) -> None:
         for name in names:
             value = getattr(self, name)
@@ -60,7 +67,7 @@ class DataConfig(_Settings):
     validation_split: str = "validation"
     """Split to evaluate on, where the source has splits."""
     on_bad_example: OnBadExample = "error"
-    """Stop at a bad example, skip it, or move an answer to its nearest occurrence in the context."""
+    """Stop at a bad example, skip it, or repair it: find its answers' places, make its id unique and the like."""
     allow_impossible: bool = True
     """Keep examples without an answer for training."""
 
@@ -83,6 +90,7 @@ class FeaturesConfig(_Settings):
     """Folder for built features; none: the data sets library's cache folder."""
 
     def __post_init__(self) -> None:
+        self._expand_home("cache_dir")
         self._require_least("features.", max_length=8, doc_stride=0, max_question_length=1)
         _require(0 <= self.least_round_trip <= 100, "features.least_round_trip", self.least_round_trip, "0 to 100")
 
@@ -259,8 +267,9 @@ class RunConfig(_Settings):
     """Branch, tag or commit of a hub model."""
     train_data: str = "sample"
     """Hub id, file, folder, or sample for the embedded data set."""
-    validation_data: str | None = "sample"
-    """Hub id, file, folder, or sample for the embedded data set; none: no evaluation."""
+    validation_data: str | None = "auto"
+    """Hub id, file, folder, or sample; auto: the training data's validation split; 0.1: a tenth of its contexts, held
+    out; none: no evaluation."""
     output_dir: Path = Path("runs/qa")
     """Run folder; must be empty or missing unless the run is resumed."""
     seed: int = 42
@@ -283,6 +292,13 @@ class RunConfig(_Settings):
     tracking: TrackingConfig = TrackingConfig()
 
     def __post_init__(self) -> None:
+        self._expand_home("model", "output_dir", "resume")
+        if self.validation_data is not None and self.validation_data.lower() == "none":
+            object.__setattr__(self, "validation_data", None)
+        share = self.validation_share
+        _require(
+            share is None or 0 < share < 1, "validation-data", self.validation_data, "a source, or a share below 1"
+        )
         self._require_least("", max_train_examples=1, max_validation_examples=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:
@@ -290,6 +306,20 @@ class RunConfig(_Settings):
         if self.validation_data is None:
             _require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
             _require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
+
+    @property
+    def validation_share(self) -> float | None:
+        """The share of the training contexts that is held out for validation; None: validation data is another."""
+        try:
+            return float(self.validation_data or "")
+        except ValueError:
+            return None
+
+    @property
+    def validation_source(self) -> str | None:
+        """Where the validation examples are: the training data, if they are a split or share of it; None: nowhere."""
+        own = self.validation_data == "auto" or self.validation_share is not None
+        return self.train_data if own else self.validation_data
 
     @property
     def run_name(self) -> str:

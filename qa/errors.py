@@ -13,6 +13,10 @@ class DataError(QAError):
     """A data source that cannot be read: missing, empty, of an unknown format, or without the needed columns."""
 
 
+class SplitError(DataError):
+    """A split that a data source does not have."""
+
+
 class ExampleError(DataError):
     """Examples that break the rules of the data set; the message names row, id, what was found and what was wanted."""
 

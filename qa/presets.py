@@ -41,6 +41,7 @@ def _few_labels(model: str, learning_rate: float) -> RunConfig:
 
 PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
+        validation_data="sample",
         output_dir=Path("runs/demo"),
         training=TrainingConfig(epochs=3.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
     ),

@@ -57,7 +57,7 @@ def _read(path: Path) -> str:
 
 
 def _contexts(source: str, split: str) -> Iterator[str]:
-    rows = load_examples(source, split=split, config=DataConfig(on_bad_example="skip")).rows
+    rows = load_examples(source, split=split, config=DataConfig(on_bad_example="skip"), purpose="nothing").rows
     return joined_by_title(zip(rows["title"][:], rows["context"][:], strict=True))
 
 

@@ -3,9 +3,10 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line, print_table
 from qa.cli.flags import Calibrate
-from qa.cli.loading import load_data, load_predictor, progress
+from qa.cli.loading import load_predictor, progress
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError, UsageError
@@ -30,7 +31,7 @@ def run(arguments: Calibrate) -> None:
     folder = Path(arguments.model.model)
     if arguments.save and not folder.is_dir():
         raise UsageError(f"{folder} is no folder to save into; wanted a folder, or --no-save")
-    examples = load_data(arguments.data, arguments.on_bad_example)
+    examples = load_data(arguments.data, arguments.on_bad_example, "texts")
     if not examples.has_references:
         raise DataError(f"{arguments.data.data} has no references: no column answers; wanted answers to fit to")
     predictor = load_predictor(arguments.model)

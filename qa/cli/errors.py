@@ -12,7 +12,7 @@ import pyarrow as pa
 from qa.cli.display import print_json, print_line, print_stretches, print_table
 from qa.cli.experiment_flags import Errors
 from qa.config import DataConfig, RunConfig
-from qa.data.examples import Examples, load_examples, load_validation_examples
+from qa.data import Examples, load_examples, load_validation_examples
 from qa.errors import DataError, ModelError
 from qa.evaluation.mistakes import MISTAKES, Given, JudgedAnswer, choose, judge
 from qa.experiments.finished import FinishedRun, read_run
@@ -94,7 +94,8 @@ def _judge(arguments: Errors) -> _Judged:
 
 def _examples(config: RunConfig, arguments: Errors) -> Examples:
     if arguments.data is not None:
-        return load_examples(arguments.data, split=arguments.split, config=DataConfig(on_bad_example="skip"))
+        data = DataConfig(on_bad_example="skip")
+        return load_examples(arguments.data, split=arguments.split, config=data, purpose="texts")
     examples = load_validation_examples(config)
     if examples is None:
         raise DataError(f"{arguments.run} had no validation data; wanted --data with the references of its answers")

@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg, subcommand
 
+from qa.cli.data_flags import (
+    DataFlags,
+    OnBadExampleFlag,
+    OutputFileFlags,
+    OutputFlags,
+    OutputFolderFlags,
+    ReferencesFlag,
+    SourceFlags,
+)
 from qa.cli.experiment_flags import Adapt, Compare, Errors, Sweep, Tutorial
-from qa.config import Backend, FeaturesConfig, OnBadExample
+from qa.config import Backend, FeaturesConfig
 
 _Json = Annotated[bool, arg(name="json")]
-_OnBadExample = Annotated[
-    OnBadExample,
-    arg(help="Stop at a bad example, skip it, or move an answer to its nearest occurrence in the context."),
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +38,6 @@ class ModelFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataFlags:
-    """Which examples."""
-
-    data: Positional[str]
-    """Hub id, file, folder, or sample for the embedded data set."""
-    split: str = "validation"
-    """Split, where the source has splits."""
-    data_name: str | None = None
-    """Configuration of a hub data set that has several."""
-    data_revision: str | None = None
-    """Branch, tag or commit of a hub data set."""
-    max_examples: int | None = None
-    """Examples taken, spread evenly over the set; none: all."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReadingFlags:
     """How contexts are read; what is left out is as the model was trained."""
 
@@ -64,20 +53,6 @@ class ReadingFlags:
     """Whether "no answer" is possible, or the log odds above which it is the answer."""
     align_to_words: bool = False
     """Let answers end at the borders of words only."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFlags:
-    """Where to write."""
-
-    # A group of its own, since positional arguments of a command come before those of its groups.
-
-    out: Positional[Path]
-    """File to write, JSON Lines; - is standard output."""
-    overwrite: bool = False
-    """Replace a file that exists."""
-    resume: bool = False
-    """Go on where an interrupted command ended: its lines are in the file's name with .part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +83,7 @@ class Predict:
 
     model: ModelFlags
     data: DataFlags
-    on_bad_example: _OnBadExample = "error"
+    on_bad_example: OnBadExampleFlag = "error"
     output: OutputFlags
     top_k: int = 1
     """Answers per example; of more than one, all are written under `answers`."""
@@ -127,12 +102,22 @@ class Score:
     """What `qa predict` wrote, or the official JSON of answers by example id."""
     null_odds: Path | None = None
     """JSON of null odds (or no-answer probabilities) by example id, for official predictions of v2.0."""
-    threshold: float | None = None
-    """Null odds above which a prediction counts as "no answer"; none: only empty predictions do."""
+    threshold: float | Literal["official"] | None = None
+    """Null odds above which a prediction counts as "no answer" (official: 1, as the script of v2.0 has it); none: only
+    empty predictions do."""
+    missing: Literal["error", "zero"] = "error"
+    """Ids that only references or only predictions have: an error, or 0 and nothing, as in the official scripts."""
     split: str = "validation"
     """Split of the references, where the source has splits."""
+    data_name: str | None = None
+    """Configuration of a hub data set that has several."""
+    data_revision: str | None = None
+    """Branch, tag or commit of a hub data set."""
+    max_examples: int | None = None
+    """Examples scored, spread evenly over the set; none: all."""
+    on_bad_example: OnBadExampleFlag = "error"
     language: str = "en"
-    """Language whose articles and word borders the scores follow (ISO 639-1 code); en is the official one."""
+    """Language whose articles and word borders the scores follow (ISO 639 code, zh-cmrc); en is the official one."""
     json: _Json = False
     """Print the scores as JSON."""
 
@@ -142,7 +127,7 @@ class Inspect:
     """Look into a data set: counts, lengths, windows per example, problems, and examples with the answer marked."""
 
     data: DataFlags
-    on_bad_example: _OnBadExample = "skip"
+    on_bad_example: OnBadExampleFlag = "skip"
     model: str = "minilm"
     """Model whose tokenizer counts: hub id, folder, or minilm for the embedded one."""
     max_length: int = FeaturesConfig.max_length
@@ -160,6 +145,50 @@ class Inspect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Write the good examples of any accepted source as validated SQuAD JSON, JSON Lines or Parquet.
+
+    What was dropped or changed is told row by row in a file beside it. Memory does not grow with the source, but for
+    JSON documents.
+    """
+
+    data: SourceFlags
+    on_bad_example: OnBadExampleFlag = "error"
+    references: ReferencesFlag = "spans"
+    output: OutputFileFlags
+    json: _Json = False
+    """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Split the good examples of any accepted source so that no context is in two parts.
+
+    The parts have equal shares of answerable and unanswerable examples as far as contexts allow. Memory grows with the
+    number of contexts, not with their size.
+    """
+
+    data: SourceFlags
+    on_bad_example: OnBadExampleFlag = "error"
+    references: ReferencesFlag = "spans"
+    output: OutputFolderFlags
+    validation: float = 0.1
+    """Share of the examples for validation."""
+    test: float = 0.0
+    """Share of the examples for a test set; 0: none."""
+    folds: int | None = None
+    """Folds of a cross-validation, each in a folder of its own with the rest for training; none: one split."""
+    by: Literal["context", "title"] = "context"
+    """What stays together: the examples of a context, or of all contexts with a title."""
+    seed: int = 0
+    """Seed of the choice."""
+    format: Literal["jsonl", "json", "parquet"] = "jsonl"
+    """Format of the files."""
+    json: _Json = False
+    """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibrate:
     """Fit the no-answer threshold and the temperature of a model on held-out examples, and save them with it.
 
@@ -168,11 +197,11 @@ class Calibrate:
 
     model: ModelFlags
     data: DataFlags
-    on_bad_example: _OnBadExample = "error"
+    on_bad_example: OnBadExampleFlag = "error"
     batch_size: int | None = None
     """Most windows per forward pass; on a CPU fewer are together if they are long."""
     language: str = "en"
-    """Language whose rules decide what is an exact match (ISO 639-1 code)."""
+    """Language whose rules decide what is an exact match (ISO 639 code, zh-cmrc)."""
     save: bool = True
     """Write the fitted values into the model's folder."""
     json: _Json = False
@@ -225,6 +254,8 @@ Command = (
     | Annotated[Predict, subcommand("predict")]
     | Annotated[Score, subcommand("score")]
     | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Convert, subcommand("convert")]
+    | Annotated[Split, subcommand("split")]
     | Annotated[Calibrate, subcommand("calibrate")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Serve, subcommand("serve")]

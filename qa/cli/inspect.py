@@ -9,17 +9,17 @@ import numpy as np
 from jaxtyping import Int
 from transformers import PreTrainedTokenizerBase
 
+from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line, print_marked, print_table
 from qa.cli.flags import Inspect
-from qa.cli.loading import load_data
+from qa.cli.problems import show_problems
 from qa.config import FeaturesConfig
 from qa.data.examples import Examples
+from qa.data.references import NO_PLACE
 from qa.features.labels import build_labels
 from qa.features.round_trip import label_round_trip
 from qa.features.windows import Encoder, Features, features_of_table
 from qa.modeling.reader import load_tokenizer
-
-_SHOWN_PROBLEMS = 10
 
 
 def run(arguments: Inspect) -> None:
@@ -35,7 +35,7 @@ def run(arguments: Inspect) -> None:
     if arguments.json:
         print_json(report | {"examples_shown": shown})
     else:
-        _show(report, shown)
+        _show(report, shown, examples)
 
 
 def inspect(examples: Examples, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def inspect(examples: Examples, tokenizer: PreTrainedTokenizerBase, config: Feat
     report: dict[str, Any] = {
         "examples": len(examples),
         "contexts": len(contexts),
+        "notes": list(examples.notes),
         "problems": [asdict(problem) for problem in examples.problems],
         "questions_cut": int((questions > config.max_question_length).sum()),
         "question_tokens": _summary(questions),
@@ -67,6 +68,9 @@ def _reference_counts(examples: Examples, features: Features) -> dict[str, Any]:
         "unanswerable": int((counts == 0).sum()),
         "unanswerable_share": float((counts == 0).mean()),
         "references": _summary(counts[counts > 0]),
+        "references_without_a_place": sum(
+            start == NO_PLACE for answers in examples.rows["answers"][:] for start in answers["answer_start"]
+        ),
         "labelled_windows": trip.labelled,
         "examples_that_no_window_holds": trip.unlabelled_examples,
         "labels_that_give_back_their_reference": trip.rate / 100.0,
@@ -92,7 +96,7 @@ def _summary(values: Int[np.ndarray, "value"]) -> dict[str, float]:
     }
 
 
-def _show(report: dict[str, Any], shown: list[dict[str, Any]]) -> None:
+def _show(report: dict[str, Any], shown: list[dict[str, Any]], examples: Examples) -> None:
     print_table(("", ""), [(_words(name), value) for name, value in report.items() if isinstance(value, int | float)])
     summaries = {name: value for name, value in report.items() if isinstance(value, dict) and value}
     columns = ("mean", "least", "median", "percentile_95", "most")
@@ -100,17 +104,10 @@ def _show(report: dict[str, Any], shown: list[dict[str, Any]]) -> None:
         ("", *(_words(column) for column in columns)),
         [(_words(name), *(value[column] for column in columns)) for name, value in summaries.items()],
     )
-    _show_problems(report["problems"])
+    counts = Counter((problem.kind, problem.action) for problem in examples.problems)
+    show_problems(counts, examples.problems)
     for row in shown:
         _show_example(row)
-
-
-def _show_problems(problems: list[dict[str, Any]]) -> None:
-    kinds = Counter((problem["kind"], problem["action"]) for problem in problems)
-    if kinds:
-        print_table(("problem", "done", "rows"), [(*kind, count) for kind, count in kinds.most_common()])
-    for problem in problems[:_SHOWN_PROBLEMS]:
-        print_line(f"row {problem['row']}, id {problem['id']!r}: found {problem['found']}; wanted {problem['wanted']}")
 
 
 def _show_example(row: dict[str, Any]) -> None:
@@ -118,7 +115,9 @@ def _show_example(row: dict[str, Any]) -> None:
     answers = row.get("answers") or {"text": [], "answer_start": []}
     first = zip(answers["answer_start"], answers["text"], strict=True)
     start, text = next(first, (0, ""))
-    print_marked(row["context"], start, start + len(text))
+    print_marked(row["context"], max(start, 0), start + len(text) if start != NO_PLACE else 0)
+    if start == NO_PLACE:
+        print_line(f"without a place: {text}")
     others = sorted({other for _, other in first} - {text})
     if others:
         print_line(f"also: {' | '.join(others)}")

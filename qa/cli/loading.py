@@ -1,4 +1,4 @@
-"""Flags -> predictor, examples."""
+"""Flags -> predictor, and its answers to examples."""
 
 import dataclasses
 import logging
@@ -9,9 +9,8 @@ from typing import cast
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
-from qa.cli.flags import DataFlags, ModelFlags, ReadingFlags
-from qa.config import DataConfig, OnBadExample
-from qa.data.examples import Examples, load_examples, take
+from qa.cli.flags import ModelFlags, ReadingFlags
+from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions, CallOptions
@@ -28,12 +27,6 @@ def load_predictor(flags: ModelFlags) -> Predictor:
     return Predictor.from_pretrained(
         flags.model, revision=flags.revision, device=flags.device, dtype=flags.dtype, backend=flags.backend
     )
-
-
-def load_data(flags: DataFlags, on_bad_example: OnBadExample) -> Examples:
-    """Load the examples that the flags name."""
-    config = DataConfig(name=flags.data_name, revision=flags.data_revision, on_bad_example=on_bad_example)
-    return take(load_examples(flags.data, split=flags.split, config=config), flags.max_examples)
 
 
 def call_options(flags: ReadingFlags, *, top_k: int) -> CallOptions:

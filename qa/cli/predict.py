@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line
 from qa.cli.flags import Predict
-from qa.cli.loading import AT_ONCE, call_options, load_data, load_predictor, progress
+from qa.cli.loading import AT_ONCE, call_options, load_predictor, progress
 from qa.cli.output import open_output
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
@@ -20,7 +21,7 @@ from qa.inference.options import AnswerOptions
 
 def run(arguments: Predict) -> None:
     """Write a line of JSON for every example."""
-    examples = load_data(arguments.data, arguments.on_bad_example)
+    examples = load_data(arguments.data, arguments.on_bad_example, "nothing")
     predictor = load_predictor(arguments.model)
     options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
     began = time.perf_counter()

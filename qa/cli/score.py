@@ -2,18 +2,21 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qa import metrics
-from qa.cli.display import print_json, print_table
+from qa.cli.data import say
+from qa.cli.display import print_json, print_line, print_table
 from qa.cli.flags import Score
 from qa.config import DataConfig
-from qa.data.examples import load_examples
+from qa.data.examples import Examples, load_examples, take
 from qa.errors import DataError
 from qa.metrics import Scores
+from qa.metrics.inputs import Missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +29,77 @@ class PredictionFile:
     """Best spans, whatever the null score; the answers where a file has nothing else."""
     null_odds: dict[str, float] | None
 
+    def without(self, ids: set[str]) -> "PredictionFile":
+        """Return the other predictions."""
+
+        def other(values: dict[str, Any]) -> dict[str, Any]:
+            return {key: value for key, value in values.items() if key not in ids}
+
+        odds = None if self.null_odds is None else other(self.null_odds)
+        return PredictionFile(texts=other(self.texts), spans=other(self.spans), null_odds=odds)
+
+
+OFFICIAL_THRESHOLD = 1.0
+"""The threshold of the script of v2.0 where its command line has none."""
+
 
 def run(arguments: Score) -> None:
     """Score the predictions."""
-    examples = load_examples(arguments.references, split=arguments.split, config=DataConfig())
+    references, left_out = _references(arguments)
+    predictions = read_predictions(arguments.predictions, null_odds=arguments.null_odds).without(left_out)
+    threshold = OFFICIAL_THRESHOLD if arguments.threshold == "official" else arguments.threshold
+    scores = score_predictions(
+        predictions, references, threshold=threshold, language=arguments.language, missing=arguments.missing
+    )
+    say(_unpaired(predictions, references))
+    of_v2 = "exact" in scores
+    if arguments.json:
+        print_json(scores | ({"no_answer_threshold": threshold} if of_v2 else {}))
+        return
+    print_table(("score", "value"), [(name, float(value)) for name, value in scores.items()])
+    if of_v2:
+        print_line(_told_threshold(threshold, has_odds=predictions.null_odds is not None))
+
+
+def _references(arguments: Score) -> tuple[dict[str, list[str]], set[str]]:
+    """Return the right texts by id, and the ids of the examples that are not taken."""
+    config = DataConfig(
+        name=arguments.data_name, revision=arguments.data_revision, on_bad_example=arguments.on_bad_example
+    )
+    examples = load_examples(arguments.references, split=arguments.split, config=config, purpose="texts")
     if not examples.has_references:
         raise DataError(f"{arguments.references} has no references: no column answers; wanted answers to score against")
-    references = {row["id"]: row["answers"]["text"] for row in examples.rows}
-    predictions = read_predictions(arguments.predictions, null_odds=arguments.null_odds)
-    scores = score_predictions(predictions, references, threshold=arguments.threshold, language=arguments.language)
-    if arguments.json:
-        print_json(scores)
-    else:
-        print_table(("score", "value"), [(name, float(value)) for name, value in scores.items()])
+    say([*examples.notes, *_told_problems(examples)])
+    taken = take(examples, arguments.max_examples)
+    references = {row["id"]: row["answers"]["text"] for row in taken.rows}
+    return references, set(examples.rows["id"][:]) - references.keys()
+
+
+def _told_problems(examples: Examples) -> list[str]:
+    counts = Counter((problem.kind, problem.action) for problem in examples.problems)
+    return [f"{count} references: {kind} ({action})" for (kind, action), count in counts.items()]
+
+
+def _unpaired(predictions: PredictionFile, references: Mapping[str, list[str]]) -> list[str]:
+    missing, unknown = references.keys() - predictions.texts.keys(), predictions.texts.keys() - references.keys()
+    told = f"{len(missing)} examples have no prediction and count 0; {len(unknown)} predictions are of no example"
+    return [told] if missing or unknown else []
+
+
+def _told_threshold(threshold: float | None, *, has_odds: bool) -> str:
+    if threshold is not None:
+        return f'no-answer threshold: {threshold} (null odds above it count as "no answer")'
+    more = f"; the official command's is {OFFICIAL_THRESHOLD}: --threshold official" if has_odds else ""
+    return f'no-answer threshold: none (only empty predictions count as "no answer"{more})'
 
 
 def score_predictions(
-    predictions: PredictionFile, references: Mapping[str, list[str]], *, threshold: float | None, language: str
+    predictions: PredictionFile,
+    references: Mapping[str, list[str]],
+    *,
+    threshold: float | None,
+    language: str,
+    missing: Missing = "error",
 ) -> Scores:
     """Score as the official scripts do; the best thresholds are there where the file has null odds.
 
@@ -56,12 +113,15 @@ def score_predictions(
     if threshold is not None and predictions.null_odds is None:
         raise DataError("a threshold needs null odds; wanted --null-odds, or the file that qa predict writes")
     odds = predictions.null_odds or dict.fromkeys(predictions.texts, 0.0)
-    swept = metrics.score(predictions.spans, references, null_odds=odds, threshold=threshold or 0.0, language=language)
+
+    def scored(texts: Mapping[str, str], at: float) -> Scores:
+        return metrics.score(texts, references, null_odds=odds, threshold=at, language=language, missing=missing)
+
+    swept = scored(predictions.spans, threshold or 0.0)
     if threshold is not None:
         return swept
-    decided = metrics.score(predictions.texts, references, null_odds=odds, threshold=math.inf, language=language)
     best = {name: value for name, value in swept.items() if name.startswith("best_")}
-    own = {name: value for name, value in decided.items() if name not in best}
+    own = {name: value for name, value in scored(predictions.texts, math.inf).items() if name not in best}
     return own | (best if predictions.null_odds is not None else {})
 
 
@@ -117,7 +177,7 @@ def _typed(values: object, wanted: Any, path: Path) -> dict[str, Any]:  # noqa: 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
 

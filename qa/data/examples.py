@@ -2,26 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from uuid import uuid4
 
 import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qa.config import DataConfig, RunConfig
-from qa.data.formats import ROWS_AT_ONCE, require_columns
+from qa.config import DataConfig, OnBadExample
+from qa.data.problems import DataProblem
+from qa.data.references import Purpose
+from qa.data.sieve import ROWS_AT_ONCE, Sieve
 from qa.data.sources import read_rows
-from qa.data.validation import DataProblem, Sieve
 from qa.errors import DataError, ExampleError
 
 _SHOWN_PROBLEMS = 10
-_ANSWERS = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
-_STRINGS = ("id", "title", "context", "question")
-_SCHEMA = pa.schema([*((name, pa.string()) for name in _STRINGS), ("answers", _ANSWERS)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +27,15 @@ class Examples:
 
     `rows` has the string columns id, title, context, question and, if the source has references, answers
     {text: list of strings, answer_start: list of int32}, where `context[start:start + len(text)] == text` for each
-    answer: offsets count Unicode code points, as Python and the SQuAD files do. An example without an answer is
-    impossible; a source without references at all can only be predicted on.
+    answer: offsets count Unicode code points, as Python and the SQuAD files do. A reference whose `answer_start` is -1
+    has no place in the context: its text counts for scores, and nothing is trained on it; those with a place come
+    first. An example without an answer is impossible; a source without references at all can only be predicted on.
     """
 
     rows: datasets.Dataset
     problems: tuple[DataProblem, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a user should know of the source as a whole, such as where its answers were found."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,7 +48,7 @@ class Examples:
     @property
     def has_impossible(self) -> bool:
         """Whether the references call some question unanswerable."""
-        return self.has_references and not all(_answer_counts(self.rows))
+        return self.has_references and not all(answer_counts(self.rows))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -61,56 +61,50 @@ class Examples:
         return digest.hexdigest()
 
 
-def load_examples(source: str, *, split: str, config: DataConfig) -> Examples:
+def load_examples(
+    source: str, *, split: str, config: DataConfig, purpose: Purpose = "spans", own_split: bool = False
+) -> Examples:
     """Read and validate the examples of a source.
 
-    `source` is `sample` (the embedded set), a hub id, or a path: nested SQuAD JSON, JSON rows, JSON Lines, CSV with
-    answers as JSON (all these also gzipped), Parquet, or a folder. Ids are strings, or integers that become strings;
-    a missing title becomes empty. Text is taken as it is: line ends, NUL and invisible characters count in offsets.
-    If no row has answers, the source has no references. `config.on_bad_example` says what becomes of a bad row.
+    `source` is `sample` (the embedded set), a hub id, or a path to any of `qa.data.formats.ACCEPTED`. Ids are strings,
+    or integers that become strings; where no row has one they are made. A missing title becomes empty. Text is taken as
+    it is: line ends, NUL and invisible characters count in offsets. If no row has answers, the source has no
+    references. `config.on_bad_example` says what becomes of a bad row; `purpose`, whether references need places;
+    `own_split`, whether a file that has no splits is refused.
 
     Raises:
         ExampleError: a bad row, where these stop the run; or no row that is good.
+        SplitError: no such split.
         DataError: a source that can't be read, or has no rows or not the needed columns.
     """
-    sieve = Sieve(config.on_bad_example)
-    chunks = _chunks(read_rows(source, split=split, config=config), source)
-    tables = [pa.Table.from_pylist(sieve.examples(chunk), schema=_SCHEMA) for chunk in chunks]
-    if not tables:
+    sieve = Sieve(source, config.on_bad_example, purpose)
+    tables = list(sieve.tables(read_rows(source, split=split, config=config, own_split=own_split)))
+    if not sieve.row:
         raise DataError(f"{source}: no rows; wanted at least one example")
-    table, problems = pa.concat_tables(tables), sieve.problems
-    if not sieve.has_references:
-        table = table.drop_columns("answers")
-    elif sieve.unanswered:
-        table = table.filter(pc.is_valid(table["answers"]))
-        problems = sorted(problems + sieve.unanswered, key=lambda problem: problem.row)
-    if problems and config.on_bad_example == "error":
-        raise ExampleError(f"{_report(problems, source)}\n(on-bad-example may be skip or repair)")
-    if not table.num_rows:
-        raise ExampleError(f"{_report(problems, source)}\n(no good example is left)")
+    facts = sieve.facts
+    table = pa.concat_tables([sieve.settled(table, facts) for table in tables])
+    problems = sorted(sieve.problems, key=lambda problem: problem.row)
+    require_good(problems, source, config.on_bad_example, left=table.num_rows, notes=sieve.notes)
     # random, as nothing is cached by it: datasets would pickle the whole table to hash it, at thrice its memory
-    return Examples(rows=datasets.Dataset(table, fingerprint=uuid4().hex), problems=tuple(problems))
+    rows = datasets.Dataset(table, fingerprint=uuid4().hex)
+    return Examples(rows=rows, problems=tuple(problems), notes=tuple(sieve.notes))
 
 
-def load_training_examples(config: RunConfig) -> Examples:
-    """Load the examples to train on: with references, with or without impossible ones, at most as many as asked.
+def require_good(
+    problems: Sequence[DataProblem], source: str, on_bad_example: OnBadExample, *, left: int, notes: Sequence[str]
+) -> None:
+    """Check that no bad row stops the run, and that a good one is left.
 
     Raises:
-        DataError: as `load_examples`, or the source has no references.
+        ExampleError: with the first problems.
     """
-    examples = load_examples(config.train_data, split=config.data.train_split, config=config.data)
-    if not examples.has_references:
-        raise DataError(f"{config.train_data} has no references: no column answers; wanted answers to train on")
-    kept = examples if config.data.allow_impossible else drop_impossible(examples)
-    return take(kept, config.max_train_examples)
-
-
-def load_validation_examples(config: RunConfig) -> Examples | None:
-    """Load the examples to evaluate, or only predict, on, at most as many as asked; None if the run has none."""
-    if config.validation_data is None:
-        return None
-    examples = load_examples(config.validation_data, split=config.data.validation_split, config=config.data)
-    return take(examples, config.max_validation_examples)
+    told = "".join(f"\n({note})" for note in notes)
+    if on_bad_example == "error":
+        problems = [problem for problem in problems if problem.action == "stopped"]
+        if problems:
+            raise ExampleError(f"{_report(problems, source)}{told}\n(on-bad-example may be skip or repair)")
+    if not left:
+        raise ExampleError(f"{_report(problems, source)}{told}\n(no good example is left)")
 
 
 def drop_impossible(examples: Examples) -> Examples:
@@ -121,7 +115,7 @@ def drop_impossible(examples: Examples) -> Examples:
     """
     if not examples.has_references:
         raise DataError("the examples have no references: no column answers; wanted answers to train on")
-    answered = [index for index, count in enumerate(_answer_counts(examples.rows)) if count]
+    answered = [index for index, count in enumerate(answer_counts(examples.rows)) if count]
     if not answered:
         raise DataError(f"none of the {len(examples)} examples has an answer; wanted some that are not impossible")
     return replace(examples, rows=examples.rows.select(answered))
@@ -138,22 +132,13 @@ def take(examples: Examples, maximum: int | None) -> Examples:
     return replace(examples, rows=examples.rows.select([index * total // maximum for index in range(maximum)]))
 
 
-def _answer_counts(rows: datasets.Dataset) -> list[int]:
+def answer_counts(rows: datasets.Dataset) -> list[int]:
+    """Return how many references each example has."""
     tables = rows.select_columns("answers").with_format("arrow").iter(batch_size=ROWS_AT_ONCE)
     return [n for table in tables for n in pc.list_value_length(pc.struct_field(table["answers"], "text")).to_pylist()]
 
 
-def _chunks(rows: Iterator[object], source: str) -> Iterator[list[object]]:
-    chunk = list(islice(rows, ROWS_AT_ONCE))
-    objects = [row for row in chunk if isinstance(row, dict)]
-    if objects:
-        require_columns(dict.fromkeys(key for row in objects for key in row if row[key] is not None), source)
-    while chunk:
-        yield chunk
-        chunk = list(islice(rows, ROWS_AT_ONCE))
-
-
-def _report(problems: list[DataProblem], source: str) -> str:
+def _report(problems: Sequence[DataProblem], source: str) -> str:
     first = "\n".join(f"  {problem}" for problem in problems[:_SHOWN_PROBLEMS])
     shown = f", the first {_SHOWN_PROBLEMS}" if len(problems) > _SHOWN_PROBLEMS else ""
     return f"{source}: {len(problems)} bad examples{shown}:\n{first}"

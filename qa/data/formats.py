@@ -1,52 +1,77 @@
 """One file -> raw rows, unchecked; its format is found from its content, never from its name."""
 
 import csv
-import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qa.data.columns import missing_columns
+from qa.data.csv_tables import separator_of, table_rows
+from qa.data.names import known_name, looks_like_labels
+from qa.data.shapes import document_rows, has_splits, value_rows
+from qa.data.text_files import lines, opened, start_of
 from qa.errors import DataError
 
-COLUMNS = ("id", "title", "context", "question", "answers")
-REQUIRED_COLUMNS = ("id", "context", "question")
-ROWS_AT_ONCE = 1_000  # 100 MB where contexts have 100,000 characters
-_ACCEPTED = (
-    "nested SQuAD JSON, a JSON list of rows, JSON Lines, comma-separated CSV whose first line names the columns "
-    "(any of these in UTF-8, also gzipped), Parquet, and a folder from save_to_disk or with a file per split"
+ROWS_AT_ONCE = 1_000
+ACCEPTED = (
+    "SQuAD JSON, nested or in rows, MRQA and the exports of annotation tools, as a document or as JSON Lines; CSV with "
+    "commas, semicolons or tabs, whose first line names the columns (any of these in UTF-8 or UTF-16, also gzipped); "
+    "Parquet; and a folder from save_to_disk or with a file per split"
 )
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NESTING = frozenset(("paragraphs", "qas"))
 _UNREADABLE = (OSError, EOFError, ValueError, zlib.error, csv.Error, pa.ArrowException)
 
 
-def read_file(path: Path) -> Iterator[object]:
+def read_file(path: Path, split: str | None = None) -> Iterator[object]:
     """Yield the rows of a file as its parser builds them.
+
+    `split` counts in a JSON object that has a part for each.
 
     Raises:
         DataError: an empty or damaged file, an unknown format, or columns that are missing.
+        SplitError: a file of several splits, and none of that name.
 
     """
     with damage_named(path):
-        yield from _parser(path)(path)
+        parser = _parser(path)
+        if parser is None:
+            raise DataError(f"{path}: {_unknown(start_of(path))}; accepted are {ACCEPTED}")
+        yield from parser(path, split)
 
 
-def require_columns(found: Iterable[str], source: object) -> None:
-    """Raise DataError, with the names found and wanted, unless all required columns are among `found`."""
-    names = list(found)
-    missing = [column for column in REQUIRED_COLUMNS if column not in names]
+def is_data(path: Path) -> bool:
+    """Tell whether a file's first bytes are those of a known format."""
+    with damage_named(path):
+        return _parser(path) is not None
+
+
+def splits_itself(path: Path) -> bool:
+    """Tell a JSON file that holds an object with a part for each split."""
+    with damage_named(path):
+        return _parser(path) is _json_document_rows and has_splits(_document(path))
+
+
+def columns_to_read(names: Iterable[str], source: object) -> list[str]:
+    """Return the columns that are read, or that should be missed, of those that a table has.
+
+    Raises:
+        DataError: columns that are needed are not there.
+
+    """
+    names = list(names)
+    missing = [] if _NESTING.intersection(names) else missing_columns(names)
     if missing:
         raise DataError(
-            f"{source}: no column {', '.join(missing)}; found {names!a}; "
-            f"wanted {', '.join(REQUIRED_COLUMNS)}, and answers where there are references"
+            f"{source}: no column {', '.join(missing)}; found {names!a}; wanted id, context, question, and answers "
+            "where there are references"
         )
+    return [name for name in names if known_name(name) or looks_like_labels(name) or name in _NESTING]
 
 
 @contextmanager
@@ -58,94 +83,51 @@ def damage_named(source: object) -> Iterator[None]:
         raise DataError(f"{source}: cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if gzipped else path.open("rb")
-
-
-def _parser(path: Path) -> Callable[[Path], Iterator[object]]:
-    with _opened(path) as file:
-        start = file.read(1 << 16).removeprefix(_BYTE_ORDER_MARK).lstrip()
-    if not start:
-        raise DataError(f"{path}: the file is empty; accepted are {_ACCEPTED}")
+def _parser(path: Path) -> Callable[[Path, str | None], Iterator[object]] | None:
+    start = start_of(path)
     if start.startswith(b"PAR1"):
         return _parquet_rows
     if start.startswith((b"{", b"[")):
         return _json_line_rows if _has_json_lines(path) else _json_document_rows
-    if _names_columns(start.splitlines()[0]):
-        return _csv_rows
-    raise DataError(f"{path}: unknown format, starting with {start[:40]!r}; accepted are {_ACCEPTED}")
+    first_line = start.decode("utf-8", "replace").splitlines()[:1]
+    return _table_rows if first_line and separator_of(first_line[0]) else None
 
 
-def _names_columns(first_line: bytes) -> bool:
-    return not set(COLUMNS).isdisjoint(next(csv.reader([first_line.decode("utf-8", "replace")])))
+def _unknown(start: bytes) -> str:
+    return f"unknown format, starting with {start[:40]!r}" if start else "the file is empty"
 
 
-def _parquet_rows(path: Path) -> Iterator[object]:
-    with _opened(path) as file:
+def _parquet_rows(path: Path, _: str | None) -> Iterator[object]:
+    with opened(path) as file:
         parquet = pq.ParquetFile(file)
-        require_columns(parquet.schema_arrow.names, path)
-        known = [column for column in COLUMNS if column in parquet.schema_arrow.names]
-        for batch in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=known):
-            yield from batch.to_pylist()
+        columns = columns_to_read(parquet.schema_arrow.names, path)
+        for batch in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+            for row in batch.to_pylist():
+                yield from value_rows(row, f"{path}: ")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line number, from 1, and text, split at line feeds only: a carriage return counts in answer offsets."""
-    with _opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield number, line.removeprefix(_BYTE_ORDER_MARK if number == 1 else b"").decode()
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path}: line {number}, byte {error.start} is not UTF-8: {error.reason}") from error
-
-
-def _csv_rows(path: Path) -> Iterator[object]:
-    csv.field_size_limit(2**31 - 1)  # the default of 131,072 characters is shorter than some contexts
-    cells = csv.reader((line for _, line in _lines(path)), strict=True)
-    try:
-        names = next(cells)
-        require_columns(names, path)
-        for row in filter(None, cells):  # blank lines hold no cells
-            if len(row) != len(names):
-                raise DataError(f"{path}: line {cells.line_num}: found {len(row)} cells; wanted {len(names)}")
-            yield _with_parsed_answers(dict(zip(names, row, strict=True)))
-    except csv.Error as error:
-        raise DataError(f"{path}: line {cells.line_num} is not CSV: {error}") from error
-
-
-def _with_parsed_answers(row: dict[str, str]) -> dict[str, Any]:
-    """Parse the JSON of the answers cell; what is no JSON stays a string, which no answers may be."""
-    cell = row.get("answers")
-    if cell is None:
-        return dict(row)
-    try:
-        return {**row, "answers": json.loads(cell) if cell else None}
-    except (ValueError, RecursionError):
-        return dict(row)
+def _table_rows(path: Path, _: str | None) -> Iterator[object]:
+    yield from table_rows(path)
 
 
 def _has_json_lines(path: Path) -> bool:
     """Whether a second object follows a first line that is an object, which no JSON document can have."""
-    lines = [line.strip() for _, line in islice(((n, line) for n, line in _lines(path) if line.strip()), 2)]
-    return len(lines) == 2 and lines[0].startswith("{") and lines[0].endswith("}") and lines[1].startswith("{")
+    first = [line.strip() for _, line in islice(((n, line) for n, line in lines(path) if line.strip()), 2)]
+    return len(first) == 2 and first[0].startswith("{") and first[0].endswith("}") and first[1].startswith("{")
 
 
-def _json_line_rows(path: Path) -> Iterator[object]:
-    for number, line in _lines(path):
+def _json_line_rows(path: Path, _: str | None) -> Iterator[object]:
+    for number, line in lines(path):
         if line.strip():
-            yield _parsed(line.rstrip(), path, first_line=number)
+            yield from value_rows(_parsed(line.rstrip(), path, first_line=number), f"{path}: line {number}")
 
 
-def _json_document_rows(path: Path) -> Iterator[object]:
-    document = _parsed("".join(line for _, line in _lines(path)), path)
-    rows = document.get("data", document) if isinstance(document, dict) else document
-    rows = [rows] if isinstance(rows, dict) else rows  # a JSON Lines file of one line
-    if not isinstance(rows, list):
-        raise DataError(f"{path}: data is of type {type(rows).__name__}; wanted a list")
-    nested = any(isinstance(row, dict) and "paragraphs" in row for row in rows)
-    yield from _nested_rows(rows, path) if nested else rows
+def _json_document_rows(path: Path, split: str | None) -> Iterator[object]:
+    yield from document_rows(_document(path), f"{path}: ", split)
+
+
+def _document(path: Path) -> object:
+    return _parsed("".join(line for _, line in lines(path)), path)
 
 
 def _parsed(text: str, path: Path, *, first_line: int = 1) -> object:
@@ -156,24 +138,3 @@ def _parsed(text: str, path: Path, *, first_line: int = 1) -> object:
         raise DataError(f"{path}: line {line}, column {error.colno} is not JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:  # a number of too many digits, too many brackets
         raise DataError(f"{path}: JSON from line {first_line} cannot be read: {error}") from error
-
-
-def _nested_rows(articles: list[Any], path: Path) -> Iterator[dict[str, Any]]:
-    """Yield a row per question of SQuAD's data / paragraphs / qas; of an impossible one, without answers."""
-    for article, place in _objects({"data": articles}, "data", f"{path}: "):
-        for paragraph, inner_place in _objects(article, "paragraphs", f"{place}."):
-            for question, _ in _objects(paragraph, "qas", f"{inner_place}."):
-                answers = [] if question.get("is_impossible") else question.get("answers")
-                shared = {"title": article.get("title"), "context": paragraph.get("context")}
-                yield {**shared, "id": question.get("id"), "question": question.get("question"), "answers": answers}
-
-
-def _objects(parent: dict[str, Any], key: str, place: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield the objects of the list `parent[key]`, each with its place in the file."""
-    children = parent.get(key)
-    if not isinstance(children, list):
-        raise DataError(f"{place}{key} is of type {type(children).__name__}; wanted a list")
-    for index, child in enumerate(children):
-        if not isinstance(child, dict):
-            raise DataError(f"{place}{key}[{index}] is of type {type(child).__name__}; wanted an object")
-        yield child, f"{place}{key}[{index}]"

@@ -1,6 +1,5 @@
 """Hub id, folder or file -> raw rows, unchecked."""
 
-import re
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -8,24 +7,26 @@ from pathlib import Path
 import datasets
 
 from qa.config import DataConfig
-from qa.data.formats import COLUMNS, ROWS_AT_ONCE, damage_named, read_file, require_columns
-from qa.errors import DataError
+from qa.data.folders import split_files
+from qa.data.formats import ROWS_AT_ONCE, columns_to_read, damage_named, read_file, splits_itself
+from qa.data.shapes import value_rows
+from qa.errors import DataError, SplitError
 
 HUB_IDS = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
 """Short names of data sets on the hub."""
-_DATA_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".gz"}
-_SPLIT_NAMES = {"validation": ("validation", "valid", "val", "dev")}
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\b")
+_DATA_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz"}
 
 
-def read_rows(source: str, *, split: str, config: DataConfig) -> Iterator[object]:
+def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = False) -> Iterator[object]:
     """Yield the rows of a source one at a time, as the parsers build them, unchecked.
 
     `source` is `sample` for the embedded set, a path, or a hub id; what exists as a path is never looked up on the
-    hub. `split` chooses among the splits of the embedded set, a folder or a hub id; a file has no splits.
+    hub. `split` chooses among the splits of the embedded set, a folder, a hub id, or a JSON file that has some; any
+    other file is one split, whatever it is called, unless `own_split` says that it must be this one.
 
     Raises:
         DataError: nothing there, nothing in it, an unknown format, a damaged file, or columns that are not there.
+        SplitError: no such split.
     """
     path = Path(source).expanduser()
     if source == "sample":
@@ -33,7 +34,9 @@ def read_rows(source: str, *, split: str, config: DataConfig) -> Iterator[object
     if path.is_dir():
         return _folder_rows(path, split)
     if path.exists():
-        return read_file(path)
+        if own_split and not splits_itself(path):
+            raise SplitError(f"{source}: one file, without splits; wanted the split {split!r}")
+        return read_file(path, split)
     if looks_like_path(source):
         raise DataError(f"{source}: no such file or folder; wanted an existing path, a hub id, or sample")
     return _hub_rows(source, split, config)
@@ -53,7 +56,7 @@ def _sample_rows(split: str) -> Iterator[object]:
     folder = files("qa") / "sample"
     splits = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
     if split not in splits:
-        raise DataError(f"sample: no split {split!r}; found {', '.join(splits) or 'none'}")
+        raise SplitError(f"sample: no split {split!r}; found {', '.join(splits) or 'none'}")
     with as_file(folder / f"{split}.json") as path:
         yield from read_file(path)
 
@@ -63,7 +66,8 @@ def _hub_rows(source: str, split: str, config: DataConfig) -> Iterator[object]:
     try:
         dataset = datasets.load_dataset(hub_id, name=config.name, split=split, revision=config.revision)
     except Exception as error:  # no common base: network, missing sets, splits and revisions all have their own
-        raise DataError(
+        no_split = isinstance(error, ValueError) and str(error).startswith("Unknown split")
+        raise (SplitError if no_split else DataError)(
             f"cannot load {hub_id!r} from the hub (name {config.name!r}, split {split!r}, revision "
             f"{config.revision!r}), and no such path exists: {type(error).__name__}: {error}"
         ) from error
@@ -71,14 +75,11 @@ def _hub_rows(source: str, split: str, config: DataConfig) -> Iterator[object]:
 
 
 def _dataset_rows(dataset: datasets.Dataset, source: object) -> Iterator[object]:
-    require_columns(dataset.column_names, source)
-    known = dataset.select_columns([column for column in COLUMNS if column in dataset.column_names])
+    known = dataset.select_columns(columns_to_read(dataset.column_names, source))
     with damage_named(source):
         for table in known.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
-            yield from table.to_pylist()
-
-
-# Folders
+            for row in table.to_pylist():
+                yield from value_rows(row, f"{source}: ")
 
 
 def _folder_rows(folder: Path, split: str) -> Iterator[object]:
@@ -86,8 +87,8 @@ def _folder_rows(folder: Path, split: str) -> Iterator[object]:
     if saved:
         yield from _dataset_rows(_saved_dataset(folder, split), folder)
     else:
-        for path in _split_files(folder, split):
-            yield from read_file(path)
+        for path in split_files(folder, split):
+            yield from read_file(path, split)
 
 
 def _saved_dataset(folder: Path, split: str) -> datasets.Dataset:
@@ -98,29 +99,5 @@ def _saved_dataset(folder: Path, split: str) -> datasets.Dataset:
     if isinstance(loaded, datasets.Dataset):
         return loaded
     if split not in loaded:
-        raise DataError(f"{folder}: no split {split!r}; found {', '.join(loaded)}")
+        raise SplitError(f"{folder}: no split {split!r}; found {', '.join(loaded)}")
     return loaded[split]
-
-
-def _split_files(folder: Path, split: str) -> list[Path]:
-    """Return the file of a split, or all its `-00000-of-00002` shards in order."""
-    names = "|".join(re.escape(name) for name in _SPLIT_NAMES.get(split, (split,)))
-    starts_with_split = re.compile(rf"(?:{names})(?![^\W_])")
-    visible = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    found = [path for path in visible if starts_with_split.match(path.name)]
-    if not found:
-        present = ", ".join(path.name for path in visible) or "no files"
-        raise DataError(f"{folder}: no file for split {split!r}; found {present}; wanted a name like {split}.jsonl")
-    if len(found) > 1 or _SHARD.search(found[0].name):
-        _require_all_shards(found, folder, split)
-    return found
-
-
-def _require_all_shards(found: list[Path], folder: Path, split: str) -> None:
-    shards = [_SHARD.search(path.name) for path in found]
-    numbers = [(int(shard[1]), int(shard[2])) for shard in shards if shard]
-    if numbers != [(index, len(found)) for index in range(len(found))]:
-        listed = ", ".join(path.name for path in found)
-        raise DataError(
-            f"{folder}: split {split!r} is ambiguous or incomplete; found {listed}; wanted one file, or all"
-        )

@@ -1,14 +1,14 @@
 """Runs on the same examples -> how much they differ, how sure that is, and where."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from qa.config import RunConfig
-from qa.data.examples import Examples, load_examples
+from qa.data import Examples, load_validation_examples
 from qa.errors import ComparisonError
 from qa.evaluation.slices import slices
 from qa.experiments.finished import FinishedRun, System
@@ -124,11 +124,11 @@ def _common_rows(
     runs: Sequence[FinishedRun], *, data: str | None, split: str | None
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the examples that all runs answered, in the order of the source, and the number of others."""
-    sources: dict[tuple[Any, ...], Examples] = {}
+    sources: dict[RunConfig, Examples] = {}
     for run in runs:
-        key = _source(run.config, data, split)
-        if key not in sources:
-            sources[key] = load_examples(key[0], split=key[1], config=key[2])
+        source = _source(run.config, data, split)
+        if source not in sources and (examples := load_validation_examples(source)) is not None:
+            sources[source] = examples
     common = set.intersection(*(set(run.answers) for run in runs))
     left_out = len(set.union(*(set(run.answers) for run in runs)) - common)
     first, *others = [_rows_by_id(examples, common) for examples in sources.values()]
@@ -138,15 +138,22 @@ def _common_rows(
         raise ComparisonError("the runs have no example in common; wanted the same examples")
     if first.keys() != common:
         missing = sorted(common - first.keys())
-        raise ComparisonError(f"example {missing[0]!r} is not in {next(iter(sources))[0]}; {len(missing)} such ids")
+        raise ComparisonError(
+            f"example {missing[0]!r} is not in {next(iter(sources)).validation_source}; {len(missing)} such ids"
+        )
     return list(first.values()), left_out
 
 
-def _source(config: RunConfig, data: str | None, split: str | None) -> tuple[Any, ...]:
+def _source(config: RunConfig, data: str | None, split: str | None) -> RunConfig:
+    """Return what decides which references there are, and nothing else, so that the same are read once."""
     source = data or config.validation_data
     if source is None:
         raise ComparisonError("a run had no validation data; wanted --data with the references of its answers")
-    return source, split or config.data.validation_split, config.data
+    where = replace(config.data, validation_split=split or config.data.validation_split)
+    found = RunConfig(validation_data=source, data=where)
+    if found.validation_source == source:
+        return found
+    return replace(found, train_data=config.train_data, seed=config.seed)
 
 
 def _rows_by_id(examples: Examples, wanted: set[str]) -> dict[str, dict[str, Any]]:

@@ -5,9 +5,8 @@ Every number equals, to the last digit, that of the published evaluation on CPyt
 with unanswerable examples. Scores of one example are shares of 1, scores of a data set percentages.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import datasets
@@ -16,12 +15,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from qa.errors import ConfigError, MetricError
-from qa.metrics.normalization import language_rules, normalize_answer
+from qa.metrics.inputs import (
+    Missing,
+    Odds,
+    References,
+    Texts,
+    answer_texts,
+    by_id,
+    of_examples,
+    require_same_ids,
+    require_texts,
+)
+from qa.metrics.normalization import LanguageRules, language_rules
 
 MetricName = Literal["squad", "squad_v2"]
-Texts = Mapping[str, str]  # these three by example id
-References = Mapping[str, Sequence[str]]
-Odds = Mapping[str, float]
 Scores = dict[str, float | int]
 Shares = Float64[np.ndarray, "example"]
 
@@ -29,13 +36,21 @@ Shares = Float64[np.ndarray, "example"]
 _SAME_TOTAL = 1e-9
 
 
-def exact_match(prediction: str, references: Sequence[str], language: str = "en") -> float:
-    """Return 1 when the normalised prediction is one of the normalised references, else 0, by the rules of v2.0."""
+def exact_match(prediction: Any, references: Any, language: str = "en") -> float:  # noqa: ANN401  # checked below
+    """Return 1 when the normalised prediction is one of the normalised references, else 0, by the rules of v2.0.
+
+    Raises:
+        MetricError, ConfigError: as `raw_scores`.
+    """
     return float(raw_scores({"": prediction}, {"": references}, language=language).exact[0])
 
 
-def f1(prediction: str, references: Sequence[str], language: str = "en") -> float:
-    """Return the F1 of the prediction's words against its best reference, 0 to 1, by the rules of v2.0."""
+def f1(prediction: Any, references: Any, language: str = "en") -> float:  # noqa: ANN401  # checked below
+    """Return the F1 of the prediction's words against its best reference, 0 to 1, by the rules of v2.0.
+
+    Raises:
+        MetricError, ConfigError: as `raw_scores`.
+    """
     return float(raw_scores({"": prediction}, {"": references}, language=language).f1[0])
 
 
@@ -47,24 +62,39 @@ class RawScores(NamedTuple):
 
 
 def raw_scores(
-    texts: Texts, references: References, *, metric: MetricName = "squad_v2", language: str = "en"
+    texts: Texts,
+    references: References,
+    *,
+    metric: MetricName = "squad_v2",
+    language: str = "en",
+    missing: Missing = "error",
 ) -> RawScores:
     """Score the predicted text of every example id against its references, whatever its null odds are.
 
     Two texts that normalise to nothing match, but have no F1 in v1.1. In v2.0 such references do not count, and where
-    none is left, or there was none, the right answer is the empty one.
+    none is left, or there was none, the right answer is the empty one. With `missing="zero"` an example without a
+    prediction has a score of 0, and predictions without an example do not count.
 
     Raises:
-        MetricError: no examples, ids that are not the same, or for v1.1 an example without a reference.
-        ConfigError: a language without rules.
+        MetricError: no examples, ids that are not the same, for v1.1 an example without a reference, or a prediction
+            or reference that is not a text.
+        ConfigError: not the code of a language.
     """
-    _require_same_ids("prediction", texts, references)
-    normalize = cache(partial(normalize_answer, language=language))
+    require_texts(texts, references)
+    references = {example_id: list(answers) for example_id, answers in references.items()}
+    if missing == "zero":
+        texts = of_examples(texts, references)
+    else:
+        require_same_ids("prediction", texts, references)
+    rules = language_rules(language)
+    normalize = cache(rules.normalize)
     if metric == "squad" and not all(references.values()):
         example_id = next(example_id for example_id, answers in references.items() if not answers)
         raise MetricError(f"example {example_id!r} has no reference; wanted one or more, or the metric squad_v2")
     rows = [
-        _example_scores(normalize(texts[example_id]), {normalize(answer) for answer in answers}, metric)
+        _example_scores(normalize(texts[example_id]), {normalize(answer) for answer in answers}, metric, rules)
+        if example_id in texts
+        else (0.0, 0.0)
         for example_id, answers in references.items()
     ]
     exact, overlap = np.array(rows, dtype=np.float64).T
@@ -96,23 +126,36 @@ def best_threshold(scores: Shares, null_odds: Shares, answerable: Bool[np.ndarra
 
 
 def score(
-    texts: Texts, references: References, *, null_odds: Odds | None = None, threshold: float = 0.0, language: str = "en"
+    texts: Texts,
+    references: References,
+    *,
+    null_odds: Odds | None = None,
+    threshold: float = 0.0,
+    language: str = "en",
+    missing: Missing = "error",
 ) -> Scores:
     """Score the best non-null text of every example id; the keys are those of the official scripts.
 
     v1.1's where every example has a reference (null odds do not count there), else v2.0's: an example is predicted
     to have no answer when its null odds are above `threshold`. Equal to `load(...).compute(...)` with the null odds
-    as `no_answer_probability`, except that compute, as the hub's, rounds those to float32.
+    as `no_answer_probability`, except that compute, as the hub's, rounds those to float32. `missing="zero"` does
+    with ids that are on one side only what the official scripts do: an example without a prediction counts 0 (the
+    script of v2.0 says so and then fails), a prediction without an example does not count.
 
     Raises:
-        MetricError: no examples, ids that are not the same, or unanswerable examples without usable null odds.
-        ConfigError: a language without rules.
+        MetricError: no examples, ids that are not the same, unanswerable examples without usable null odds, or a
+            prediction or reference that is not a text.
+        ConfigError: not the code of a language.
     """
-    if all(references.values()):
-        return _squad(texts, references, language)
+    require_texts(texts, references)
+    if all(len(answers) for answers in references.values()):
+        return _squad(texts, references, language, missing)
     if null_odds is None:
         raise MetricError("some examples have no reference: wanted the null odds of all examples, found none")
-    return _squad_v2(texts, references, null_odds, threshold, language)
+    if missing == "zero":
+        texts = of_examples(texts, references)
+        null_odds = of_examples(null_odds, texts)
+    return _squad_v2(texts, references, null_odds, threshold, language, missing)
 
 
 class Squad(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
@@ -124,7 +167,7 @@ class Squad(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
         return _metric_info("exact_match and f1 of SQuAD v1.1, in percent", "Rajpurkar et al. 2016, arXiv:1606.05250")
 
     def _compute(self, predictions: list[dict[str, Any]], references: list[dict[str, Any]]) -> Scores:
-        return _squad(_by_id(predictions, "prediction_text"), _answer_texts(references), self.language)
+        return _squad(by_id(predictions, "prediction_text"), answer_texts(references), self.language)
 
 
 class SquadV2(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
@@ -142,8 +185,8 @@ class SquadV2(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     def _compute(
         self, predictions: list[dict[str, Any]], references: list[dict[str, Any]], no_answer_threshold: float = 1.0
     ) -> Scores:
-        texts, null_odds = (_by_id(predictions, column) for column in ("prediction_text", "no_answer_probability"))
-        return _squad_v2(texts, _answer_texts(references), null_odds, no_answer_threshold, self.language)
+        texts, null_odds = (by_id(predictions, column) for column in ("prediction_text", "no_answer_probability"))
+        return _squad_v2(texts, answer_texts(references), null_odds, no_answer_threshold, self.language)
 
 
 _METRICS: dict[str, Callable[..., evaluate.Metric]] = {"squad": Squad, "squad_v2": SquadV2}
@@ -155,7 +198,7 @@ def load(name: MetricName, language: str = "en") -> evaluate.Metric:
     Its `compute` raises a `MetricError` where the hub's would crash, or count an id twice or not at all.
 
     Raises:
-        ConfigError: a language without rules, or an unknown name.
+        ConfigError: not the code of a language, or an unknown name.
     """
     if name not in _METRICS:
         raise ConfigError(f"metric is {name!r}; wanted one of {', '.join(_METRICS)}")
@@ -177,15 +220,24 @@ def _metric_info(description: str, citation: str, **more: datasets.Value) -> eva
     )
 
 
-def _squad(texts: Texts, references: References, language: str) -> Scores:
-    exact, overlap = raw_scores(texts, references, metric="squad", language=language)
+def _squad(texts: Texts, references: References, language: str, missing: Missing = "error") -> Scores:
+    exact, overlap = raw_scores(texts, references, metric="squad", language=language, missing=missing)
     return {"exact_match": _percent(exact), "f1": _percent(overlap)}
 
 
-def _squad_v2(texts: Texts, references: References, null_odds: Odds, threshold: float, language: str) -> Scores:
-    raw = raw_scores(texts, references, language=language)
+def _squad_v2(
+    texts: Texts,
+    references: References,
+    null_odds: Odds,
+    threshold: float,
+    language: str,
+    missing: Missing = "error",
+) -> Scores:
+    raw = raw_scores(texts, references, language=language, missing=missing)
+    if missing == "zero":  # an example without a prediction is never "no answer"
+        null_odds = dict.fromkeys(references.keys() - texts.keys(), -np.inf) | dict(null_odds)
     odds = _in_order(null_odds, references)
-    answerable = np.array([bool(answers) for answers in references.values()])
+    answerable = np.array([len(answers) > 0 for answers in references.values()])
     exact, overlap = (np.where(odds > threshold, ~answerable, shares) for shares in raw)
     scores: Scores = {"exact": _percent(exact), "f1": _percent(overlap), "total": len(exact)}
     for part, members in (("HasAns", answerable), ("NoAns", ~answerable)):
@@ -193,24 +245,30 @@ def _squad_v2(texts: Texts, references: References, null_odds: Odds, threshold: 
             scores[f"{part}_exact"], scores[f"{part}_f1"] = _percent(exact[members]), _percent(overlap[members])
             scores[f"{part}_total"] = int(members.sum())
     place = {example_id: i for i, example_id in enumerate(references)}
-    as_predicted = np.array([place[example_id] for example_id in null_odds])
-    not_empty = np.array([bool(texts[example_id]) for example_id in references])
+    as_predicted = np.array([place[example_id] for example_id in null_odds if example_id in texts], dtype=np.int64)
+    not_empty = np.array([bool(texts.get(example_id)) for example_id in references])
+    unanswerable = np.sum(~answerable[as_predicted])
     for name, shares in raw._asdict().items():
         gains = np.where(answerable, shares, -1.0 * not_empty)
-        best, best_at = _official_best(gains[as_predicted], odds[as_predicted], np.sum(~answerable))
+        best, best_at = _official_best(gains[as_predicted], odds[as_predicted], unanswerable, total=len(gains))
         scores |= {f"best_{name}": best, f"best_{name}_thresh": best_at}
     return scores
 
 
 def _in_order(null_odds: Odds, references: References) -> Shares:
-    _require_same_ids("null odds", null_odds, references)
+    require_same_ids("null odds", null_odds, references)
+    for example_id, value in null_odds.items():
+        if not isinstance(value, int | float | np.number):
+            raise MetricError(f"example {example_id!r} has {value!r} as null odds; wanted a number")
     odds = np.array([null_odds[example_id] for example_id in references], dtype=np.float64)
     for bad in np.flatnonzero(np.isnan(odds)):
         raise MetricError(f"example {list(references)[bad]!r} has null odds that are not a number")
     return odds
 
 
-def _official_best(gains: Shares, null_odds: Shares, unanswerable: np.integer[Any]) -> tuple[float, float]:
+def _official_best(
+    gains: Shares, null_odds: Shares, unanswerable: np.integer[Any], *, total: int
+) -> tuple[float, float]:
     """Answer one example more at a time, by null odds: the first best score in percent, and the null odds it stands at.
 
     As published: equal null odds are not kept together but come in the order of the predictions, a text other than
@@ -219,7 +277,7 @@ def _official_best(gains: Shares, null_odds: Shares, unanswerable: np.integer[An
     order = np.argsort(null_odds, kind="stable")
     totals = np.cumsum([unanswerable, *gains[order]])
     best = int(np.argmax(totals))
-    return float(100.0 * totals[best] / len(gains)), float(null_odds[order[best - 1]]) if best else 0.0
+    return float(100.0 * totals[best] / total), float(null_odds[order[best - 1]]) if best else 0.0
 
 
 def _percent(shares: Float[np.ndarray, "example"]) -> float:
@@ -238,44 +296,21 @@ def _between(lower: Float64[np.ndarray, "gap"], upper: Float64[np.ndarray, "gap"
     )
 
 
-def _example_scores(prediction: str, references: set[str], metric: MetricName) -> tuple[float, float]:
+def _example_scores(
+    prediction: str, references: set[str], metric: MetricName, rules: LanguageRules
+) -> tuple[float, float]:
     """Return exact match and F1 of normalised texts."""
     if metric == "squad_v2":
         references = references - {""} or {""}
+    predicted = rules.units(prediction)
     if prediction in references:
-        return 1.0, 1.0 if prediction or metric == "squad_v2" else 0.0
-    return 0.0, max(_word_f1(prediction, reference) for reference in references)
+        return 1.0, 1.0 if predicted or metric == "squad_v2" else 0.0
+    return 0.0, max(_unit_f1(predicted, rules.units(reference), rules) for reference in references)
 
 
-def _word_f1(prediction: str, reference: str) -> float:
-    predicted, wanted = prediction.split(), reference.split()
-    common = set(predicted).intersection(wanted)
-    if not common:
+def _unit_f1(predicted: Sequence[str], wanted: Sequence[str], rules: LanguageRules) -> float:
+    same = rules.shared(predicted, wanted)
+    if same == 0:
         return 0.0
-    same = sum(min(predicted.count(word), wanted.count(word)) for word in common)
     precision, recall = same / len(predicted), same / len(wanted)
     return 2 * precision * recall / (precision + recall)
-
-
-def _by_id(rows: list[dict[str, Any]], column: str) -> dict[str, Any]:
-    values = {row["id"]: row[column] for row in rows}
-    if len(values) < len(rows):
-        example_id, count = Counter(row["id"] for row in rows).most_common(1)[0]
-        raise MetricError(f"example {example_id!r} has {count} rows with {column}; wanted one")
-    for example_id, value in values.items():
-        if value is None:
-            raise MetricError(f"example {example_id!r} has None as {column}; wanted a value")
-    return values
-
-
-def _answer_texts(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    return {example_id: answers["text"] for example_id, answers in _by_id(rows, "answers").items()}
-
-
-def _require_same_ids(what: str, found: Mapping[str, object], references: Mapping[str, object]) -> None:
-    if not references:
-        raise MetricError("there are no references to score against")
-    unpaired = sorted(found.keys() ^ references.keys())
-    if unpaired:
-        problem = f"a reference but no {what}" if unpaired[0] in references else f"a {what} but no reference"
-        raise MetricError(f"example {unpaired[0]!r} has {problem}; {len(unpaired)} such ids")

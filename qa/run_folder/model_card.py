@@ -69,7 +69,7 @@ def model_card(config: RunConfig, paths: RunPaths) -> str:
         f"Answers questions with spans of a text. Fine-tuned from `{base_model(config)}` on `{config.train_data}` "
         "with a start and an end head"
     )
-    evaluated = f", and evaluated on `{config.validation_data}`." if scores else "."
+    evaluated = f", and evaluated on `{config.validation_source}`." if scores else "."
     environment = _read(paths.environment) or {}
     metadata = _metadata(config, scores or {}).to_yaml()
     parts = [
@@ -110,14 +110,15 @@ def _metadata(config: RunConfig, scores: Mapping[str, Any]) -> ModelCardData:
 
 
 def _results(config: RunConfig, scores: Mapping[str, Any]) -> list[EvalResult]:
-    source = config.validation_data or ""
+    source = config.validation_source or ""
+    split = config.data.validation_split if config.validation_share is None else config.data.train_split
     name = HUB_IDS.get(source, source)
     return [
         EvalResult(
             task_type="question-answering",
             dataset_type=name if is_hub_id(name) else "local",
             dataset_name=Path(source).name,
-            dataset_split=config.data.validation_split,
+            dataset_split=split,
             metric_type=kind,
             metric_value=round(value, 2),
         )

@@ -13,7 +13,8 @@ from accelerate import Accelerator
 
 from qa.config import RunConfig, config_values
 from qa.data.examples import Examples
-from qa.data.validation import DataProblem
+from qa.data.problems import DataProblem
+from qa.data.training_data import shared_content
 from qa.errors import CheckpointError, StorageError
 from qa.files import interrupted_folders, recover, write_json, write_whole
 from qa.run_folder.history import append_line
@@ -101,14 +102,35 @@ def note_attempt(
 def write_records(
     paths: RunPaths, accelerator: Accelerator, config: RunConfig, data: Mapping[str, Examples | None]
 ) -> None:
-    """Write what the run is: its configuration, environment and the problems of its data, by split."""
+    """Write what the run is: its configuration, environment and the problems of its data, by split.
+
+    What a user should know of the data is logged: notes, problems, and content that training and validation share.
+    """
     save_config(config, paths.config)
     write_json(paths.environment, describe_environment(accelerator))
     problems = {split: examples.problems for split, examples in data.items() if examples is not None}
     write_problems(problems, paths.data_problems)
+    for split, examples in data.items():
+        for note in examples.notes if examples is not None else ():
+            log.warning("%s data: %s", split, note)
     for split, found in problems.items():
         for action, count in Counter(problem.action for problem in found).items():
             log.warning("%s data: %d examples %s; see %s", split, count, action, paths.data_problems.name)
+    _warn_of_shared_content(data.get("train"), data.get("validation"))
+
+
+def _warn_of_shared_content(train: Examples | None, validation: Examples | None) -> None:
+    if train is None or validation is None:
+        return
+    examples, contexts = shared_content(train, validation)
+    if contexts:
+        log.warning(
+            "the training data holds %d of the %d validation examples (question and context) and %d of their contexts, "
+            "so that scores will be too high",
+            examples,
+            len(validation),
+            contexts,
+        )
 
 
 def save_config(config: RunConfig, path: Path) -> None:

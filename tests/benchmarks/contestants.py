@@ -21,7 +21,7 @@ from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
 from qa import metrics
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
-from qa.data.examples import load_training_examples, load_validation_examples
+from qa.data import load_training_examples, load_validation_examples
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import find_spans
 from qa.features import cached_features, cached_labels

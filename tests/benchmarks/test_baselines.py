@@ -7,7 +7,7 @@ import torch
 
 from qa import metrics
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
-from qa.data.examples import load_validation_examples
+from qa.data import load_validation_examples
 from qa.decoding.spans import find_spans
 from qa.features.collation import PAD_MULTIPLE, collate
 from qa.features.labels import build_labels

@@ -19,7 +19,7 @@ from pathlib import Path
 import datasets
 import torch
 
-from qa.data.examples import load_training_examples, load_validation_examples
+from qa.data import load_training_examples, load_validation_examples
 from tests.benchmarks import baselines
 from tests.benchmarks import contestants as c
 from tests.benchmarks.contest import ROOT

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from qa.config import DataConfig
 from qa.data.sources import read_rows
-from qa.errors import DataError
+from qa.errors import DataError, SplitError
+from tests.support.rows import loaded
 
 CONTEXT = 'Zürich lies\r\non the "Limmat", 408 m\u2028above 😀 the sea.'
 ROWS = [
@@ -66,6 +67,7 @@ def read(source, *, split="train", config=None):
 def flat(row):
     """Return a row with its answers in the layout of columns."""
     answers = row["answers"]
+    answers = json.loads(answers) if isinstance(answers, str) else answers
     if isinstance(answers, list):
         answers = {key: [answer[key] for answer in answers] for key in ("text", "answer_start")}
     return {**row, "answers": answers}
@@ -92,22 +94,24 @@ def test_every_text_format_gives_the_rows_whatever_the_name(tmp_path, name, pack
     assert [flat(row) for row in read(path)] == ROWS
 
 
-def test_parquet(tmp_path):
+def test_parquet_without_the_columns_that_nobody_reads_but_with_all_that_look_like_labels(tmp_path):
     path = tmp_path / "misleading.json"
-    pq.write_table(pa.Table.from_pylist([{**row, "extra": 1} for row in ROWS]), path)
-    assert read(path) == ROWS
+    pq.write_table(pa.Table.from_pylist([{**row, "extra": 1, "my_labels": 2} for row in ROWS]), path)
+    assert read(path) == [{**row, "my_labels": 2} for row in ROWS]
 
 
 def test_a_file_of_one_json_line(tmp_path):
     assert read(write(tmp_path / "one", json.dumps(ROWS[0]))) == ROWS[:1]
 
 
-def test_csv_without_answers_and_with_answers_that_are_no_json(tmp_path):
-    path = write(tmp_path / "a.csv", "id,context,question\n1,c,q\n\n2,c,q\n")
-    assert read(path) == [{"id": "1", "context": "c", "question": "q"}, {"id": "2", "context": "c", "question": "q"}]
-    deep = "[" * 100_000
-    rows = read(write(tmp_path / "b.csv", f"id,context,question,answers\n1,c,q,\n2,c,q,{{'text'\n3,c,q,{deep}\n"))
-    assert [row["answers"] for row in rows] == [None, "{'text'", deep]
+def test_csv_cells_are_texts_but_for_truth(tmp_path):
+    content = "id,context,question,answers,is_impossible\n1,c,q,,TRUE\n\n2,c,q,[3],no\n3,c,q,x,\n"
+    rows = read(write(tmp_path / "a.csv", content))
+    assert [(row["id"], row["answers"], row["is_impossible"]) for row in rows] == [
+        ("1", "", True),
+        ("2", "[3]", "no"),
+        ("3", "x", None),
+    ]
 
 
 def test_csv_cells_may_be_longer_than_the_default_limit(tmp_path):
@@ -115,11 +119,12 @@ def test_csv_cells_may_be_longer_than_the_default_limit(tmp_path):
     assert read(write(tmp_path / "a.csv", f"id,context,question\n1,{long},q\n"))[0]["context"] == long
 
 
-def test_nested_v2_impossible_questions_have_no_answers_and_plausible_ones_are_ignored(tmp_path):
+def test_plausible_answers_are_no_answers(tmp_path):
     document = nested(ROWS[:1], version="v2.0")
     question = document["data"][0]["paragraphs"][0]["qas"][0]
     question |= {"is_impossible": True, "answers": [], "plausible_answers": question["answers"]}
-    assert read(write(tmp_path / "a", json.dumps(document)))[0]["answers"] == []
+    (row,) = loaded(tmp_path, document).rows
+    assert row["answers"] == {"text": [], "answer_start": []}
 
 
 def test_json_lines_are_read_one_at_a_time(tmp_path):
@@ -139,13 +144,13 @@ def test_an_empty_file_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x89PNG\r\n\x1a\n", b"just some prose, with a comma", "{}".encode("utf-16"), b"nr;text\n1;2\n"]
+    "content", [b"\x89PNG\r\n\x1a\n", b"just some prose, with a comma", "prose".encode("utf-16"), b"nr;size\n1;2\n"]
 )
 def test_an_unknown_format_lists_what_is_accepted(tmp_path, content):
     message = failure(write(tmp_path / "a.json", content))
     assert "unknown format, starting with b" in message
     assert all(
-        word in message for word in ("nested SQuAD JSON", "JSON Lines", "CSV", "Parquet", "save_to_disk", "UTF-8")
+        word in message for word in ("SQuAD JSON, nested", "JSON Lines", "CSV", "Parquet", "save_to_disk", "UTF-8")
     )
 
 
@@ -184,7 +189,6 @@ def test_a_wrong_encoding_says_the_line(tmp_path, name):
         ("id,context,question\n1,c,d,q\n", "line 2: found 4 cells; wanted 3"),
         ('id,context,question\n1,c,"q\n', "line 2 is not CSV"),
         ("id,context,question\r1,c,q\r", "is not CSV"),
-        ("id,context,query\n1,c,q\n", "no column question; found ['id', 'context', 'query']; wanted id, context"),
     ],
 )
 def test_broken_csv_says_the_line(tmp_path, content, expected):
@@ -197,8 +201,8 @@ def test_broken_csv_says_the_line(tmp_path, content, expected):
         ({"data": "text"}, "data is of type str; wanted a list"),
         ({"data": [{"paragraphs": 3}]}, ": data[0].paragraphs is of type int; wanted a list"),
         ({"data": [{"paragraphs": [7]}]}, ": data[0].paragraphs[0] is of type int; wanted an object"),
-        ({"data": [{"paragraphs": [{"context": "c"}]}]}, "data[0].paragraphs[0].qas is of type NoneType"),
-        ([{"paragraphs": []}, "x"], ": data[1] is of type str; wanted an object"),
+        ({"data": [{"paragraphs": [{"qas": None}]}]}, ": data[0].paragraphs[0].qas is of type NoneType; wanted a list"),
+        ({"data": [{"paragraphs": [{"qas": ["x"]}]}]}, "data[0].paragraphs[0].qas[0] is of type str; wanted an object"),
     ],
 )
 def test_a_wrong_nesting_says_where(tmp_path, content, expected):
@@ -207,8 +211,8 @@ def test_a_wrong_nesting_says_where(tmp_path, content, expected):
 
 def test_parquet_without_a_needed_column_and_truncated(tmp_path):
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"id": ["1"], "passage": ["c"], "question": ["q"]}), path)
-    assert "no column context; found ['id', 'passage', 'question']; wanted id, context, question" in failure(path)
+    pq.write_table(pa.table({"id": ["1"], "page": ["c"], "question": ["q"]}), path)
+    assert "no column context; found ['id', 'page', 'question']; wanted id, context, question" in failure(path)
     write(path, path.read_bytes()[:-20])
     assert "a.parquet: cannot be read: ArrowInvalid" in failure(path)
 
@@ -267,8 +271,8 @@ def test_shards_are_read_in_order_and_must_be_complete(tmp_path):
 
 def test_a_folder_without_or_with_two_files_for_the_split(tmp_path):
     assert "no file for split 'train'; found no files; wanted a name like train.jsonl" in failure(tmp_path)
-    write(tmp_path / "training.json", "[]")
-    assert "no file for split 'train'; found training.json" in failure(tmp_path)
+    write(tmp_path / "trains.json", "[]")
+    assert "no file for split 'train'; found trains.json" in failure(tmp_path)
     write(tmp_path / "train.json", "[]")
     write(tmp_path / "train-v2.json", "[]")
     assert "found train-v2.json, train.json; wanted one file, or all" in failure(tmp_path)
@@ -298,7 +302,22 @@ def test_a_hub_id_is_loaded_with_name_split_and_revision(monkeypatch, source, hu
 
 def test_a_hub_set_without_the_columns_names_them(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_dict({"text": ["a"]}))
-    assert failure("a/b").startswith("a/b: no column id, context, question; found ['text']; wanted id, context")
+    assert failure("a/b").startswith("a/b: no column question; found ['text']; wanted id, context")
+
+
+def test_a_split_that_is_not_there_is_an_error_of_its_own(tmp_path, monkeypatch):
+    def unknown(*_, **__):
+        raise ValueError("Unknown split \"dev\". Should be one of ['train'].")
+
+    monkeypatch.setattr(datasets, "load_dataset", unknown)
+    write(tmp_path / "train.json", TEXTS["list"])
+    datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(tmp_path / "saved")
+    write(tmp_path / "parts.json", json.dumps({"train": ROWS}))
+    for source in ("a/b", tmp_path, tmp_path / "saved", tmp_path / "parts.json", "sample"):
+        with pytest.raises(SplitError):
+            read(source, split="dev")
+    with pytest.raises(SplitError, match="one file, without splits"):
+        list(read_rows(str(tmp_path / "train.json"), split="validation", config=DataConfig(), own_split=True))
 
 
 def test_a_hub_failure_says_what_was_tried():

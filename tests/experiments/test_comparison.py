@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qa.config import RecipeConfig
+from qa.config import RecipeConfig, RunConfig
+from qa.data import load_validation_examples
 from qa.errors import ComparisonError
 from qa.evaluation.slices import slices
 from qa.experiments.comparison import FEWEST, compare_systems, report_tables
@@ -57,6 +58,23 @@ def test_scores_and_differences_are_those_of_a_loop_over_the_examples(comparison
         interval = getattr(difference, name)
         assert interval.low < interval.mean < interval.high
         assert interval.excludes_zero
+
+
+@pytest.mark.parametrize("own", ["auto", "0.5"])
+def test_references_may_be_a_split_or_share_of_the_training_data(tmp_path, own):
+    """Of a share other seeds hold out other examples: those in common are compared."""
+    for split in ("train", "validation"):
+        write_data(tmp_path / f"{split}.jsonl")
+    config = RunConfig(train_data=str(tmp_path), validation_data=own, seed=1)
+    ids = set(load_validation_examples(config).rows["id"])
+    found = {key: text for key, text in answers(lambda at: at % 2).items() if key in ids}
+    known = {"train_data": str(tmp_path), "seed": 1}
+    one, other = (
+        write_run(tmp_path / "runs" / name, own, found, **known, **more) for name, more in (("a", {}), ("b", EMA))
+    )
+    compared = compare_systems(systems_of([read_run(one), read_run(other)]))
+    assert compared.examples == len(ids)
+    assert compared.differences[0].f1.mean == 0
 
 
 def test_seeds_minutes_and_curves(comparison):

@@ -52,7 +52,7 @@ CASES = {
     "model": ("READER", "OTHER", {}),
     "model-revision": ("one", "two", {"model": "someone/reader"}),
     "train-data": ("TRAIN", "VALIDATION", {}),
-    "validation-data": ("VALIDATION", None, {}),
+    "validation-data": ("VALIDATION", "0.3", {}),
     "output-dir": ("RUN", "ELSEWHERE", {}),
     "seed": ("1", "2", {}),
     "resume": (None, "auto", {}),

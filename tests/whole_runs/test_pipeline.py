@@ -103,7 +103,7 @@ def test_training_without_references_or_without_validation_data(tmp_path, reader
     path = tmp_path / "questions.jsonl"
     path.write_text(json.dumps({"id": "a", "question": "Who?", "context": "Ada."}) + "\n")
     with pytest.raises(DataError, match="answers"):
-        run(tmp_path, readers("bert"), "--train-data", str(path))
+        run(tmp_path, readers("bert"), "--train-data", str(path), "--validation-data", "none")
     folder = run(tmp_path, readers("bert"), "--validation-data", "None", "--training.max-steps", "1", name="blind")
     assert (folder / "model" / "model.safetensors").exists()
     assert not (folder / "metrics.json").exists()

@@ -1,0 +1,72 @@
+"""What commands that read or write data sets take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from qa.config import OnBadExample
+
+OnBadExampleFlag = Annotated[
+    OnBadExample,
+    arg(help="Stop at a bad example, skip it, or repair it: find the places of its answers, make its id unique, …"),
+]
+ReferencesFlag = Annotated[
+    Literal["spans", "texts"],
+    arg(help="What references are for: spans to train on, or texts to score against, which need no place."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFlags:
+    """Which examples."""
+
+    data: Positional[str]
+    """Hub id, file, folder, or sample for the embedded data set."""
+    split: str = "validation"
+    """Split, where the source has splits."""
+    data_name: str | None = None
+    """Configuration of a hub data set that has several."""
+    data_revision: str | None = None
+    """Branch, tag or commit of a hub data set."""
+    max_examples: int | None = None
+    """Examples taken, spread evenly over the set; none: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFlags(DataFlags):
+    """Which examples."""
+
+    split: str = "train"
+    """Split, where the source has splits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFlags:
+    """Where to write."""
+
+    # A group of its own, since positional arguments of a command come before those of its groups.
+
+    out: Positional[Path]
+    """File to write, JSON Lines; - is standard output."""
+    overwrite: bool = False
+    """Replace a file that exists."""
+    resume: bool = False
+    """Go on where an interrupted command ended: its lines are in the file's name with .part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFileFlags:
+    """Where to write."""
+
+    out: Positional[Path]
+    """File to write: .json (SQuAD, nested), .jsonl, .parquet, or .json.gz and .jsonl.gz."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFolderFlags:
+    """Where to write."""
+
+    out: Positional[Path]
+    """New folder that gets a file for each part."""

@@ -1,0 +1,178 @@
+"""A flat row under any program's names -> the columns of an example, unchecked."""
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from qa.data.annotations import Mark, read_marks, with_places
+from qa.data.names import (
+    ANSWERS,
+    CONTEXT,
+    ENDS,
+    ID,
+    IS_IMPOSSIBLE,
+    LABELS,
+    QUESTION,
+    STARTS,
+    TITLE,
+    looks_like_labels,
+    tidy,
+)
+from qa.data.problems import BadRowError
+
+_PLAIN = frozenset(("answer", "answer_text", "text"))
+"""Columns of one text."""
+
+
+class RawRow(NamedTuple):
+    """What a row says, unchecked."""
+
+    id: object
+    title: object
+    context: object
+    question: object
+    is_impossible: object
+    marks: list[Mark] | None
+    """None: no annotation."""
+    blank: bool
+    """Whether there is a column for answers, with nothing in this row."""
+    read_from: tuple[str, ...]
+    """Columns that the answers were read from."""
+    ignored: tuple[str, ...]
+    """Columns with values, by their names labels, that were not read."""
+
+
+class _Layout(NamedTuple):
+    """Which of a row's names are which column, by preference."""
+
+    id: tuple[str, ...]
+    title: tuple[str, ...]
+    context: tuple[str, ...]
+    question: tuple[str, ...]
+    is_impossible: tuple[str, ...]
+    answers: tuple[str, ...]
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+def id_of(row: Mapping[str, Any]) -> object:
+    """Return what a row has as its id."""
+    return _first(row, _layout(tuple(row)).id)
+
+
+def missing_columns(names: Iterable[str]) -> list[str]:
+    """Return the columns that are needed and that none of these names stands for."""
+    layout = _layout(tuple(names))
+    return [column for column, found in (("context", layout.context), ("question", layout.question)) if not found]
+
+
+def read_columns(row: Mapping[str, Any], *, with_answers: bool = True) -> RawRow:
+    """Read a row, with or without its answers.
+
+    Raises:
+        BadRowError: answers in a layout that is not known.
+    """
+    layout = _layout(tuple(row))
+    marks, read_from = _marks(row, layout) if with_answers else (None, ())
+    ignored = () if read_from or not with_answers else tuple(name for name in layout.ignored if not absent(row[name]))
+    return RawRow(
+        id=_first(row, layout.id),
+        title=_first(row, layout.title),
+        context=_first(row, layout.context),
+        question=_first(row, layout.question),
+        is_impossible=_first(row, layout.is_impossible),
+        marks=marks,
+        blank=marks is None and any(tidy(name) in ANSWERS for name in layout.answers),
+        read_from=read_from,
+        ignored=ignored,
+    )
+
+
+def absent(value: object) -> bool:
+    """Tell what stands for nothing: None, and the NaN that pandas makes of it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _first(row: Mapping[str, Any], names: Iterable[str]) -> object:
+    """Return the first value that is something; an empty text only where there is nothing else."""
+    empty = None
+    for name in names:
+        value = row[name]
+        if value == "":
+            empty = ""
+        elif not absent(value):
+            return value
+    return empty
+
+
+@lru_cache(maxsize=1024)
+def _layout(names: tuple[str, ...]) -> _Layout:
+    by_tidy: dict[str, str] = {}
+    for name in names:
+        by_tidy.setdefault(tidy(name), name)
+
+    def present(wanted: Iterable[str]) -> tuple[str, ...]:
+        return tuple(by_tidy[name] for name in wanted if name in by_tidy)
+
+    context, answers, starts = present(CONTEXT), present((*ANSWERS, *LABELS)), present(STARTS)
+    if len(context) > 1 and tidy(context[-1]) == "text":  # beside a context and places it is the answer's
+        answers += context[-1:] if starts else ()
+        context = context[:-1]
+    read = {*context, *answers, *starts}
+    return _Layout(
+        id=present(ID),
+        title=present(TITLE),
+        context=context,
+        question=present(QUESTION),
+        is_impossible=present(IS_IMPOSSIBLE),
+        answers=answers,
+        starts=starts,
+        ends=present(ENDS),
+        ignored=tuple(name for name in names if name in answers or (looks_like_labels(name) and name not in read)),
+    )
+
+
+def _marks(row: Mapping[str, Any], layout: _Layout) -> tuple[list[Mark] | None, tuple[str, ...]]:
+    """Read the first column of answers that has some, and the columns of their places."""
+    for name in layout.answers:
+        value = _submitted(row, name)
+        marks = None if value == "" else _readable_marks(value, tidy(name))
+        if marks is None:
+            continue
+        starts = _first(row, layout.starts)
+        if tidy(name) == "detected_answers":
+            return marks + _other_texts(row, layout), (name,)
+        placed = with_places(marks, starts, _first(row, layout.ends))
+        return placed, (name, *(layout.starts[:1] if placed != marks else ()))
+    return None, ()
+
+
+def _submitted(row: Mapping[str, Any], name: str) -> object:
+    """Return a column without the responses that annotators discarded, as a column beside it says on the hub."""
+    value, statuses = row[name], row.get(f"{name}.status")
+    if isinstance(value, list) and isinstance(statuses, list) and len(statuses) == len(value):
+        return [one for one, status in zip(value, statuses, strict=True) if status in {None, "submitted"}]
+    return value
+
+
+def _readable_marks(value: object, name: str) -> list[Mark] | None:
+    """Read a column; one that may hold something else only if it holds spans."""
+    try:
+        marks = read_marks(value)
+    except BadRowError:
+        if name in _PLAIN and isinstance(value, str):
+            return [Mark(value)]  # "[1] Smith" is no list
+        if name in ANSWERS:
+            raise
+        return None
+    if name in ANSWERS or name in _PLAIN:
+        return marks
+    return marks if marks is not None and all(mark.start is not None for mark in marks) else None
+
+
+def _other_texts(row: Mapping[str, Any], layout: _Layout) -> list[Mark]:
+    """Return MRQA's accepted answers, which need not occur in the context."""
+    texts = next((row[name] for name in layout.answers if tidy(name) == "answers"), None)
+    return [Mark(text, extra=True) for text in texts if isinstance(text, str)] if isinstance(texts, list) else []

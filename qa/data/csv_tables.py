@@ -1,0 +1,69 @@
+"""Tables as text: comma, semicolon, tab or bar between cells, the first line for their names."""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from qa.data.names import IS_IMPOSSIBLE, known_name, tidy
+from qa.data.text_files import lines
+from qa.errors import DataError
+
+_SEPARATORS = ",;\t|"
+_SAID = re.compile(r'"?sep=(.)"?\s*')  # what spreadsheets put first
+_TRUTHS = {"true": True, "false": False, "": None}
+
+
+def separator_of(first_line: str) -> str | None:
+    """Return what stands between the names of columns; None if the line names none that is known.
+
+    Other lines do not count: texts hold commas, semicolons and tabs.
+    """
+    said = _SAID.fullmatch(first_line)
+    if said:
+        return said[1]
+    counts = {separator: sum(map(known_name, _names(first_line, separator))) for separator in _SEPARATORS}
+    best = max(_SEPARATORS, key=lambda separator: counts[separator])
+    return best if counts[best] else None
+
+
+def table_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table as texts by the names of its columns.
+
+    Raises:
+        DataError: not a table, or a row with too many or too few cells, with its line.
+
+    """
+    csv.field_size_limit(2**31 - 1)  # the default of 131,072 characters is shorter than some contexts
+    texts = (line for _, line in lines(path))
+    first = next(texts, "")
+    said = _SAID.fullmatch(first)
+    separator = separator_of(first.splitlines()[0])
+    assert separator is not None, "the caller has looked at the first line"
+    cells = csv.reader(texts if said else itertools.chain([first], texts), delimiter=separator, strict=True)
+    skipped = 1 if said else 0
+    try:
+        names = [name.strip() for name in next(cells, [])]
+        for row in filter(None, cells):  # blank lines hold no cells
+            if len(row) != len(names):
+                raise DataError(
+                    f"{path}: line {cells.line_num + skipped}: found {len(row)} cells; wanted {len(names)}, with "
+                    f"{separator!r} between them"
+                )
+            yield {name: _cell(name, text) for name, text in zip(names, row, strict=True)}
+    except csv.Error as error:
+        raise DataError(f"{path}: line {cells.line_num + skipped} is not CSV: {error}") from error
+
+
+def _cell(name: str, text: str) -> object:
+    """Return a cell's text, or the truth value that a table can only write as text."""
+    return _TRUTHS.get(text.strip().lower(), text) if tidy(name) in IS_IMPOSSIBLE else text
+
+
+def _names(first_line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([first_line], delimiter=separator), [])
+    except csv.Error:
+        return []

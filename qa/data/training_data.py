@@ -1,0 +1,89 @@
+"""What a run is trained on, and what it is judged on."""
+
+from dataclasses import replace
+
+from qa.config import RunConfig
+from qa.data.examples import Examples, drop_impossible, load_examples, take
+from qa.data.splitting import held_out
+from qa.errors import ConfigError, DataError, SplitError
+
+
+def load_training_examples(config: RunConfig) -> Examples:
+    """Load the examples to train on: with references, with or without impossible ones, at most as many as asked.
+
+    Those whose contexts are held out for validation are not among them.
+
+    Raises:
+        DataError: as `load_examples`, or the source has no references.
+    """
+    examples = _training_source(config)
+    share = config.validation_share
+    if share is not None:
+        validated = set(held_out(examples.rows, share, seed=config.seed))
+        rows = examples.rows.select([row for row in range(len(examples)) if row not in validated])
+        examples = replace(examples, rows=rows)
+    kept = examples if config.data.allow_impossible else drop_impossible(examples)
+    return take(kept, config.max_train_examples)
+
+
+def load_validation_examples(config: RunConfig) -> Examples | None:
+    """Load the examples to evaluate, or only predict, on, at most as many as asked; None if the run has none.
+
+    The configuration names a source, or `auto`, the validation split of the training data, or a share of its contexts
+    to hold out. References need no places here.
+
+    Raises:
+        DataError: as `load_examples`.
+        ConfigError: the training data has no validation split, and nothing else is asked for.
+    """
+    if config.validation_data is None:
+        return None
+    if config.validation_share is not None:
+        examples = _training_source(config)
+        rows = examples.rows.select(held_out(examples.rows, config.validation_share, seed=config.seed))
+        note = f"{len(rows)} of the {len(examples)} examples of {config.train_data}, held out by context"
+        examples = replace(examples, rows=rows, notes=(note,), problems=())
+    elif config.validation_data == "auto":
+        examples = _own_validation_split(config)
+    else:
+        examples = load_examples(
+            config.validation_data, split=config.data.validation_split, config=config.data, purpose="texts"
+        )
+    return take(_with_warning(examples), config.max_validation_examples)
+
+
+def _training_source(config: RunConfig) -> Examples:
+    examples = load_examples(config.train_data, split=config.data.train_split, config=config.data)
+    if not examples.has_references:
+        told = "".join(f"; {note}" for note in examples.notes)
+        raise DataError(f"{config.train_data} has no references: no column answers; wanted answers to train on{told}")
+    return examples
+
+
+def _own_validation_split(config: RunConfig) -> Examples:
+    split = config.data.validation_split
+    try:
+        examples = load_examples(config.train_data, split=split, config=config.data, purpose="texts", own_split=True)
+    except SplitError as error:
+        raise ConfigError(
+            f"no validation-data, and the training data has no split {split!r} ({error}); wanted --validation-data "
+            "with a source, with a share of the training contexts to hold out, such as 0.1, or with none"
+        ) from error
+    return replace(examples, notes=(f"the split {split!r} of {config.train_data}", *examples.notes))
+
+
+def _with_warning(examples: Examples) -> Examples:
+    if examples.has_references:
+        return examples
+    return replace(examples, notes=(*examples.notes, "no references: answers are written and nothing is scored"))
+
+
+def shared_content(train: Examples, validation: Examples) -> tuple[int, int]:
+    """Count the validation examples, and their distinct contexts, that the training examples hold too.
+
+    An example is shared if its question and its context are.
+    """
+    seen = set(zip(train.rows["context"][:], train.rows["question"][:], strict=True))
+    contexts = {context for context, _ in seen}
+    pairs = list(zip(validation.rows["context"][:], validation.rows["question"][:], strict=True))
+    return sum(pair in seen for pair in pairs), len({context for context, _ in pairs} & contexts)

@@ -1,0 +1,107 @@
+"""What references are for decides what they need: places to train on, texts to score against."""
+
+import pytest
+
+from qa.errors import ExampleError
+from tests.support.rows import CONTEXT, LUND, METRES, TALL, WHO, answers, loaded, references, row, told
+
+ANYWHERE = [
+    ("Ragna Lund", 48),
+    ("Ragna Lund", 3),  # not there
+    ("Ragna Lund", None),
+    ("Ragna Lund", -1),
+    ("Ragna Lund", 10**9),
+    ("Ragna Lund", "x"),
+    ("the builder", 0),  # nowhere
+]
+
+
+def rows_of(*pairs):
+    return [row(0, context=CONTEXT, question=WHO, answers=answers(*pairs))]
+
+
+def test_for_scores_every_text_counts_wherever_it_stands(tmp_path):
+    """The development set of CMRC 2018 lost 176 examples to one reference each."""
+    examples = loaded(tmp_path, rows_of(*ANYWHERE), purpose="texts")
+    assert references(examples) == {"q0": [LUND, *[(text, -1) for text, _ in ANYWHERE[1:]]]}
+    assert {problem.action for problem in examples.problems} == {"kept"}
+    assert [problem.kind for problem in examples.problems] == [
+        "answer not at its offset",
+        "answer outside the context",
+        "answer_start of wrong type",
+        "answer not at its offset",
+    ]
+
+
+def test_a_reference_without_any_place_is_no_problem_for_scores(tmp_path):
+    for start in (None, -1):
+        examples = loaded(tmp_path, rows_of(("the builder", start)), purpose="texts")
+        assert references(examples) == {"q0": [("the builder", -1)]}
+        assert examples.problems == ()
+
+
+def test_a_reference_with_a_place_comes_first(tmp_path):
+    examples = loaded(tmp_path, rows_of(("the builder", 0), LUND), purpose="texts")
+    assert references(examples) == {"q0": [LUND, ("the builder", -1)]}
+
+
+def test_to_train_on_one_place_is_enough_where_repair_is_wanted(tmp_path):
+    examples = loaded(tmp_path, rows_of(("the builder", 0), LUND), "repair")
+    assert references(examples) == {"q0": [LUND, ("the builder", -1)]}
+    assert told(examples) == [("answer not at its offset", "kept")]
+    with pytest.raises(ExampleError, match="answer not at its offset"):
+        loaded(tmp_path, rows_of(("the builder", 0), LUND))
+
+
+def test_repair_places_for_scores_too_what_it_can(tmp_path):
+    examples = loaded(tmp_path, rows_of(("ragna lund", None), ("the builder", None)), "repair", purpose="texts")
+    assert references(examples) == {"q0": [LUND, ("the builder", -1)]}
+
+
+def test_what_makes_a_row_unusable_is_named_for_scores_too(tmp_path):
+    for bad in ([("", 0)], [(3, 0)]):
+        with pytest.raises(ExampleError, match="answer text"):
+            loaded(tmp_path, rows_of(*bad), purpose="texts")
+    with pytest.raises(ExampleError, match="is_impossible contradicts"):
+        loaded(tmp_path, [rows_of(LUND)[0] | {"is_impossible": True}], purpose="texts")
+
+
+def test_without_use_for_references_nothing_about_them_is_wrong(tmp_path):
+    bad = [
+        rows_of(("", 0))[0],
+        row(1, answers="{'tex"),
+        row(2, answers=[3.5], is_impossible="maybe"),
+        row(3, answers=None),
+        {key: value for key, value in row(4).items() if key != "answers"},
+    ]
+    examples = loaded(tmp_path, bad, purpose="nothing")
+    assert examples.rows["id"][:] == ["q0", "q1", "q2", "q3", "q4"]
+    assert (examples.problems, examples.notes, examples.has_references) == ((), (), False)
+    with pytest.raises(ExampleError, match="1 bad examples"):
+        loaded(tmp_path, [*bad, row(5, question="")], purpose="nothing")
+
+
+def test_a_span_with_both_ends_and_another_spelling_is_its_characters(tmp_path):
+    answer = [{"text": "ragna-LUND", "start": 48, "end": 58}]
+    examples = loaded(tmp_path, [row(0, context=CONTEXT, answers=answer)])
+    assert references(examples) == {"q0": [LUND, ("ragna-LUND", -1)]}
+    assert told(examples) == [("answer spelled otherwise than in the context", "kept")]
+    with pytest.raises(ExampleError, match="answer not at its offset"):
+        loaded(tmp_path, [row(0, context=CONTEXT, answers=[{"text": "Ada", "start": 48, "end": 58}])])
+
+
+def test_a_span_without_a_text_is_its_characters(tmp_path):
+    rows = [row(0, context=CONTEXT, question=TALL, answers=[{"start": 66.0, "end": 75.0}])]
+    assert references(loaded(tmp_path, rows)) == {"q0": [METRES]}
+    for start, end in ((66, 10**6), (75, 66), (-1, 5), (66, None)):
+        with pytest.raises(ExampleError, match="answer text blank"):
+            loaded(tmp_path, [row(0, context=CONTEXT, answers=[{"start": start, "end": end}])])
+
+
+def test_messages_say_how_many_places_there_are_and_show_some(tmp_path):
+    rows = [row(0, context="a " * 50, text="a", start=-1), row(1)]
+    (problem,) = loaded(tmp_path, rows, "repair").problems
+    assert problem.found == "'a' at -1, in 50 places: 0, 2, 4, 6, 8, …"
+    rows = [row(0, context="x", text="a", start=None), row(1)]
+    (problem,) = loaded(tmp_path, rows, "repair").problems
+    assert problem.found == "'a', which the context does not hold"

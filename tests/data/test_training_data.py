@@ -1,0 +1,120 @@
+"""What a run is trained on and judged on: the source's own validation split, a share, another source, or nothing."""
+
+from collections import Counter
+
+import pytest
+
+from qa.config import DataConfig, RunConfig
+from qa.data import load_training_examples, load_validation_examples
+from qa.data.training_data import shared_content
+from qa.errors import ConfigError, DataError
+from tests.support.rows import CONTEXT, WHO, answers, load, row, write
+
+
+def config(source, validation="auto", **more):
+    return RunConfig(train_data=str(source), validation_data=validation, **more)
+
+
+def rows(count, *, prefix=""):
+    """Two questions a context."""
+    return [row(f"{prefix}{at}", context=f"{prefix}{at // 2} the cat", text="cat", start=None) for at in range(count)]
+
+
+def placed(rows):
+    return [one | {"answers": answers(("cat", one["context"].index("cat")))} for one in rows]
+
+
+def folder_of(tmp_path, **parts):
+    for name, part in parts.items():
+        write(tmp_path / f"{name}.jsonl", placed(part))
+    return tmp_path
+
+
+def test_validation_is_the_training_sources_own_split_and_that_is_said(tmp_path):
+    folder = folder_of(tmp_path, train=rows(6), dev=rows(4, prefix="v"), other=rows(2, prefix="o"))
+    found = load_validation_examples(config(folder))
+    assert found.rows["id"][:] == ["qv0", "qv1", "qv2", "qv3"]
+    assert found.notes == (f"the split 'validation' of {folder}",)
+    assert load_training_examples(config(folder)).rows["id"][:] == [f"q{at}" for at in range(6)]
+    other = load_validation_examples(config(folder, data=DataConfig(validation_split="other")))
+    assert other.rows["id"][:] == ["qo0", "qo1"]
+
+
+def test_the_embedded_set_is_judged_on_its_own_split():
+    assert RunConfig().validation_data == "auto"
+    assert len(load_validation_examples(RunConfig(max_validation_examples=5))) == 5
+
+
+def test_a_document_with_a_part_for_each_split_is_judged_on_its_own(tmp_path):
+    path = write(tmp_path / "all.json", {"train": placed(rows(4)), "dev": placed(rows(2, prefix="v"))})
+    assert load_validation_examples(config(path)).rows["id"][:] == ["qv0", "qv1"]
+    assert len(load_training_examples(config(path))) == 4
+
+
+def test_where_there_is_no_validation_split_the_run_asks(tmp_path):
+    file = write(tmp_path / "a.jsonl", placed(rows(4)))
+    (tmp_path / "folder").mkdir()
+    only_train = folder_of(tmp_path / "folder", train=rows(4))
+    for source in (file, only_train):
+        with pytest.raises(ConfigError, match=r"no split 'validation'.*wanted --validation-data .*0\.1, or with none"):
+            load_validation_examples(config(source))
+
+
+@pytest.mark.parametrize("nothing", [None, "none", "None"])
+def test_none_means_no_evaluation(nothing):
+    assert load_validation_examples(config("nowhere.jsonl", nothing)) is None
+
+
+@pytest.mark.parametrize("share", ["0.25", "0.5"])
+def test_a_share_of_the_contexts_is_held_out_and_not_trained_on(tmp_path, share):
+    path = write(tmp_path / "a.jsonl", placed(rows(40)))
+    chosen = config(path, share, seed=3)
+    train, validation = load_training_examples(chosen), load_validation_examples(chosen)
+    assert len(validation) == pytest.approx(40 * float(share), abs=1)
+    assert Counter(train.rows["id"][:] + validation.rows["id"][:]) == Counter(f"q{at}" for at in range(40))
+    assert not set(train.rows["context"]) & set(validation.rows["context"])
+    assert validation.notes == (f"{len(validation)} of the 40 examples of {path}, held out by context",)
+    other = load_validation_examples(config(path, share, seed=4))
+    assert other.rows["id"][:] != validation.rows["id"][:]
+
+
+@pytest.mark.parametrize("share", ["0", "1", "1.5", "-0.1", "nan"])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ConfigError, match="validation-data"):
+        config("x.jsonl", share)
+
+
+def test_another_source_is_scored_without_places(tmp_path):
+    path = write(tmp_path / "v.jsonl", [row(1, context=CONTEXT, text="Mrs Lund", start=-1)])
+    found = load_validation_examples(config("sample", str(path)))
+    assert found.rows["answers"][0] == {"text": ["Mrs Lund"], "answer_start": [-1]}
+    with pytest.raises(DataError, match="1 bad examples"):
+        load_training_examples(config(path, "none"))
+
+
+def test_validation_data_that_cannot_be_scored_is_said_aloud(tmp_path):
+    bare = {"id": "1", "question": WHO, "context": CONTEXT}
+    path = write(tmp_path / "v.jsonl", [bare | {"my_label": "Ragna Lund"}])
+    first, second = load_validation_examples(config("sample", str(path))).notes
+    assert "my_label" in first
+    assert second == "no references: answers are written and nothing is scored"
+
+
+def test_training_data_whose_labels_are_not_found_names_the_columns(tmp_path):
+    path = write(tmp_path / "t.jsonl", [{"id": "1", "question": WHO, "context": CONTEXT, "gold_span": "Ragna Lund"}])
+    with pytest.raises(DataError, match=r"has no references.*wanted answers to train on.*gold_span"):
+        load_training_examples(config(path, "none"))
+
+
+def test_shared_questions_and_contexts_are_counted(tmp_path):
+    def known(name, *pairs):
+        listed = [
+            {"id": str(at), "question": question, "context": context, "answers": answers()}
+            for at, (question, context) in enumerate(pairs)
+        ]
+        return load(write(tmp_path / f"{name}.jsonl", listed))
+
+    train = known("t", (WHO, CONTEXT), (WHO, "a"), ("When?", "b"))
+    validation = known("v", (WHO, CONTEXT), ("Where?", "a"), ("When?", "b"), ("When?", "c"))
+    assert shared_content(train, validation) == (2, 3)
+    assert shared_content(train, known("w", ("Where?", "z"))) == (0, 0)
