@@ -89,7 +89,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       predictor.py         Predictor: questions and contexts -> answers; search over passages.
       options.py           What a call may say, filled up with the reader's settings.
       inputs.py            Rows of a call: paired, checked, cut into chunks.
-      answers.py           Predictions -> the dicts that a caller gets; word borders.
+      answers.py           Predictions -> the dicts that a caller gets.
+      words.py             Borders of words and of signs, in any script.
+      window_scores.py     The answers of the removed pipeline, window by window.
       pipeline.py          The function that transformers removed.
       backends.py          Name -> loaded model: torch, onnx, onnx_int8.
       onnx.py              A reader that onnxruntime runs.

@@ -47,12 +47,16 @@ class ReadingFlags:
     """Longest window, in tokens."""
     doc_stride: int | None = None
     """Tokens that neighbouring windows share."""
+    max_question_length: int | None = None
+    """Tokens of a question that are read; none: three quarters of a window."""
     batch_size: int | None = None
     """Most windows per forward pass; on a CPU fewer are together if they are long."""
     no_answer: bool | float | None = None
     """Whether "no answer" is possible, or the log odds above which it is the answer."""
     align_to_words: bool = False
     """Let answers end at the borders of words only."""
+    overlap: float | None = None
+    """Largest share of an answer that it may have in common with a better one (0: none); none: all are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ class Predictions:
 
     `start` and `end` are half-open and count characters of the example's context; `text` is that substring.
     `null_logits` are, of the example's features, those with the smallest sum: "no answer" must win in every window.
-    Probabilities are the softmax over the scores of an example's candidates, and of "no answer" where it is possible.
+    Probabilities are the softmax over the scores of an example's `counted` candidates, and of "no answer" where it is
+    possible; candidates beyond these are weighed against the same sum.
     """
 
     ids: Sequence[str]
@@ -37,6 +38,7 @@ class Predictions:
     start_logit: Float[np.ndarray, "candidate"]
     end_logit: Float[np.ndarray, "candidate"]
     probability: Float[np.ndarray, "candidate"]
+    counted: Bool[np.ndarray, "candidate"]
     null_logits: Float[np.ndarray, "example 2"]
     null_probability: Float[np.ndarray, "example"]
     null_possible: bool
@@ -51,6 +53,7 @@ class Predictions:
         contexts: Sequence[str],
         config: DecodingConfig,
         null_possible: bool,
+        counted: int | None = None,
     ) -> "Predictions":
         """Join the candidates of each example's features into its n best.
 
@@ -66,6 +69,8 @@ class Predictions:
             config: `n_best` candidates are kept per example, "no answer" included where it comes among them; the best
                 span always is kept.
             null_possible: whether "no answer" takes part.
+            counted: candidates of an example, "no answer" included, that share the probability; None: all that are
+                kept. So probabilities do not depend on how many are asked for.
 
         Raises:
             IncompleteError: a feature is missing or there twice.
@@ -79,8 +84,10 @@ class Predictions:
         candidates = _merged(_ranked(_trimmed(candidates))) if config.search == "exact" else _ranked(candidates)
         null = _null_logits(spans, features, len(ids))
         null_score = _score(null) if null_possible else np.full(len(ids), -np.inf)
-        candidates = _best(candidates, config.n_best, null_score)
-        probability, null_probability = _probabilities(candidates.score, candidates.example, null_score)
+        candidates = candidates.at(_among_best(candidates, config.n_best, null_score))
+        all_count = np.ones(len(candidates.example), dtype=bool)
+        shares = all_count if counted is None else _among_best(candidates, counted, null_score)
+        probability, null_probability = _probabilities(candidates.score, candidates.example, null_score, shares)
         return cls(
             ids=ids,
             bounds=np.searchsorted(candidates.example, np.arange(len(ids) + 1)),
@@ -90,6 +97,7 @@ class Predictions:
             start_logit=candidates.start_logit,
             end_logit=candidates.end_logit,
             probability=probability,
+            counted=shares,
             null_logits=null,
             null_probability=null_probability,
             null_possible=null_possible,
@@ -98,7 +106,8 @@ class Predictions:
     @classmethod
     def concatenate(cls, parts: Sequence["Predictions"], *, ids: Sequence[str]) -> "Predictions":
         """Put the predictions of chunks of examples one after the other, under the given ids."""
-        arrays = ("start", "end", "start_logit", "end_logit", "probability", "null_logits", "null_probability")
+        spans = ("start", "end", "start_logit", "end_logit", "probability", "counted")
+        arrays = (*spans, "null_logits", "null_probability")
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
         sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(part.bounds) for part in parts)])
         return cls(
@@ -148,7 +157,7 @@ class Predictions:
         score = (self.start_logit + self.end_logit).astype(np.float64)
         null = _score(self.null_logits).astype(np.float64) if self.null_possible else np.full(len(self), -np.inf)
         probability, null_probability = _probabilities(
-            score / temperature, self.example, (null - threshold) / temperature
+            score / temperature, self.example, (null - threshold) / temperature, self.counted
         )
         return replace(self, probability=probability, null_probability=null_probability)
 
@@ -261,26 +270,30 @@ def _null_logits(spans: FeatureSpans, features: Features, examples: int) -> Floa
     return spans.null_logits[order[np.searchsorted(example[order], np.arange(examples))]]
 
 
-def _best(candidates: _Candidates, n_best: int, null_score: Float[np.ndarray, "example"]) -> _Candidates:
-    """Keep the first `n_best` of each example's ranked candidates, one of which the null score may be."""
+def _among_best(
+    candidates: _Candidates, n_best: int, null_score: Float[np.ndarray, "example"]
+) -> Bool[np.ndarray, "candidate"]:
+    """Find the first `n_best` of each example's ranked candidates, one of which the null score may be."""
     counts = np.bincount(candidates.example, minlength=len(null_score))
     rank = np.arange(len(candidates.example)) - np.repeat(np.cumsum(counts) - counts, counts)
     with_null = rank + (null_score[candidates.example] > candidates.score)
-    return candidates.at((with_null < n_best) | (rank == 0))  # the null odds need the best span
+    among: Bool[np.ndarray, "candidate"] = (with_null < n_best) | (rank == 0)  # the null odds need the best span
+    return among
 
 
 def _probabilities(
     score: Float[np.ndarray, "candidate"],
     example: Int[np.ndarray, "candidate"],
     null_score: Float[np.ndarray, "example"],
+    counted: Bool[np.ndarray, "candidate"],
 ) -> tuple[Float[np.ndarray, "candidate"], Float[np.ndarray, "example"]]:
-    """Return the softmax over each example's candidates and "no answer": of candidates, of "no answer"."""
+    """Return the softmax over each example's counted candidates and "no answer": of candidates, of "no answer"."""
     score, null_score = score.astype(np.float64), null_score.astype(np.float64)
     best = null_score.copy()
     np.maximum.at(best, example, score)
     best[best == -np.inf] = 0.0  # no span and no null: there is nothing to weigh
     weight, null_weight = np.exp(score - best[example]), np.exp(null_score - best)
-    total = np.bincount(example, weights=weight, minlength=len(null_score)) + null_weight
+    total = np.bincount(example, weights=weight * counted, minlength=len(null_score)) + null_weight
     total[total == 0.0] = 1.0
     return weight / total[example], null_weight / total
 

@@ -49,7 +49,14 @@ class _Logits(NamedTuple):
 
 
 @torch.no_grad()
-def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfig, *, features: int) -> FeatureSpans:
+def find_spans(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    config: DecodingConfig,
+    *,
+    features: int,
+    window_shares: bool = False,
+) -> FeatureSpans:
     """Run batches through the model and keep, of each feature, the best spans and the null logits.
 
     Small batches are decoded together, if they are of the same width: so no row is padded anew, and of spans that score
@@ -63,11 +70,14 @@ def find_spans(model: nn.Module, batches: Iterable[Batch], config: DecodingConfi
         batches: on the model's device.
         config: how to search.
         features: of all batches together.
+        window_shares: keep, in place of logits, the logarithms of their softmax over each window's context and null
+            position: what the removed pipeline multiplied.
 
     """
     spans = _room_for(features, config.n_best)
     filled = 0
-    for logits in _of_one_width(_logits(model, batch) for batch in batches):
+    for raw in _of_one_width(_logits(model, batch) for batch in batches):
+        logits = _log_shares(raw) if window_shares else raw
         rows = slice(filled, filled + len(logits.feature))
         for name, column in vars(_decoded(logits, config)).items():
             getattr(spans, name)[rows] = column
@@ -115,6 +125,16 @@ def _of_one_width(logits: Iterable[_Logits]) -> Iterator[_Logits]:
 
 def _joined(group: Sequence[_Logits]) -> _Logits:
     return _Logits(*(torch.cat(columns) for columns in zip(*group, strict=True)))
+
+
+def _log_shares(logits: _Logits) -> _Logits:
+    """Replace logits by the logarithms of their softmax over context and null position."""
+    counted = logits.in_context.scatter(1, logits.null_position.unsqueeze(1), value=True)
+    start, end = (
+        one - one.masked_fill(~counted, -torch.inf).logsumexp(dim=1, keepdim=True)
+        for one in (logits.start_logits, logits.end_logits)
+    )
+    return logits._replace(start_logits=start, end_logits=end)
 
 
 def _decoded(logits: _Logits, config: DecodingConfig) -> FeatureSpans:

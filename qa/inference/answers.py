@@ -1,26 +1,13 @@
-"""Predictions -> the dicts that a caller gets; word borders."""
+"""Predictions -> the dicts that a caller gets."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
+from jaxtyping import Int
 
 from qa.decoding.predictions import Predictions
-
-# Scripts that are written without spaces between words: han, kana, hangul-free CJK, Thai, Lao, Burmese, Khmer.
-_WITHOUT_SPACES = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3005, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
+from qa.inference.words import word_borders
 
 
 class Answer(TypedDict):
@@ -33,6 +20,9 @@ class Answer(TypedDict):
     answer: str
     no_answer_score: float
     """Probability of "no answer"; 0 where that is not possible."""
+    place_score: float
+    """Probability that the answer is at this place: the sum over the n-best answers that are taken for one with it.
+    Answers are one with the best answer that they overlap."""
 
 
 class PassageAnswer(TypedDict):
@@ -46,6 +36,16 @@ class PassageAnswer(TypedDict):
     answer: str
     log_odds: float
     """Score of the span less that of "not in this window", in the model's units: what the ranking goes by."""
+    place_score: float
+    """Probability that the answer is at this place, as that of an `Answer`."""
+
+
+class Span(NamedTuple):
+    """Characters of one of several texts."""
+
+    text: int
+    start: int
+    end: int
 
 
 class PassageSpan(NamedTuple):
@@ -59,32 +59,53 @@ class PassageSpan(NamedTuple):
 
 
 def answers_of(
-    predictions: Predictions, contexts: Sequence[str], *, threshold: float, top_k: int, align_to_words: bool
+    predictions: Predictions,
+    contexts: Sequence[str],
+    *,
+    threshold: float,
+    top_k: int,
+    align_to_words: bool,
+    overlap: float = 1.0,
 ) -> Iterator[list[Answer]]:
-    """Give the best answers of every example, at least one and at most `top_k`.
+    """Yield the best answers of every example, at least one and at most `top_k`.
 
     "No answer" comes before the first span whose null odds are above `threshold`, so that it is first exactly where
-    evaluation predicts it.
+    evaluation predicts it. Of answers that have more than the share `overlap` in common only the best is listed.
     """
-    columns = (predictions.start, predictions.end, predictions.probability)
-    starts, ends, probabilities = (column.tolist() for column in columns)
-    null_place = _null_places(predictions, threshold).tolist()
+    columns = (predictions.start, predictions.end, predictions.probability, predictions.counted)
+    starts, ends, probabilities, counted = (column.tolist() for column in columns)
+    null_places = _null_places(predictions, threshold).tolist()
     bounds = predictions.bounds.tolist()
     for at, (context, null) in enumerate(zip(contexts, predictions.null_probability.tolist(), strict=True)):
-        rows = range(bounds[at], bounds[at + 1])
-        found = [_answer(probabilities[row], context, starts[row], ends[row], null) for row in rows]
+        rows = slice(bounds[at], bounds[at + 1])
+        spans = [Span(0, start, end) for start, end in zip(starts[rows], ends[rows], strict=True)]
+        if align_to_words:
+            spans = [Span(0, *word_borders(context, start, end)) for _, start, end in spans]
+        places = place_shares(spans, probabilities[rows], counted[rows])
+        listed = listed_spans(spans, most=top_k, overlap=overlap, once=align_to_words)
+        found = [
+            Answer(
+                score=(score := probabilities[rows][row]),
+                start=spans[row].start,
+                end=spans[row].end,
+                answer=context[spans[row].start : spans[row].end],
+                no_answer_score=null,
+                place_score=max(places[row], score),
+            )
+            for row in listed
+        ]
         if predictions.null_possible or not found:
-            found.insert(null_place[at], _answer(null, context, 0, 0, null))
-        yield (_aligned(found, context) if align_to_words else found)[:top_k]
+            # Of the spans before "no answer", those that are listed.
+            found.insert(sum(row < null_places[at] for row in listed), _no_answer(null))
+        yield found[:top_k]
 
 
 def spans_of(
     predictions: Predictions, contexts: Sequence[str], *, first_passage: int, align_to_words: bool
 ) -> Iterator[PassageSpan]:
-    """Give the spans of passages, each as if they were one example, with the scores that the predictions have."""
+    """Yield the spans of passages, each as if they were one example, with the scores that the predictions have."""
     score = predictions.start_logit.astype(np.float64) + predictions.end_logit
-    example = np.repeat(np.arange(len(predictions)), np.diff(predictions.bounds))
-    columns = (score, example, predictions.start, predictions.end)
+    columns = (score, predictions.example, predictions.start, predictions.end)
     seen: set[tuple[int, int, int]] = set()
     for value, at, start, end in zip(*(column.tolist() for column in columns), strict=True):
         begin, stop = word_borders(contexts[at], start, end) if align_to_words else (start, end)
@@ -94,60 +115,102 @@ def spans_of(
 
 
 def passage_answers(
-    spans: Sequence[PassageSpan], *, null_score: float, temperature: float, top_k: int
+    ranked: Sequence[PassageSpan],
+    *,
+    null_score: float,
+    temperature: float,
+    n_best: int,
+    top_k: int,
+    overlap: float = 1.0,
 ) -> list[PassageAnswer]:
-    """Turn the best spans of all passages into answers; `null_score` is that of "no answer", −inf if impossible."""
-    scores = np.array([-span.negative_score for span in spans])
-    weights = np.exp((np.append(scores, null_score) - max(scores.max(initial=-np.inf), null_score)) / temperature)
-    shares = (weights / weights.sum()).tolist() if spans else []
+    """Turn the best spans of all passages, best first, into answers.
+
+    Args:
+        ranked: the spans.
+        null_score: that of "no answer"; −inf if impossible.
+        temperature: what scores are divided by.
+        n_best: spans that share the probability.
+        top_k: most answers.
+        overlap: largest share that two listed answers of a passage have in common.
+
+    """
+    if not ranked:
+        return []
+    scores = np.array([-span.negative_score for span in ranked])
+    weights = np.exp((np.append(scores, null_score) - max(scores.max(), null_score)) / temperature)
+    shares = (weights[:-1] / (weights[:-1][:n_best].sum() + weights[-1])).tolist()
+    spans = [Span(span.passage, span.start, span.end) for span in ranked]
+    places = place_shares(spans, shares, [at < n_best for at in range(len(spans))])
     return [
         PassageAnswer(
-            score=share,
-            passage=span.passage,
-            start=span.start,
-            end=span.end,
-            answer=span.text,
-            log_odds=-span.negative_score,
+            score=shares[row],
+            passage=ranked[row].passage,
+            start=ranked[row].start,
+            end=ranked[row].end,
+            answer=ranked[row].text,
+            log_odds=-ranked[row].negative_score,
+            place_score=max(places[row], shares[row]),
         )
-        for span, share in zip(spans[:top_k], shares, strict=False)
+        for row in listed_spans(spans, most=top_k, overlap=overlap)
     ]
 
 
-def word_borders(text: str, start: int, end: int) -> tuple[int, int]:
-    """Grow a span whose border lies inside a word to that word's border.
+# --- overlap ---
 
-    A word is letters, digits and marks without anything between; where script has no spaces, a character is a word.
+
+def listed_spans(ranked: Sequence[Span], *, most: int, overlap: float, once: bool = False) -> list[int]:
+    """Return which of ranked spans are listed: none that overlaps a better listed one too much.
+
+    Args:
+        ranked: best first.
+        most: how many, at most.
+        overlap: largest share of the shorter of two spans that both may have in common.
+        once: leave out a span that is the same as a better one.
+
     """
-    while 0 < start < len(text) and _in_word(text[start - 1]) and _in_word(text[start]):
-        start -= 1
-    while 0 < end < len(text) and _in_word(text[end - 1]) and _in_word(text[end]):
-        end += 1
-    return start, end
+    rows = {span: row for row, span in reversed(list(enumerate(ranked)))}.values() if once else range(len(ranked))
+    kept: list[int] = []
+    for row in sorted(rows):
+        if len(kept) == most:
+            break
+        if overlap == 1.0 or all(_shared(ranked[row], ranked[other]) <= overlap for other in kept):
+            kept.append(row)
+    return kept
 
 
-def _in_word(character: str) -> bool:
-    if character.isascii():
-        return character.isalnum()
-    code = ord(character)
-    return unicodedata.category(character)[0] in "LMN" and not any(low <= code <= high for low, high in _WITHOUT_SPACES)
+def place_shares(ranked: Sequence[Span], shares: Sequence[float], counted: Sequence[bool]) -> list[float]:
+    """Return, for each of ranked spans, the sum over the counted spans that are one place with it.
+
+    A span is one place with the best span that it overlaps and that is itself one with no better.
+    """
+    heads: list[int] = []
+    place_of: list[int] = []
+    for row, span in enumerate(ranked):
+        head = next((head for head in heads if _shared(span, ranked[head]) > 0.0), row)
+        if head == row:
+            heads.append(row)
+        place_of.append(head)
+    sums = dict.fromkeys(heads, 0.0)
+    for head, share, counts in zip(place_of, shares, counted, strict=True):
+        sums[head] += share if counts else 0.0
+    return [sums[head] for head in place_of]
 
 
-def _null_places(predictions: Predictions, threshold: float) -> np.ndarray:
+def _shared(one: Span, other: Span) -> float:
+    """Return what two spans have in common, as a share of the shorter one."""
+    if one.text != other.text:
+        return 0.0
+    common = min(one.end, other.end) - max(one.start, other.start)
+    return common / min(one.end - one.start, other.end - other.start) if common > 0 else 0.0
+
+
+def _null_places(predictions: Predictions, threshold: float) -> Int[np.ndarray, "example"]:
     """Count the spans of every example whose null odds are not above `threshold`, by the arithmetic of `null_odds`."""
-    example = np.repeat(np.arange(len(predictions)), np.diff(predictions.bounds))
+    example = predictions.example
     null = predictions.null_logits[:, 0] + predictions.null_logits[:, 1]
     odds = (null[example] - (predictions.start_logit + predictions.end_logit)).astype(np.float64)
     return np.bincount(example[odds <= threshold], minlength=len(predictions))
 
 
-def _answer(score: float, context: str, start: int, end: int, null: float) -> Answer:
-    return Answer(score=score, start=start, end=end, answer=context[start:end], no_answer_score=null)
-
-
-def _aligned(answers: list[Answer], context: str) -> list[Answer]:
-    """Align every answer; of those that become the same, keep the best."""
-    kept: dict[tuple[int, int], Answer] = {}
-    for answer in answers:
-        start, end = word_borders(context, answer["start"], answer["end"]) if answer["answer"] else (0, 0)
-        kept.setdefault((start, end), _answer(answer["score"], context, start, end, answer["no_answer_score"]))
-    return list(kept.values())
+def _no_answer(score: float) -> Answer:
+    return Answer(score=score, start=0, end=0, answer="", no_answer_score=score, place_score=score)

@@ -1,8 +1,9 @@
 """Rows of a call: paired, checked, cut into chunks."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, cast
 
 from qa.errors import ExampleError
 
@@ -13,15 +14,22 @@ INPUTS_AT_ONCE = 1024
 _CHARACTERS_AT_ONCE = 1 << 23  # of their contexts: about 2 million tokens, at 100 bytes each while they are built
 
 
-def paired(question: str | Sequence[str] | None, context: str | Sequence[str] | None) -> Row | list[Row]:
+def is_series(value: object) -> bool:
+    """Return whether a value is several: a list, tuple, array, column or the like, but no text, dict, set or table."""
+    if isinstance(value, str | bytes | bytearray | Mapping | AbstractSet) or hasattr(value, "columns"):
+        return False
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1
+
+
+def paired(question: str | Iterable[str] | None, context: str | Iterable[str] | None) -> Row | list[Row]:
     """Pair questions and contexts; a single one goes with all of the other. Two single ones make one row.
 
     Raises:
         ExampleError: two lists of different lengths.
 
     """
-    questions = list(question) if isinstance(question, list | tuple) else None
-    contexts = list(context) if isinstance(context, list | tuple) else None
+    questions = list(question) if question is not None and is_series(question) else None
+    contexts = list(context) if context is not None and is_series(context) else None
     if questions is None and contexts is None:
         return {"question": question, "context": context}
     if questions is not None and contexts is not None and len(questions) != len(contexts):
@@ -29,6 +37,18 @@ def paired(question: str | Sequence[str] | None, context: str | Sequence[str] | 
     asked = itertools.repeat(question) if questions is None else questions
     texts = itertools.repeat(context) if contexts is None else contexts
     return [{"question": one, "context": text} for one, text in zip(asked, texts, strict=False)]
+
+
+def passages_of(contexts: object) -> Iterable[object]:
+    """Return the passages of a search as they are.
+
+    Raises:
+        ExampleError: one text, which would be searched character by character, a dict, by its keys, or no series.
+
+    """
+    if not is_series(contexts):
+        raise ExampleError(f"contexts is {_shown(contexts)}; wanted several passages, such as a list of texts")
+    return cast("Iterable[object]", contexts)
 
 
 def chunks(rows: Iterable[object], size: int) -> Iterator[list[Row]]:

@@ -5,9 +5,10 @@ Features, batches, search and predictions are those of evaluation; here is only 
 
 import heapq
 import itertools
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Unpack, overload
 
 import numpy as np
@@ -16,17 +17,20 @@ import torch
 
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import FeatureSpans, find_spans
-from qa.errors import ExampleError
+from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_table
 from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 from qa.inference.backends import LoadedReader, load_backend
-from qa.inference.inputs import Row, chunks, paired
+from qa.inference.inputs import Row, chunks, paired, passages_of
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
+from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.settings import ReaderSettings
 
 _FOUND = 5  # answers of a search, unless told otherwise
+_NAMED = 3  # inputs that a warning names
+_LOG = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -172,17 +176,31 @@ class Predictor:
             NotFiniteError: the model's logits are not numbers.
 
         """
-        options = self.options(**(CallOptions(top_k=_FOUND) | given))
-        rows = ({"question": question, "context": context} for context in contexts)
+        says_how_many = given.get("top_k") is not None or given.get("topk") is not None
+        options = self.options(**(given if says_how_many else given | CallOptions(top_k=_FOUND)))
+        if options.score == "window":
+            raise ConfigError("score is 'window'; wanted 'probability': shares of one window rank no passages")
+        rows = ({"question": question, "context": context} for context in passages_of(contexts))
         kept: list[PassageSpan] = []
         done = 0
-        for chunk, predictions in self._predictions(rows, options, against_null=True):
-            texts = [row["context"] for row in chunk]
-            found = spans_of(predictions, texts, first_passage=done, align_to_words=options.align_to_words)
+        for chunk in self._chunks(rows, options):
+            found = spans_of(
+                chunk.against_null(options),
+                chunk.contexts,
+                first_passage=done,
+                align_to_words=options.align_to_words,
+            )
             kept = heapq.nsmallest(options.decoding.n_best, itertools.chain(kept, found))
-            done += len(chunk)
+            done += len(chunk.rows)
         null_score = -options.threshold if options.null_possible else -np.inf
-        return passage_answers(kept, null_score=null_score, temperature=options.temperature, top_k=options.top_k)
+        return passage_answers(
+            kept,
+            null_score=null_score,
+            temperature=options.temperature,
+            n_best=options.n_best,
+            top_k=options.top_k,
+            overlap=options.overlap,
+        )
 
     def options(self, **given: Unpack[CallOptions]) -> AnswerOptions:
         """Fill up what a call leaves out with the reader's settings.
@@ -196,47 +214,104 @@ class Predictor:
 
     def predictions(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[tuple[list[Row], Predictions]]:
         """Answer rows chunk by chunk, as evaluation does, with calibrated probabilities; ids are indices of rows."""
-        for chunk, predictions in self._predictions(rows, options, against_null=False):
-            yield chunk, predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
+        for chunk in self._chunks(rows, options):
+            predictions = chunk.predictions(options)
+            yield chunk.rows, predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
 
     def stream(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Answer | list[Answer]]:
         """Answer rows as they come: an answer each, or a list where more than one is asked for."""
+        found = self._window_answers(rows, options) if options.score == "window" else self._answers(rows, options)
+        yield from (answers[0] for answers in found) if options.top_k == 1 else found
+
+    def _answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
         for chunk, predictions in self.predictions(rows, options):
-            found = answers_of(
+            yield from answers_of(
                 predictions,
                 [row["context"] for row in chunk],
                 threshold=options.threshold,
                 top_k=options.top_k,
                 align_to_words=options.align_to_words,
+                overlap=options.overlap,
             )
-            yield from (answers[0] for answers in found) if options.top_k == 1 else found
 
-    def _predictions(
-        self, rows: Iterable[Row], options: AnswerOptions, *, against_null: bool
-    ) -> Iterator[tuple[list[Row], Predictions]]:
+    def _window_answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
+        for chunk in self._chunks(rows, options):
+            texts, features = chunk.contexts, chunk.features
+            words = word_ids(texts, features, self.encoder.backend) if options.align_to_words else None
+            yield from window_answers(
+                chunk.spans, features, ids=chunk.ids, contexts=texts, words=words, options=options
+            )
+
+    def _chunks(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator["_Chunk"]:
         done = 0
         for chunk in chunks(rows, options.inputs_at_once):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             columns = {name: [row[name] for row in chunk] for name in ("question", "context")}
             features = features_of_table(pa.table(columns), self.encoder, options.features)
-            spans = self._spans(features, options)
-            yield (
-                chunk,
-                Predictions.from_spans(
-                    _less_null(spans) if against_null else spans,
-                    features,
-                    ids=ids,
-                    contexts=columns["context"],
-                    config=options.decoding,
-                    null_possible=options.null_possible and not against_null,
-                ),
-            )
+            _report_cut_questions(columns["question"], ids, features, self.encoder, options)
+            yield _Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
             done += len(chunk)
 
     def _spans(self, features: Features, options: AnswerOptions) -> FeatureSpans:
         batches = evaluation_batches(features.lengths, options.decoding.batch_size, self.device)
         loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        return find_spans(self.reader.model, loader, options.decoding, features=len(features))
+        return find_spans(
+            self.reader.model,
+            loader,
+            options.decoding,
+            features=len(features),
+            window_shares=options.score == "window",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """Rows that went through the model together."""
+
+    rows: list[Row]
+    ids: Sequence[str]
+    features: Features
+    spans: FeatureSpans
+
+    @property
+    def contexts(self) -> list[str]:
+        return [row["context"] for row in self.rows]
+
+    def predictions(self, options: AnswerOptions) -> Predictions:
+        return self._joined(self.spans, options, null_possible=options.null_possible)
+
+    def against_null(self, options: AnswerOptions) -> Predictions:
+        """Return predictions whose scores are log odds against "not in this window"."""
+        return self._joined(_less_null(self.spans), options, null_possible=False)
+
+    def _joined(self, spans: FeatureSpans, options: AnswerOptions, *, null_possible: bool) -> Predictions:
+        return Predictions.from_spans(
+            spans,
+            self.features,
+            ids=self.ids,
+            contexts=self.contexts,
+            config=options.decoding,
+            null_possible=null_possible,
+            counted=options.n_best,
+        )
+
+
+def _report_cut_questions(
+    questions: Sequence[str], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
+) -> None:
+    """Log which questions are longer than what is read of them: their end may say what is asked."""
+    read = options.features.max_question_length
+    full = np.flatnonzero(features.question_ids.lengths == read).tolist()
+    if not full:
+        return
+    encodings = encoder.backend.encode_batch([questions[at] for at in full], add_special_tokens=False)
+    cut = [(ids[at], len(encoding)) for at, encoding in zip(full, encodings, strict=True) if len(encoding) > read]
+    if cut:
+        named = ", ".join(f"{name} has {tokens} tokens" for name, tokens in cut[:_NAMED])
+        _LOG.warning(
+            "%d questions are cut to their first %d tokens (windows have %d): %s",
+            *(len(cut), read, options.features.max_length, named),
+        )
 
 
 def _less_null(spans: FeatureSpans) -> FeatureSpans:

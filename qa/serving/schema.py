@@ -83,6 +83,7 @@ class Answer(BaseModel):
     end: int = Field(ge=0, description="Character after the last one.")
     answer: str
     no_answer_score: float = Field(ge=0, le=1, description='Probability of "no answer".')
+    place_score: float = Field(ge=0, description="Probability of its place: with that of the answers it overlaps.")
 
 
 class AnswerResponse(BaseModel):
@@ -99,6 +100,7 @@ class PassageAnswer(BaseModel):
     start: int = Field(ge=0, description="First character in that passage, counted in Unicode code points.")
     end: int = Field(ge=0, description="Character after the last one.")
     answer: str
+    place_score: float = Field(ge=0, description="Probability of its place: with that of the answers it overlaps.")
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
 
 

@@ -41,6 +41,7 @@ def predictions(scores, nulls, *, null_possible=True, texts=None):
         start_logit=flat,
         end_logit=np.zeros_like(flat),
         probability=np.zeros(len(flat)),
+        counted=np.ones(len(flat), dtype=bool),
         null_logits=np.array([[null, 0.0] for null in nulls], dtype=np.float32),
         null_probability=np.zeros(len(scores)),
         null_possible=null_possible,

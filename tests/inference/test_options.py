@@ -1,10 +1,14 @@
 """What a call says, filled up with what the reader was saved with."""
 
+import math
+
+import numpy as np
 import pytest
 
 from qa.errors import ConfigError
 from qa.features.windows import build_features
 from qa.inference import predictor as predicting
+from qa.inference.options import CallOptions, answer_options
 from tests.support import tiny
 from tests.support.predictors import CONTEXT, QUESTION, SETTINGS, as_texts, pairs, with_settings
 
@@ -46,12 +50,32 @@ def test_batches_are_as_large_as_asked(predictor, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"top_k": 0}, "top_k is 0"),
-        ({"max_answer_length": 0}, "max-answer-tokens"),
-        ({"max_length": 4}, "max-length"),
+        ({"top_k": 0}, "top_k is 0; wanted a whole number, 1 or more"),
+        ({"top_k": -1}, "top_k is -1"),
+        ({"top_k": 2.5}, "top_k is 2.5; wanted a whole number"),
+        ({"top_k": "3"}, "top_k is '3'; wanted a whole number"),
+        ({"top_k": True}, "top_k is True"),
+        ({"topk": math.nan}, "topk is nan"),
+        ({"max_answer_length": 0}, "max_answer_length is 0"),
+        ({"max_answer_len": 5.5}, "max_answer_len is 5.5"),
+        ({"max_length": 4}, "max_length is 4; wanted a whole number, 8 or more"),
         ({"max_length": 10_000}, "at most 512 tokens"),
-        ({"doc_stride": -1}, "doc-stride"),
-        ({"batch_size": 0}, "batch-size"),
+        ({"max_seq_len": math.inf}, "max_seq_len is inf"),
+        ({"max_question_length": 0}, "max_question_length is 0"),
+        ({"max_question_len": [64]}, "max_question_len is"),
+        ({"doc_stride": -1}, "doc_stride is -1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": "8"}, "batch_size is '8'"),
+        ({"no_answer": math.nan}, "no_answer is nan; wanted True, False, or a finite number"),
+        ({"no_answer": -math.inf}, "no_answer is -inf"),
+        ({"no_answer": 10**400}, "no_answer is 1000"),
+        ({"no_answer": "yes"}, "no_answer is 'yes'"),
+        ({"handle_impossible_answer": 0.5}, "handle_impossible_answer is 0.5; wanted True or False"),
+        ({"align_to_words": "no"}, "align_to_words is 'no'; wanted True or False"),
+        ({"overlap": 2}, "overlap is 2; wanted a share, 0 to 1"),
+        ({"overlap": math.nan}, "overlap is nan"),
+        ({"overlap": False}, "overlap is False"),
+        ({"score": "logits"}, "score is 'logits'; wanted one of 'probability', 'window'"),
     ],
 )
 def test_options_out_of_range_are_refused_before_anything_is_read(predictor, options, message):
@@ -106,6 +130,59 @@ def test_the_pipelines_names_of_arguments_mean_the_same(predictor):
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        {"top_k": 3.0, "max_answer_length": np.float64(5), "max_length": 64.0},
+        {"top_k": np.int32(3), "max_answer_length": np.uint8(5), "max_length": np.int64(64)},
+        {"topk": 3, "max_answer_len": 5.0, "max_seq_len": 64, "max_question_len": None, "batch_size": None},
+    ],
+)
+def test_whole_numbers_are_taken_whatever_their_type(predictor, given):
+    wanted = predictor(question=QUESTION, context=CONTEXT, top_k=3, max_answer_length=5, max_length=64)
+    assert predictor(question=QUESTION, context=CONTEXT, **given) == wanted
+
+
+def test_none_is_as_if_nothing_was_said(predictor):
+    said = dict.fromkeys(CallOptions.__annotations__)
+    assert predictor(question=QUESTION, context=CONTEXT, **said) == predictor(question=QUESTION, context=CONTEXT)
+    contexts = [CONTEXT, "No."]
+    assert predictor.search(QUESTION, contexts, **said) == predictor.search(QUESTION, contexts)
+
+
+def test_numbers_beyond_any_text_mean_no_bound(predictor):
+    huge = dict.fromkeys(("top_k", "max_answer_length", "doc_stride", "batch_size", "max_question_length"), 10**30)
+    found = predictor(question=QUESTION, context="Yes, no.", no_answer=False, **huge)
+    assert len(found) == len(predictor(question=QUESTION, context="Yes, no.", no_answer=False, top_k=1000))
+
+
+@pytest.mark.parametrize("off", [False, np.bool_(False), 0, np.int64(0), np.False_])
+def test_the_pipelines_name_of_no_answer_is_a_flag_whatever_its_type(predictor, off):
+    wanted = predictor(question=QUESTION, context=CONTEXT, no_answer=False)
+    assert wanted["no_answer_score"] == 0
+    assert predictor(question=QUESTION, context=CONTEXT, handle_impossible_answer=off) == wanted
+    on = predictor(question=QUESTION, context=CONTEXT, handle_impossible_answer=not off)
+    assert on["no_answer_score"] > 0
+
+
+def test_no_answer_is_a_flag_or_a_threshold(predictor):
+    off, on = (predictor(question=QUESTION, context=CONTEXT, no_answer=np.bool_(value)) for value in (False, True))
+    assert off["no_answer_score"] == 0
+    assert on["no_answer_score"] > 0
+    for zero in (0, 0.0, np.float32(0)):
+        assert predictor(question=QUESTION, context=CONTEXT, no_answer=zero) == on
+
+
+def test_every_option_is_checked():
+    assert set(checked_names()) == set(CallOptions.__annotations__)
+
+
+def checked_names():
+    with pytest.raises(ConfigError) as error:
+        answer_options({"unknown": 1}, SETTINGS, longest=512, special_tokens=3)
+    return str(error.value).split("wanted one of ")[1].split(", ")
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"max_answer_len": 2, "max_answer_length": 3}, "max_answer_len and max_answer_length"),
@@ -115,3 +192,38 @@ def test_the_pipelines_names_of_arguments_mean_the_same(predictor):
 def test_unknown_or_doubled_arguments_are_refused(given, message, predictor):
     with pytest.raises(ConfigError, match=message):
         predictor(question=QUESTION, context=CONTEXT, **given)
+
+
+# --- long questions ---
+
+STORY = "In the long story of the towers, of which many clerks wrote in books that nobody reads, "
+
+
+def test_a_question_is_read_as_far_as_the_window_allows(predictor):
+    long = [{"question": STORY + end, "context": CONTEXT} for end in ("who named the river?", "how much water?")]
+    one, other = predictor(long, no_answer=False, max_length=512)
+    assert one != other
+    cut = predictor(long, no_answer=False, max_length=512, max_question_length=20)
+    assert cut[0] == cut[1] == predictor(**long[0], no_answer=False, max_seq_len=512, max_question_len=20)
+
+
+def test_what_is_cut_off_a_question_is_said(predictor, caplog):
+    question = STORY * 30
+    tokens = len(tiny.tokenizer()(question, add_special_tokens=False)["input_ids"])
+    predictor(question=[QUESTION, question], context=CONTEXT)
+    most = (SETTINGS.max_length - 3) * 3 // 4
+    assert f"cut to their first {most} tokens" in caplog.text
+    assert f"input 1 has {tokens} tokens" in caplog.text
+    assert "input 0" not in caplog.text
+
+
+def test_nothing_is_said_of_questions_that_are_read_whole(predictor, caplog):
+    tokens = len(tiny.tokenizer()(QUESTION, add_special_tokens=False)["input_ids"])
+    predictor(question=QUESTION, context=CONTEXT, max_question_length=tokens)
+    assert not caplog.text
+
+
+def test_a_question_leaves_room_for_the_context(predictor):
+    options = predictor.options(max_length=96, max_question_length=1000)
+    assert options.features.max_question_length == (96 - 3) * 3 // 4
+    assert predictor.options(max_length=96, max_question_length=7).features.max_question_length == 7

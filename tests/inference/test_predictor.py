@@ -51,9 +51,11 @@ def test_one_question_gives_one_answer_of_the_removed_pipelines_form(predictor):
 def test_the_answer_of_a_context_without_tokens_is_empty(predictor):
     blank = "\u200b\u200b"  # BERT's normaliser drops what has no width
     assert not blank.isspace()
-    nothing = {"score": 0.0, "start": 0, "end": 0, "answer": "", "no_answer_score": 0.0}
+    nothing = {"score": 0.0, "start": 0, "end": 0, "answer": "", "no_answer_score": 0.0, "place_score": 0.0}
     assert predictor(question="What?", context=blank, no_answer=False) == nothing
-    assert predictor(question="What?", context=blank, top_k=3) == [nothing | {"score": 1.0, "no_answer_score": 1.0}]
+    assert predictor(question="What?", context=blank, top_k=3) == [
+        nothing | {"score": 1.0, "no_answer_score": 1.0, "place_score": 1.0}
+    ]
 
 
 def evaluated(folder, part, own):
@@ -73,7 +75,7 @@ def evaluated(folder, part, own):
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlnet"])
 @pytest.mark.parametrize("search", ["exact", "hf_parity"])
 def test_answers_are_those_that_evaluation_writes(tmp_path, family, search):
-    own = replace(SETTINGS, search=search)
+    own = replace(SETTINGS, search=search, max_question_length=60)  # evaluation cuts longer ones, calls do not
     folder = saved(tmp_path, family, own)
     part = rows(40)
     predictions = evaluated(folder, part, own)

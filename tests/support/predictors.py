@@ -16,7 +16,7 @@ CONTEXT = "The Amazon carries 209,000 cubic metres of water a second. Francisco 
 QUESTION = "Who named the Amazon?"
 
 
-KEYS = {"score", "start", "end", "answer", "no_answer_score"}
+KEYS = {"score", "start", "end", "answer", "no_answer_score", "place_score"}
 
 
 SETTINGS = replace(DEFAULT_SETTINGS, max_length=96, doc_stride=24, max_question_length=24, null_possible=True)
@@ -27,6 +27,11 @@ def saved(folder, family="bert", own=SETTINGS, **values):
     if own is not None:
         (folder / SETTINGS_FILE).write_text(json.dumps(asdict(own)))
     return folder
+
+
+def byte_level_predictor(folder):
+    """A reader whose tokens are bytes of NFC text, so that tokens end anywhere, also inside a sign."""
+    return Predictor.from_pretrained(saved(folder, "modernbert", DEFAULT_SETTINGS), device="cpu")
 
 
 def with_settings(predictor, **changes):

@@ -70,6 +70,7 @@ PREDICTIONS = Predictions(
     start_logit=np.array([3.0, 1.0, 2.0], dtype=np.float32),
     end_logit=np.array([2.5, 1.0, 2.0], dtype=np.float32),
     probability=np.array([0.5, 0.25, 0.75]),
+    counted=np.array([True, True, True]),
     null_logits=np.array([[0.0, 0.5], [3.0, 2.0], [0.0, 0.0]], dtype=np.float32),
     null_probability=np.array([0.25, 0.25, 1.0]),
     null_possible=True,

@@ -1,0 +1,85 @@
+"""Borders of words and of what a reader takes for one sign, in any script."""
+
+import unicodedata
+
+import regex
+
+# Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, Tai, kana, han.
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x1950, 0x19DF),
+    (0x1A20, 0x1AAF),
+    (0x3005, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xA9E0, 0xA9FF),
+    (0xAA60, 0xAADF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x20000, 0x3FFFF),
+)
+_CLUSTER = regex.compile(r"\X")  # an extended grapheme cluster of Unicode's annex 29
+_FARTHEST = 256  # characters that a cluster is looked for behind a place; longer ones are no writing
+_ZERO_WIDTH_SPACE = "\u200b"
+
+
+def word_borders(text: str, start: int, end: int) -> tuple[int, int]:
+    """Grow a span whose border lies inside a word, or inside a grapheme cluster, to the border of that.
+
+    A word is letters, digits and marks without anything between but signs that nobody sees, such as the joiners of
+    Persian and Hindi; where script has no spaces, a cluster is a word.
+    """
+    while 0 < start < len(text) and _is_inside(text, start):
+        start -= 1
+    while 0 < end < len(text) and _is_inside(text, end):
+        end += 1
+    return start, end
+
+
+def is_inside_cluster(text: str, at: int) -> bool:
+    """Return whether a border before character `at` would cut a sign: an emoji sequence, a flag, a vowel's mark."""
+    if at <= 0 or at >= len(text):
+        return False
+    if text[at - 1].isascii() and text[at].isascii():
+        return text[at - 1] == "\r" and text[at] == "\n"
+    if unicodedata.category(text[at]).startswith("M") and unicodedata.category(text[at - 1]) != "Cc":
+        return True  # also those that the annex lets stand alone, as Burmese's
+    return any(found.start() < at < found.end() for found in _clusters_around(text, at))
+
+
+def _clusters_around(text: str, at: int) -> "list[regex.Match[str]]":
+    """Return the clusters from the last certain border before `at` to the one that reaches it."""
+    begin = at - 1
+    while begin > max(0, at - _FARTHEST) and not (text[begin - 1].isascii() and text[begin].isascii()):
+        begin -= 1  # two ASCII characters are two clusters
+    found = []
+    for cluster in _CLUSTER.finditer(text, begin):
+        found.append(cluster)
+        if cluster.end() >= at:
+            break
+    return found
+
+
+def _is_inside(text: str, at: int) -> bool:
+    before, after = at - 1, at
+    while before > 0 and _is_unseen(text[before]):
+        before -= 1
+    while after < len(text) - 1 and _is_unseen(text[after]):
+        after += 1
+    return (_in_word(text[before]) and _in_word(text[after])) or is_inside_cluster(text, at)
+
+
+def _is_unseen(character: str) -> bool:
+    if character.isascii():
+        return False
+    return unicodedata.category(character) == "Cf" and character != _ZERO_WIDTH_SPACE
+
+
+def _in_word(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum()
+    code = ord(character)
+    return unicodedata.category(character)[0] in "LMN" and not any(low <= code <= high for low, high in _WITHOUT_SPACES)

@@ -1,0 +1,122 @@
+"""Borders of words and of signs."""
+
+import unicodedata
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qa.inference.words import is_inside_cluster, word_borders
+from tests.support import tiny
+from tests.support.predictors import byte_level_predictor
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "wanted"),
+    [
+        ("Born in 1990s Oslo.", "1990", "1990s"),
+        ("Beyoncé sang", "Beyonc", "Beyoncé"),
+        ("an anti-war march", "war", "war"),
+        ("cost $400 million", "00 mill", "400 million"),
+        ("Don't go", "Do", "Don"),
+        ("हिन्दी भाषा", "हिन", "हिन्दी"),
+        ("東京は日本の首都", "日本", "日本"),
+        ("whole", "whole", "whole"),
+    ],
+)
+def test_borders_inside_a_word_move_to_its_border(text, part, wanted):
+    start = text.index(part)
+    begin, end = word_borders(text, start, start + len(part))
+    assert text[begin:end] == wanted
+
+
+@given(st.text(alphabet="ab 1.-é本", min_size=1, max_size=12), st.data())
+@settings(max_examples=200, deadline=None)
+def test_word_borders_equal_the_dull_way(text, data):
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    inside = [character in "ab1é" for character in text]
+    borders = [at for at in range(len(text) + 1) if at in (0, len(text)) or not (inside[at - 1] and inside[at])]
+    wanted = max(at for at in borders if at <= start), min(at for at in borders if at >= end)
+    assert word_borders(text, start, end) == wanted
+
+
+SIGNS = "ab း1\r\n\u0301\u200d\u200c👩🔬🇫🇷👍🏽ทำ่क्षி가각\ufe0f"
+
+
+@given(st.text(alphabet=SIGNS, max_size=14))
+@settings(max_examples=400, deadline=None)
+def test_cluster_borders_equal_those_of_the_whole_text(text):
+    borders = {found.start() for found in regex.finditer(r"\X", text)} | {0, len(text)}
+    borders -= {
+        at for at in borders if at and text[at : at + 1] == "း" and text[at - 1] not in "\r\n"
+    }  # a mark that Unicode lets stand alone
+    assert [is_inside_cluster(text, at) for at in range(len(text) + 1)] == [
+        at not in borders for at in range(len(text) + 1)
+    ]
+
+
+@given(st.text(alphabet=SIGNS, min_size=1, max_size=14), st.data())
+@settings(max_examples=300, deadline=None)
+def test_aligned_spans_hold_the_span_and_whole_signs(text, data):
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    begin, stop = word_borders(text, start, end)
+    assert begin <= start < end <= stop
+    assert not is_inside_cluster(text, begin)
+    assert not is_inside_cluster(text, stop)
+    assert word_borders(text, begin, stop) == (begin, stop)
+
+
+# --- whole answers of a reader whose tokens are bytes: its borders are anywhere ---
+
+
+@pytest.fixture(scope="module")
+def byte_predictor(tmp_path_factory):
+    return byte_level_predictor(tmp_path_factory.mktemp("bytes"))
+
+
+def aligned(predictor, context):
+    return predictor(
+        question="누가?", context=context, top_k=2000, max_answer_length=100, no_answer=False, align_to_words=True
+    )
+
+
+@pytest.mark.parametrize(
+    "context",
+    ["ท่าเรือสร้างโดยสมชายที่เชียงใหม่", "ທ່າເຮືອສ້າງໂດຍ", "ကမ်းနားကို ဆောက်ခဲ့သည်", "ផែត្រូវបានសាងសង់"],
+    ids=["Thai", "Lao", "Burmese", "Khmer"],
+)
+def test_aligned_answers_do_not_begin_with_a_mark(byte_predictor, context):
+    found = aligned(byte_predictor, context)
+    assert len(found) > 10
+    assert not [one for one in found if unicodedata.category(one["answer"][0]).startswith("M")]
+
+
+def test_aligned_answers_do_not_cut_signs_of_several_code_points(byte_predictor):
+    context = "The team 👩‍🔬 met in 🇫🇷🇩🇪 and said 👍🏽 twice, 1️⃣ e\u0301te\u0301."
+    for one in aligned(byte_predictor, context):
+        assert not is_inside_cluster(context, one["start"])
+        assert not is_inside_cluster(context, one["end"])
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d", "\u00ad", "\u2060"])
+def test_aligned_answers_take_joiners_for_parts_of_words(byte_predictor, joiner):
+    context = f"او نمی{joiner}خواهم را گفت"
+    found = aligned(byte_predictor, context)
+    assert found
+    for one in found:
+        assert joiner not in (context[one["start"] - 1 : one["start"]], context[one["end"] : one["end"] + 1])
+        assert not one["answer"].startswith(joiner)
+        assert not one["answer"].endswith(joiner)
+
+
+def test_a_space_without_width_is_between_words():
+    assert word_borders("ab\u200bcd", 0, 1) == (0, 2)
+
+
+def test_borders_in_a_long_text_without_spaces_are_found_at_once():
+    text = "ท่า" * 200_000
+    assert word_borders(text, 300_001, 300_002) == (300_000, 300_002)
+    assert tiny.POSITIONS
