@@ -93,6 +93,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       words.py             Borders of words and of signs, in any script.
       window_scores.py     The answers of the removed pipeline, window by window.
       pipeline.py          The function that transformers removed.
+      drop_in.py           The class that transformers removed.
+      call_forms.py        Every way in which the removed pipeline was called -> rows.
       backends.py          Name -> loaded model: torch, onnx, onnx_int8.
       onnx.py              A reader that onnxruntime runs.
       onnx_export.py       A reader -> ONNX files.
@@ -168,10 +170,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qa.inference.drop_in import QuestionAnsweringPipeline as QuestionAnsweringPipeline
     from qa.inference.pipeline import pipeline as pipeline
+    from qa.inference.pipeline import restore_pipeline as restore_pipeline
     from qa.inference.predictor import Predictor as Predictor
 
-__all__ = ["Predictor", "pipeline"]
+__all__ = ["Predictor", "QuestionAnsweringPipeline", "pipeline", "restore_pipeline"]
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
@@ -193,4 +197,12 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
     return get
 
 
-__getattr__ = lazy_exports(__name__, {"Predictor": "inference.predictor", "pipeline": "inference.pipeline"})
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Predictor": "inference.predictor",
+        "QuestionAnsweringPipeline": "inference.drop_in",
+        "pipeline": "inference.pipeline",
+        "restore_pipeline": "inference.pipeline",
+    },
+)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from qa.cli.display import print_json, print_line, print_marked, print_table
 from qa.cli.flags import Ask
@@ -14,11 +15,11 @@ def run(arguments: Ask) -> None:
     """Answer the question, or one after the other."""
     context = _context(arguments)
     predictor = load_predictor(arguments.model)
+    options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
     show = _show_as_json if arguments.json else _show
-    kept = max(arguments.top_k, 2)  # for one answer a call returns no list
     for question in _questions(arguments):
-        answers = predictor(question=question, context=context, **call_options(arguments.reading, top_k=kept))
-        show(question, context, answers[: arguments.top_k])
+        (answers,) = predictor.answers([{"question": question, "context": context}], options)
+        show(question, context, answers)
 
 
 def _context(arguments: Ask) -> str:
@@ -26,12 +27,15 @@ def _context(arguments: Ask) -> str:
         raise UsageError("found --context and --file; wanted one of them")
     if arguments.context is not None:
         return arguments.context
-    if arguments.file is None:
-        return _context_from_input(arguments)
+    return _context_from_input(arguments) if arguments.file is None else _read(arguments.file)
+
+
+def _read(file: Path) -> str:
+    """Read a file as it is: places are counted in its own characters, line ends included."""
     try:
-        return arguments.file.read_text(encoding="utf-8")
+        return file.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {arguments.file}: {error}") from error
+        raise DataError(f"cannot read {file}: {error}") from error
 
 
 def _context_from_input(arguments: Ask) -> str:
@@ -39,19 +43,36 @@ def _context_from_input(arguments: Ask) -> str:
         raise UsageError("without --question, standard input is for questions; wanted --context or --file")
     if sys.stdin.isatty():
         sys.stderr.write("The text, ended by Ctrl-D on a line of its own:\n")
-    return sys.stdin.read()
+    return _decoded(sys.stdin.buffer.read())
 
 
 def _questions(arguments: Ask) -> Iterator[str]:
     if arguments.question is not None:
         yield arguments.question
         return
-    prompt = "question: " if sys.stdin.isatty() else ""
+    for line in _typed_lines() if sys.stdin.isatty() else map(_decoded, sys.stdin.buffer):
+        question = line.strip()
+        if not question:
+            return
+        yield question
+
+
+def _typed_lines() -> Iterator[str]:
     try:
-        while question := input(prompt).strip():
-            yield question
+        while True:
+            yield input("question: ")
     except EOFError:
         return
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read standard input: {error}") from error
+
+
+def _decoded(content: bytes) -> str:
+    """Decode what came from standard input, whatever the machine's code page is, and with its own line ends."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read standard input: {error}; wanted UTF-8") from error
 
 
 def _show_as_json(question: str, _context: str, answers: Sequence[Answer]) -> None:
@@ -65,6 +86,12 @@ def _show(_question: str, context: str, answers: Sequence[Answer]) -> None:
     else:
         print_line(f"The text does not answer this (probability {best['score']:.2f}).")
     rows = [
-        (answer["score"], f"{answer['start']}–{answer['end']}", answer["answer"] or "(no answer)") for answer in answers
+        (
+            answer["score"],
+            answer["place_score"],
+            f"{answer['start']}–{answer['end']}",
+            answer["answer"] or "(no answer)",
+        )
+        for answer in answers
     ]
-    print_table(("probability", "characters", "answer"), rows)
+    print_table(("probability", "at this place", "characters", "answer"), rows)

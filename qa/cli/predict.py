@@ -61,6 +61,7 @@ def records(rows: Sequence[Row], predictions: Predictions, options: AnswerOption
         threshold=options.threshold,
         top_k=max(options.top_k, 2),  # "no answer" may be the first
         align_to_words=options.align_to_words,
+        overlap=options.overlap,
     )
     for row, answers, null_odds in zip(rows, found, predictions.null_odds.tolist(), strict=True):
         best_span = next((answer["answer"] for answer in answers if answer["answer"]), "")

@@ -1,11 +1,13 @@
 """Name -> loaded model: torch, onnx, onnx_int8."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import Backend
 from qa.errors import ConfigError
@@ -76,6 +78,82 @@ def torch_backend(reader: Reader, *, device: torch.device, dtype: torch.dtype = 
     )
 
 
+def loaded_objects(
+    model: Any,  # noqa: ANN401  # a model, also one that is compiled, quantised or wrapped
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    device: Device = None,
+    dtype: Precision = None,
+) -> LoadedReader:
+    """Take a model and a tokenizer that are loaded already; the model is switched to inference.
+
+    Args:
+        model: a PyTorch model with a span head, as it is or wrapped by peft, torch.compile or a quantiser; or whatever
+            is called like one and has its `config`.
+        tokenizer: the model's.
+        device: where it is moved to; None: it stays where it is.
+        dtype: precision of weights and activations; None: as they are.
+
+    Raises:
+        ModelError: no span head, or it does not fit the tokenizer.
+        ConfigError: an unknown device or precision.
+
+    """
+    plain, called = _unwrapped(model), model if isinstance(model, nn.Module) else _Called(model)
+    source = getattr(plain, "name_or_path", "")
+    settings = (find_settings(source) if source else None) or DEFAULT_SETTINGS
+    positions = longest_window(plain) if isinstance(plain, PreTrainedModel) else plain.config.max_position_embeddings
+    longest = min(tokenizer.model_max_length, positions or tokenizer.model_max_length)
+    name, max_length = source or type(plain).__name__, min(settings.max_length, longest)
+    if isinstance(plain, PreTrainedModel):
+        reader = Reader.fitted(plain, tokenizer, max_length=max_length, name=name)
+        encoder, input_names = reader.encoder, reader.input_names
+    else:
+        named = inspect.signature(plain.forward).parameters
+        input_names = tuple(one for one in ("input_ids", "attention_mask", "token_type_ids") if one in named)
+        encoder = _asked(called, input_names, tokenizer, name, max_length=max_length)
+    if device is not None:
+        model.to(find_device(device))
+    if dtype is not None:
+        model.to(find_precision(dtype))
+    return LoadedReader(
+        model=called.train(mode=False),
+        tokenizer=tokenizer,
+        encoder=encoder,
+        settings=settings,
+        input_names=input_names,
+        longest=longest,
+        device=torch.device(getattr(model, "device", "cpu")),
+    )
+
+
+class _Called(nn.Module):
+    """What is called like a model but is none of PyTorch's."""
+
+    def __init__(self, called: Callable[..., Any]) -> None:
+        super().__init__()
+        self.called = called
+
+    def forward(self, **inputs: torch.Tensor) -> Any:  # noqa: ANN401  # its output
+        return self.called(**inputs)
+
+
+def _unwrapped(model: Any) -> Any:  # noqa: ANN401  # whatever the wrappers are
+    """Return the model inside of torch.compile's and peft's wrappers."""
+    inner = getattr(model, "_orig_mod", model)
+    inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+    return inner if inner is model else _unwrapped(inner)
+
+
+def _asked(
+    model: nn.Module, input_names: Sequence[str], tokenizer: PreTrainedTokenizerBase, name: str, *, max_length: int
+) -> Encoder:
+    """Return the tokenizer as the model wants texts to be joined; see `find_layout`."""
+    encoder = Encoder.of(tokenizer)
+    probe = Probe(model=model, input_names=input_names, name=name)
+    return replace(encoder, template=find_layout(probe, tokenizer, encoder.template, max_length=max_length))
+
+
 def _load_torch(source: str, device: Device, dtype: Precision, revision: str | None) -> LoadedReader:
     target, precision = find_device(device), find_precision(dtype)
     return torch_backend(load_trained_reader(source, revision=revision), device=target, dtype=precision)
@@ -90,13 +168,10 @@ def _load_onnx(backend: Backend) -> "Callable[[str, Device, Precision, str | Non
         model = load_onnx_model(source, backend, revision=revision)
         tokenizer = load_tokenizer(source, revision=revision)
         settings = find_settings(source, revision=revision) or DEFAULT_SETTINGS
-        probe = Probe(model=model, input_names=model.input_names, name=source)
-        encoder = Encoder.of(tokenizer)
-        template = find_layout(probe, tokenizer, encoder.template, max_length=settings.max_length)
         return LoadedReader(
             model=model,
             tokenizer=tokenizer,
-            encoder=replace(encoder, template=template),
+            encoder=_asked(model, model.input_names, tokenizer, source, max_length=settings.max_length),
             settings=settings,
             input_names=model.input_names,
             longest=_longest(settings, tokenizer, read_positions(source, revision=revision)),

@@ -21,7 +21,7 @@ def is_series(value: object) -> bool:
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1
 
 
-def paired(question: str | Iterable[str] | None, context: str | Iterable[str] | None) -> Row | list[Row]:
+def paired(question: object, context: object) -> Row | list[Row]:
     """Pair questions and contexts; a single one goes with all of the other. Two single ones make one row.
 
     Raises:
@@ -51,8 +51,13 @@ def passages_of(contexts: object) -> Iterable[object]:
     return cast("Iterable[object]", contexts)
 
 
-def chunks(rows: Iterable[object], size: int) -> Iterator[list[Row]]:
+def chunks(rows: Iterable[object], size: int, *, takes_blank: bool = False) -> Iterator[list[Row]]:
     """Cut checked rows into lists of at most `size`, fewer where contexts are long; reads no further than the list.
+
+    Args:
+        rows: what was asked.
+        size: rows of a list, at most.
+        takes_blank: whether a text may be white space.
 
     Raises:
         ExampleError: a row of wrong type, or a text of it that is missing, blank or not encodable.
@@ -61,7 +66,7 @@ def chunks(rows: Iterable[object], size: int) -> Iterator[list[Row]]:
     chunk: list[Row] = []
     characters = 0
     for index, row in enumerate(rows):
-        checked = _checked(row, index)
+        checked = _checked(row, index, takes_blank=takes_blank)
         chunk.append(checked)
         characters += len(checked["context"])
         if len(chunk) == size or characters >= _CHARACTERS_AT_ONCE:
@@ -71,12 +76,12 @@ def chunks(rows: Iterable[object], size: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _checked(row: object, index: int) -> Row:
+def _checked(row: object, index: int, *, takes_blank: bool) -> Row:
     if not isinstance(row, Mapping):
         raise ExampleError(f"input {index} is {_shown(row)}; wanted a dict with question and context")
     for name in ("question", "context"):
         text = row.get(name)
-        if not isinstance(text, str) or not text or text.isspace():
+        if not isinstance(text, str) or not text or (text.isspace() and not takes_blank):
             raise ExampleError(f"input {index}: {name} is {_shown(text)}; wanted text")
         try:
             text.encode()

@@ -85,6 +85,8 @@ class AnswerOptions:
     overlap: float
     score: ScoreKind
     inputs_at_once: int = INPUTS_AT_ONCE
+    takes_blank: bool = False
+    """Whether a text may be white space: then there is no answer in it."""
 
 
 def answer_options(given: CallOptions, own: ReaderSettings, *, longest: int, special_tokens: int) -> AnswerOptions:
@@ -162,16 +164,36 @@ def _said(given: CallOptions) -> dict[str, Any]:
     """
     said: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in _CHECKS:
-            raise ConfigError(f"found the argument {name}; wanted one of {', '.join(_CHECKS)}")
-        own = _PIPELINE_NAMES.get(name, name)
+        own = own_name(name)
         if value is None:
             continue
         if own in said:
-            names = sorted(other for other in given if _PIPELINE_NAMES.get(other, other) == own)
+            names = sorted(other for other in given if own_name(other) == own)
             raise ConfigError(f"found {' and '.join(names)}; wanted one of them, they mean the same")
-        said[own] = _CHECKS[name](name, value)
+        said[own] = checked(name, value)
     return said
+
+
+def own_name(name: str) -> str:
+    """Return what the removed pipeline's argument is called here; our own names as they are.
+
+    Raises:
+        ConfigError: a name that neither has.
+
+    """
+    if name not in _CHECKS:
+        raise ConfigError(f"found the argument {name}; wanted one of {', '.join(_CHECKS)}")
+    return _PIPELINE_NAMES.get(name, name)
+
+
+def checked(name: str, value: object) -> Any:  # noqa: ANN401  # as the option's type
+    """Return an option's value in its own type.
+
+    Raises:
+        ConfigError: of wrong type, or out of range.
+
+    """
+    return _CHECKS[name](name, value)
 
 
 def whole_number(name: str, value: object, *, least: int) -> int:

@@ -215,41 +215,45 @@ class Predictor:
     def predictions(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[tuple[list[Row], Predictions]]:
         """Answer rows chunk by chunk, as evaluation does, with calibrated probabilities; ids are indices of rows."""
         for chunk in self._chunks(rows, options):
-            predictions = chunk.predictions(options)
-            yield chunk.rows, predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
+            yield chunk.rows, chunk.calibrated(options)
 
     def stream(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Answer | list[Answer]]:
         """Answer rows as they come: an answer each, or a list where more than one is asked for."""
-        found = self._window_answers(rows, options) if options.score == "window" else self._answers(rows, options)
+        found = self.answers(rows, options)
         yield from (answers[0] for answers in found) if options.top_k == 1 else found
 
-    def _answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
-        for chunk, predictions in self.predictions(rows, options):
-            yield from answers_of(
-                predictions,
-                [row["context"] for row in chunk],
-                threshold=options.threshold,
-                top_k=options.top_k,
-                align_to_words=options.align_to_words,
-                overlap=options.overlap,
-            )
-
-    def _window_answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
+    def answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
+        """Answer rows as they come: at least one answer each, and at most as many as asked for."""
         for chunk in self._chunks(rows, options):
+            yield from self.answers_of_chunk(chunk, options)
+
+    def answers_of_chunk(self, chunk: "Chunk", options: AnswerOptions) -> Iterator[list[Answer]]:
+        """Yield the answers of rows that went through the model."""
+        if options.score == "window":
             texts, features = chunk.contexts, chunk.features
             words = word_ids(texts, features, self.encoder.backend) if options.align_to_words else None
-            yield from window_answers(
-                chunk.spans, features, ids=chunk.ids, contexts=texts, words=words, options=options
-            )
+            return window_answers(chunk.spans, features, ids=chunk.ids, contexts=texts, words=words, options=options)
+        return answers_of(
+            chunk.calibrated(options),
+            chunk.contexts,
+            threshold=options.threshold,
+            top_k=options.top_k,
+            align_to_words=options.align_to_words,
+            overlap=options.overlap,
+        )
 
-    def _chunks(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator["_Chunk"]:
+    def features(self, rows: Sequence[Row], options: AnswerOptions) -> Features:
+        """Cut rows into windows."""
+        columns = {name: [row[name] for row in rows] for name in ("question", "context")}
+        return features_of_table(pa.table(columns), self.encoder, options.features)
+
+    def _chunks(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator["Chunk"]:
         done = 0
-        for chunk in chunks(rows, options.inputs_at_once):
+        for chunk in chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
             ids = [f"input {done + at}" for at in range(len(chunk))]
-            columns = {name: [row[name] for row in chunk] for name in ("question", "context")}
-            features = features_of_table(pa.table(columns), self.encoder, options.features)
-            _report_cut_questions(columns["question"], ids, features, self.encoder, options)
-            yield _Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
+            features = self.features(chunk, options)
+            _report_cut_questions(chunk, ids, features, self.encoder, options)
+            yield Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
             done += len(chunk)
 
     def _spans(self, features: Features, options: AnswerOptions) -> FeatureSpans:
@@ -265,7 +269,7 @@ class Predictor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Chunk:
+class Chunk:
     """Rows that went through the model together."""
 
     rows: list[Row]
@@ -275,10 +279,13 @@ class _Chunk:
 
     @property
     def contexts(self) -> list[str]:
+        """The texts."""
         return [row["context"] for row in self.rows]
 
-    def predictions(self, options: AnswerOptions) -> Predictions:
-        return self._joined(self.spans, options, null_possible=options.null_possible)
+    def calibrated(self, options: AnswerOptions) -> Predictions:
+        """Return predictions as evaluation makes them, with calibrated probabilities."""
+        predictions = self._joined(self.spans, options, null_possible=options.null_possible)
+        return predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
 
     def against_null(self, options: AnswerOptions) -> Predictions:
         """Return predictions whose scores are log odds against "not in this window"."""
@@ -297,14 +304,14 @@ class _Chunk:
 
 
 def _report_cut_questions(
-    questions: Sequence[str], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
+    rows: Sequence[Row], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
 ) -> None:
     """Log which questions are longer than what is read of them: their end may say what is asked."""
     read = options.features.max_question_length
     full = np.flatnonzero(features.question_ids.lengths == read).tolist()
     if not full:
         return
-    encodings = encoder.backend.encode_batch([questions[at] for at in full], add_special_tokens=False)
+    encodings = encoder.backend.encode_batch([rows[at]["question"] for at in full], add_special_tokens=False)
     cut = [(ids[at], len(encoding)) for at, encoding in zip(full, encodings, strict=True) if len(encoding) > read]
     if cut:
         named = ", ".join(f"{name} has {tokens} tokens" for name, tokens in cut[:_NAMED])

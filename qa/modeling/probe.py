@@ -50,7 +50,7 @@ class Probe:
         return collate(features, np.arange(count), input_names=self.input_names, pad_multiple=multiple)
 
     def logits(self, batch: Batch) -> Float[Tensor, "feature token 2"]:
-        """Return start and end logits.
+        """Return start and end logits, on the CPU; the batch goes where the model is.
 
         Raises:
             ModelError: the model fails, or has no start and end logit for every token.
@@ -58,13 +58,16 @@ class Probe:
         """
         tokens = batch.shape[1]
         with self.told(tokens), torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            output = self.model(**batch.inputs)
+            output = self.model(**batch.to(self._device()).inputs)
             shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
         if shapes != (batch.shape, batch.shape):
             raise ModelError(
                 f"model {self.name!r} has logits of shapes {shapes}; wanted one start and one end logit per token"
             )
-        return torch.stack([output.start_logits, output.end_logits], dim=2)
+        return torch.stack([output.start_logits, output.end_logits], dim=2).cpu()
+
+    def _device(self) -> torch.device:
+        return next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))
 
     @contextmanager
     def told(self, tokens: int) -> Iterator[None]:
