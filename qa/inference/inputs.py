@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 from qa.errors import ExampleError
 
@@ -14,7 +14,7 @@ INPUTS_AT_ONCE = 1024
 _CHARACTERS_AT_ONCE = 1 << 23  # of their contexts: about 2 million tokens, at 100 bytes each while they are built
 
 
-def is_series(value: object) -> bool:
+def is_series(value: object) -> TypeGuard[Iterable[Any]]:
     """Return whether a value is several: a list, tuple, array, column or the like, but no text, dict, set or table."""
     if isinstance(value, str | bytes | bytearray | Mapping | AbstractSet) or hasattr(value, "columns"):
         return False
@@ -48,7 +48,7 @@ def passages_of(contexts: object) -> Iterable[object]:
     """
     if not is_series(contexts):
         raise ExampleError(f"contexts is {_shown(contexts)}; wanted several passages, such as a list of texts")
-    return cast("Iterable[object]", contexts)
+    return contexts
 
 
 def chunks(rows: Iterable[object], size: int, *, takes_blank: bool = False) -> Iterator[list[Row]]:
