@@ -20,7 +20,7 @@ from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
-from qa.features.windows import Features, features_of_table
+from qa.features.windows import Encoder, Features, features_of_table
 from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 from qa.inference.backends import LoadedReader, load_backend
 from qa.inference.inputs import Row, chunks, paired, passages_of
