@@ -185,7 +185,7 @@ def restored():
 @pytest.mark.usefixtures("restored")
 def test_transformers_function_and_class_are_found_again_on_demand(folder, nlp):
     made = transformers.pipeline("question-answering", model=str(folder), device=-1)
-    assert isinstance(made, transformers.QuestionAnsweringPipeline)
+    assert isinstance(made, qa.QuestionAnsweringPipeline)
     assert asked(made) == asked(nlp)
     from transformers import QuestionAnsweringPipeline as Found  # as packages do it, in their functions
 
