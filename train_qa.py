@@ -108,6 +108,7 @@ def fine_tune(
         if evaluator is None:
             with loop.averaged():
                 folder.keep_last(loop, reader)
+        tracker.model(folder.paths.model, train=examples, evaluator=evaluator)
 
 
 if __name__ == "__main__":

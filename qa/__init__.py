@@ -135,6 +135,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       trackers.py          Which trackers there are, and how each starts.
       wandb.py             W&B: modes, resume, step axis, tables, summary.
       tables.py            The table of predictions.
+      mlflow.py            MLflow: one run that a resumed run goes on with.
       wandb_artifacts.py   A model at W&B, beside a record of the data that it was trained on.
       wandb_tables.py      Tables at W&B that belong to no training run.
     experiments/         Many runs: sweep, compare.

@@ -238,18 +238,23 @@ class DecodingConfig(_Settings):
 class TrackingConfig(_Settings):
     """Where the run is recorded, besides its folder."""
 
-    report_to: tuple[Literal["wandb", "tensorboard", "trackio", "none"], ...] = ("wandb",)
-    """Trackers: wandb, tensorboard, trackio, several of them, or none."""
+    report_to: tuple[Literal["wandb", "tensorboard", "trackio", "mlflow", "none"], ...] = ("wandb",)
+    """Trackers: wandb, tensorboard, trackio, mlflow, several of them, or none."""
     project: str | None = None
     """Project of the tracker; none: WANDB_PROJECT for W&B, else extractive-qa."""
     run_name: str | None = None
     """Name of the run at the tracker; none: WANDB_NAME for W&B, else the output folder's name."""
     table_rows: int = 200
     """Predictions shown in the tracker's table."""
+    log_model: bool = False
+    """Send the best model at the end to W&B, as an artifact with the fingerprint of its data, or to MLflow."""
+    registry: str | None = None
+    """Registry collection at W&B that this model is linked to: wandb-registry-model/NAME."""
 
     def __post_init__(self) -> None:
         _require(self.trackers in {(), self.report_to}, "tracking.report_to", self.report_to, "none alone")
         self._require_least("tracking.", table_rows=0)
+        _require(self.log_model or self.registry is None, "tracking.registry", self.registry, "none without log-model")
 
     @property
     def trackers(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ ONLY_IN = {
     "starlette": ("qa.serving.",),
     "onnxruntime": ("qa.inference.onnx",),
     "wandb": ("qa.tracking.wandb", "qa.modeling.artifacts"),
+    "mlflow": ("qa.tracking.mlflow",),
     "rich": ("qa.cli.",),
     "scipy": ("qa.experiments.",),
     "matplotlib": ("qa.experiments.plots",),

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 MOST_PENDING = 10_000  # calls; bounded, so that an unresponsive service cannot exhaust memory
 FINISH_SECONDS = 120.0  # for what a service has still to send at the end
+FILES_SECONDS = 1800.0  # the same where a model is among it
 HURRIED_SECONDS = 20.0  # the same after a stop or an error: launchers give a process 30 seconds and then kill
 
 
@@ -53,6 +55,9 @@ class Tracker(Protocol):
     def summary(self, values: Mapping[str, Any]) -> None:
         """Record numbers of the whole run; a service without a summary does nothing."""
 
+    def model(self, folder: Path, data: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Keep a model's folder, with facts of it and of its data by split; a service without files does nothing."""
+
     def finish(self, outcome: Outcome) -> None:
         """Send what is left, and end the record; a service that knows how a run ends is told."""
 
@@ -64,7 +69,7 @@ class Reporter:
         """Start the thread; it does not keep a run that ends from ending."""
         self.tracker = tracker
         self._calls: Queue[Callable[[], object] | None] = Queue(MOST_PENDING)
-        self._complained = False
+        self._complained = self._has_files = False
         self._thread = Thread(target=self._work, name=f"tracker {tracker.name}", daemon=True)
         self._thread.start()
 
@@ -80,9 +85,15 @@ class Reporter:
         """See `Tracker.summary`."""
         self._submit(partial(self.tracker.summary, values))
 
+    def model(self, folder: Path, data: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """See `Tracker.model`."""
+        self._has_files = True
+        self._submit(partial(self.tracker.model, folder, data, facts))
+
     def finish(self, outcome: Outcome) -> None:
         """Close the tracker after all that was reported, but do not wait for a service that hangs."""
-        seconds = HURRIED_SECONDS if outcome.is_hurried else FINISH_SECONDS
+        patience = FILES_SECONDS if self._has_files else FINISH_SECONDS
+        seconds = HURRIED_SECONDS if outcome.is_hurried else patience
         self._submit(partial(self.tracker.finish, outcome))
         self._submit(None)
         self._thread.join(seconds)

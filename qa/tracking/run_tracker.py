@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from qa.config import RunConfig
 from qa.data.examples import Examples
 from qa.errors import StoppedError
-from qa.evaluation.evaluator import Evaluation
+from qa.evaluation.evaluator import Evaluation, Evaluator
 from qa.features.collation import Batch
 from qa.features.labels import Labels
 from qa.features.round_trip import label_round_trip
@@ -116,6 +117,20 @@ class RunTracker:
             reporter.table("predictions", COLUMNS, table, step)
             if best and scores is not None:
                 reporter.summary(_best(scores))
+
+    def model(self, folder: Path, *, train: Examples, evaluator: Evaluator | None) -> None:
+        """Send the best model to the trackers that keep files, where that is asked for."""
+        if not self.config.tracking.log_model:
+            return
+        examples = {"train": train} | ({"validation": evaluator.examples} if evaluator is not None else {})
+        data = {split: self._facts_of(split, some) for split, some in examples.items()} if self._reporters else {}
+        facts = {"base": self.config.model, "seed": self.config.seed, **_best(self._progress.best_scores or {})}
+        for reporter in self._reporters:
+            reporter.model(folder, data, facts)
+
+    def _facts_of(self, split: str, examples: Examples) -> dict[str, Any]:
+        source = self.config.train_data if split == "train" else self.config.validation_data
+        return {"split": split, "source": source, "examples": len(examples), "fingerprint": examples.fingerprint}
 
     def progress_bar(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Show a progress bar over the batches of an evaluation."""

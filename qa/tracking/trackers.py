@@ -5,6 +5,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
@@ -12,6 +13,7 @@ from accelerate.tracking import GeneralTracker
 
 from qa.config import RunConfig, config_values, flat_values
 from qa.runtime.environment import describe_environment
+from qa.tracking.mlflow import start_mlflow
 from qa.tracking.reporter import Outcome, Reporter, Tracker
 from qa.tracking.wandb import start_wandb
 from qa.training.progress import Progress
@@ -43,6 +45,9 @@ class PlainTracker:
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """See `Tracker.summary`."""
+
+    def model(self, folder: Path, data: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """See `Tracker.model`."""
 
     def finish(self, outcome: Outcome) -> None:  # noqa: ARG002  # these services do not ask how a run ends
         """See `Tracker.finish`."""
@@ -80,6 +85,7 @@ _TRACKERS: dict[str, Callable[[Start, RunConfig, Progress], Tracker | None]] = {
     "wandb": start_wandb,
     "tensorboard": _start_tensorboard,
     "trackio": _start_trackio,
+    "mlflow": start_mlflow,
 }
 
 

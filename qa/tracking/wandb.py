@@ -12,6 +12,7 @@ from accelerate.tracking import GeneralTracker
 
 from qa.config import RunConfig
 from qa.tracking.reporter import Outcome
+from qa.tracking.wandb_artifacts import log_model
 from qa.training.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,9 @@ class WandbTracker:
 
     name = "wandb"
 
-    def __init__(self, tracker: GeneralTracker) -> None:
-        """Take what accelerate started, and define the axis."""
+    def __init__(self, tracker: GeneralTracker, *, registry: str | None = None) -> None:
+        """Take what accelerate started, and define the axis; a registry is what models are linked to."""
+        self.registry = registry
         self._tracker, self._run = tracker, tracker.tracker
         self._run.define_metric(STEP)
         self._run.define_metric("*", step_metric=STEP)
@@ -48,6 +50,10 @@ class WandbTracker:
     def summary(self, values: Mapping[str, Any]) -> None:
         """See `Tracker.summary`."""
         self._run.summary.update(dict(values))
+
+    def model(self, folder: Path, data: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """See `Tracker.model`."""
+        log_model(self._run, folder, data=data, facts=facts, registry=self.registry)
 
     def finish(self, outcome: Outcome) -> None:
         """See `Tracker.finish`; a preempted run is one that W&B calls so, and that its sweeps start again."""
@@ -80,7 +86,7 @@ def start_wandb(
             options["group"] = f"{config.run_name}-{progress.tracker_ids[0]}"
         tracker = start("wandb", options)
         if tracker is not None:
-            return WandbTracker(tracker)
+            return WandbTracker(tracker, registry=config.tracking.registry)
     return None
 
 

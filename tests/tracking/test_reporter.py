@@ -29,6 +29,9 @@ class RecordingTracker:
     def summary(self, values):
         self._called("summary", values)
 
+    def model(self, folder, data, facts):
+        self._called("model", folder, data, facts)
+
     def finish(self, outcome):
         self.finished = outcome
 

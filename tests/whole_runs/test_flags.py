@@ -123,6 +123,12 @@ CASES = {
     "tracking.project": ("one", "two", TRACKED),
     "tracking.run-name": ("one", "two", {"tracking.report-to": "wandb"}),
     "tracking.table-rows": ("1", "2", TRACKED),
+    "tracking.log-model": ("False", "True", {"tracking.report-to": "wandb"}),
+    "tracking.registry": (
+        "wandb-registry-model/one",
+        "wandb-registry-model/two",
+        {"tracking.report-to": "wandb", "tracking.log-model": "True"},
+    ),
 }
 """Of every flag two values, and what else the runs with them need."""
 
@@ -221,6 +227,7 @@ def calls(monkeypatch, paths):
         PreTrainedModel, "activation_checkpointing_enable", lambda *_, **__: seen.append(("recompute",))
     )
     monkeypatch.setattr(Reporter, "table", lambda *given: (seen.append(("rows", len(given[3]))), table(*given)))
+    monkeypatch.setattr(Reporter, "model", lambda self, *_: seen.append(("sent", self.tracker.registry)))
     monkeypatch.setattr(
         Accelerator,
         "init_trackers",
