@@ -110,7 +110,21 @@ The map, a folder per station of the pipeline; a file may know what stands above
       progress.py          What a resumed run must know; what a step reports.
       throughput.py        Examples/s, tokens/s, padding, model-FLOPs utilisation.
     serving/             The HTTP service and its page.
-      app.py batcher.py guard.py schema.py tasks.py
+      app.py               Routes; how a request becomes a task of the desk.
+      factory.py           The app as the workers of uvicorn and gunicorn make it.
+      settings.py          Settings by flags or environment.
+      server.py            How uvicorn serves the app; says when it listens.
+      connections.py       Deadlines, size of headers, number of connections.
+      prefix.py            The path prefix of a proxy.
+      guard.py             Size and time of bodies; clients that have gone.
+      measures.py          What is counted and logged of every request.
+      logs.py              Logs as JSON lines.
+      schema.py            What clients send and get.
+      problems.py          What is wrong with a body, in plain words.
+      tasks.py             What a request asks -> the predictor's answers.
+      desk.py              Takes requests, answers each in a thread, drops those whose clients have gone.
+      turns.py             Forward passes of many requests -> one at a time, in turns.
+      page.py              The page and the API's documentation.
     report/              Judged answers -> what a reader of them looks at.
       marking.py           A text -> stretches that are marked alike.
       summary.py           Judged answers -> the numbers of a report.

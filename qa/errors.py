@@ -115,3 +115,11 @@ class QueueFullError(Exception):
 
 class TooLargeError(Exception):
     """A request body has more bytes than the service takes."""
+
+
+class ForkError(Exception):
+    """A service whose model was loaded before its process was forked."""
+
+
+class GoneError(Exception):
+    """Nobody waits for the answer any more."""

@@ -234,23 +234,44 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """Serve a model over HTTP: POST /answer and /search, GET /health and /metrics, a page at / and the API's at /docs.
+    """Serve a model over HTTP: POST /answer and /search, GET /health, /ready and /metrics, a page at / and /docs.
 
     Listens on this machine only unless told otherwise: there is no authentication. Ends at SIGINT or SIGTERM, when the
-    requests that have come are answered.
+    requests that have come are answered. What no flag says is read from the environment: QA_PORT for --port, and so on.
     """
 
-    model: ModelFlags
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: int = 8000
-    """Port to listen on; 0: any free one."""
-    max_waiting: int = 256
-    """Questions and passages, of all clients, that may wait; more are answered 503 at once."""
-    max_body_bytes: int = 1 << 20
-    """Largest request."""
-    timeout: float = 30.0
-    """Seconds from a request to its answer."""
+    model: Positional[str | None] = None
+    """Folder of a trained model, or hub id; none: QA_MODEL."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model; none: QA_REVISION."""
+    device: str | None = None
+    """Device, such as cpu or cuda:1; none: QA_DEVICE, else the accelerator if there is one."""
+    dtype: str | None = None
+    """Precision, such as bfloat16; none: QA_DTYPE, else float32."""
+    backend: Backend | None = None
+    """What runs it: PyTorch, or onnxruntime with a file that `qa export` made; none: QA_BACKEND, else torch."""
+    host: str | None = None
+    """Address to listen on; none: QA_HOST, else 127.0.0.1."""
+    port: int | None = None
+    """Port to listen on; 0: any free one; none: QA_PORT, else 8000."""
+    root_path: str | None = None
+    """Path prefix under which a proxy serves it, such as /qa; none: QA_ROOT_PATH, else no prefix."""
+    cors_origins: tuple[str, ...] | None = None
+    """Origins, such as https://example.org, whose pages may ask; none: QA_CORS_ORIGINS (with spaces between), else no
+    other."""
+    access_log: bool | None = None
+    """Log every request, as a line of JSON on standard error; none: QA_ACCESS_LOG, else yes."""
+    max_waiting: int | None = None
+    """Questions and passages, of all clients, that are not answered yet; more get status 503 at once; none:
+    QA_MAX_WAITING, else 256."""
+    max_body_bytes: int | None = None
+    """Largest request; none: QA_MAX_BODY_BYTES, else 6 MiB, which hold the longest text however it is written."""
+    timeout: float | None = None
+    """Seconds for a request to arrive, and then for its answer; none: QA_TIMEOUT, else 30."""
+    header_timeout: float | None = None
+    """Seconds from the opening of a connection to the end of a request's headers; none: QA_HEADER_TIMEOUT, else 10."""
+    max_connections: int | None = None
+    """Connections open at once; one more closes the oldest without a request; none: QA_MAX_CONNECTIONS, else 256."""
 
 
 Command = (

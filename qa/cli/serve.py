@@ -1,38 +1,22 @@
 """`qa serve`: loads a reader and listens until it is told to end."""
 
-import logging
-from pathlib import Path
-
-import uvicorn
+import os
 
 from qa.cli.display import print_line
 from qa.cli.flags import Serve
-from qa.cli.loading import load_predictor
-from qa.serving.app import build_app
-from qa.serving.schema import Limits
-
-_PATIENCE = 30  # seconds that requests have to end after a signal to stop
+from qa.cli.loading import quieten_libraries
+from qa.serving.app import app_of
+from qa.serving.factory import load
+from qa.serving.logs import log_as_json
+from qa.serving.server import Server
+from qa.serving.settings import settings_from
 
 
 def run(arguments: Serve) -> None:
     """Serve; returns after SIGINT or SIGTERM, when the requests that had come are answered."""
-    limits = Limits(
-        body_bytes=arguments.max_body_bytes, waiting=arguments.max_waiting, seconds=float(arguments.timeout)
-    )
-    predictor = load_predictor(arguments.model)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # The last part of a path: clients need not know where on this machine a model is.
-    app = build_app(predictor, name=Path(arguments.model.model).resolve().name, limits=limits)
-    config = uvicorn.Config(
-        app,
-        host=arguments.host,
-        port=arguments.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_PATIENCE,
-    )
-    listener = config.bind_socket()
-    host, port = listener.getsockname()[:2]
-    print_line(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
-    uvicorn.Server(config).run(sockets=[listener])
+    settings = settings_from(os.environ, **vars(arguments))
+    quieten_libraries()
+    predictor = load(settings)
+    log_as_json(access=settings.access_log)
+    app = app_of(settings, lambda: predictor)
+    Server(app, settings, listening=lambda address: print_line(f"listening on {address}")).listen_and_run()

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering
 from qa.config import Backend
 from qa.errors import ModelError
 from qa.modeling.quirks import longest_window
-from qa.runtime.cores import usable_cores
+from qa.runtime.cores import model_threads
 
 ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
 """Files of a model's folder; the folder's name is the hub's convention."""
@@ -96,7 +96,7 @@ def _session(path: Path) -> Any:  # noqa: ANN401  # the library has no types
         raise ModelError("onnxruntime is not installed; install it with: pip install 'qa[onnx]'") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = usable_cores()  # onnxruntime would take all of the machine's
+    options.intra_op_num_threads = model_threads()  # onnxruntime would take all of the machine's cores
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base but this

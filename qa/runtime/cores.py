@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 import torch
 
@@ -10,8 +11,57 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may use: of those it may run on, what a container's quota allows."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, round(quota)))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Return the processor time, in cores, that Linux's control groups leave this process; None: no limit.
+
+    The kernel says "2 of 64 cores" by halting all threads for the rest of each period, not by hiding cores.
+
+    Args:
+        root: of the file system.
+
+    """
+    found = []
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        group = top / path.lstrip("/")
+        found += [_quota(folder) for folder in (group, *group.parents) if folder.is_relative_to(top)]
+    return min((quota for quota in found if quota is not None), default=None)
+
+
+def _quota(group: Path) -> float | None:
+    """Read a group's quota: of version 2 from one file, of version 1 from two."""
+    files = ("cpu.max",) if (group / "cpu.max").exists() else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    words = [word for name in files for line in _lines(group / name) for word in line.split()]
+    if len(words) != 2 or words[0] in {"max", "-1"}:
+        return None
+    return int(words[0]) / int(words[1])
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def model_threads() -> int:
+    """Return the threads of a model that answers: OMP_NUM_THREADS, else this worker's share of the cores.
+
+    WEB_CONCURRENCY is where uvicorn and gunicorn look for the number of workers.
+    """
+    said, workers = os.environ.get("OMP_NUM_THREADS", ""), os.environ.get("WEB_CONCURRENCY", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    return max(1, usable_cores() // max(1, int(workers) if workers.isdecimal() else 1))
 
 
 def use_all_cores(local_processes: int) -> None:
@@ -21,6 +71,11 @@ def use_all_cores(local_processes: int) -> None:
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
         torch.set_num_threads(max(1, usable_cores() // local_processes))
+
+
+def use_model_threads() -> None:
+    """Let torch use `model_threads`: by itself it takes all cores, whatever a container's quota."""
+    torch.set_num_threads(model_threads())
 
 
 def keep_freed_memory() -> None:

@@ -1,19 +1,17 @@
-"""The HTTP service: routes, and how a request becomes a task of the batcher.
+"""The HTTP service: routes, and how a request becomes a task of the desk.
 
 Everything it reads from disk, the page and the model, it reads before it listens: no request can name a file or model.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.resources import files
-from importlib.util import find_spec
-from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -21,29 +19,31 @@ from prometheus_client.registry import Collector
 
 from qa.errors import QAError, QueueFullError
 from qa.inference.predictor import Predictor
-from qa.serving.batcher import Batcher
-from qa.serving.guard import Guard, Measures
+from qa.serving.desk import Desk
+from qa.serving.guard import Guard
+from qa.serving.measures import Measures
+from qa.serving.page import add_page
+from qa.serving.prefix import Prefix
+from qa.serving.problems import describe
 from qa.serving.schema import (
     AnswerResponse,
     Health,
     Limits,
     ManyQuestions,
-    OneQuestion,
     Options,
+    Questions,
+    Readiness,
     Search,
     SearchResponse,
     describe_problems,
 )
-from qa.serving.tasks import AnswerTask, Results, SearchTask, Task, answer_tasks
+from qa.serving.settings import ServiceSettings
+from qa.serving.tasks import AnswerTask, Results, SearchTask, Task
+from qa.serving.turns import Turns
 
-_PAGE = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/docs": ("docs.html", "text/html; charset=utf-8"),
-    "/docs.js": ("docs.js", "text/javascript"),
-}
-_SWAGGER = {"/swagger-ui.css": "text/css", "/swagger-ui-bundle.js": "text/javascript"}
+_STUCK_SECONDS = 60.0
+"""Of one forward pass, which takes a second or two of a large model: after that it will not end."""
+_TOGETHER = 32  # windows of several requests that an accelerator gets at once
 _REFUSALS = describe_problems(
     {
         400: "The body is not encoded as JSON is.",
@@ -56,18 +56,40 @@ _REFUSALS = describe_problems(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Service:
-    """What the routes work with."""
+    """What the routes work with; the model is loaded when the service starts, by the process that serves."""
 
-    batcher: Batcher[Task, Results]
+    load: Callable[[], Predictor]
+    name: str
     limits: Limits
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    desk: Desk[Task, Results] = field(init=False)
+    turns: Turns = field(init=False)
+
+    def start(self) -> None:
+        predictor = self.load()
+        reader = predictor.reader
+        windows = Histogram(
+            "qa_pass_windows", "Windows of a pass.", registry=self.registry, buckets=(1, 2, 4, 8, 16, 32)
+        )
+        seconds = Histogram("qa_pass_seconds", "Seconds of a forward pass.", registry=self.registry)
+
+        def watch(rows: int, took: float) -> None:
+            windows.observe(rows)
+            seconds.observe(took)
+
+        self.turns = Turns(reader.model, together=0 if reader.device.type == "cpu" else _TOGETHER, watch=watch)
+        shared = Predictor(replace(reader, model=self.turns))
+        self.desk = Desk(lambda task: task.answer(shared), self.turns, most_waiting=self.limits.waiting)
+        self.registry.register(_Waiting(self.desk))
+        self.desk.open()
 
     async def results(self, task: Task) -> Results:
         """Wait for a task's results, as long as the limits allow."""
         try:
             async with asyncio.timeout(self.limits.seconds):
-                return await self.batcher.submit(task)
+                return await self.desk.submit(task)
         except QueueFullError as error:
             raise HTTPException(503, "too many requests wait; try again", headers={"Retry-After": "1"}) from error
         except TimeoutError as error:
@@ -76,58 +98,73 @@ class _Service:
             raise HTTPException(422, str(error)) from error
 
 
-def build_app(predictor: Predictor, *, name: str, limits: Limits) -> FastAPI:
-    """Make the service for one reader, which `name` names to clients."""
-    registry = CollectorRegistry()
-    together = Histogram("qa_batch_inputs", "Inputs run together.", registry=registry, buckets=(1, 2, 4, 8, 16, 32, 64))
-    batcher: Batcher[Task, Results] = Batcher(
-        partial(_answer_and_count, predictor, together), most_waiting=limits.waiting, most_together=limits.together
-    )
-    registry.register(_Waiting(batcher))
+class _Waiting(Collector):
+    """The length of the queue when it is asked for."""
+
+    def __init__(self, desk: Desk[Task, Results]) -> None:
+        self._desk = desk
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return [GaugeMetricFamily("qa_waiting_inputs", "Inputs that are not answered yet.", self._desk.waiting)]
+
+
+def build_app(
+    load: Callable[[], Predictor], *, name: str, limits: Limits, root_path: str = "", cors_origins: tuple[str, ...] = ()
+) -> FastAPI:
+    """Make the service for one reader.
+
+    Args:
+        load: called once, when the service starts: a model that was loaded before its process was forked would hang.
+        name: of the model, for clients.
+        limits: what requests may take.
+        root_path: path prefix under which a proxy serves it, whether the proxy cuts it off or not.
+        cors_origins: pages elsewhere whose scripts may ask; `*` for all.
+
+    """
+    service = _Service(load, name, limits)
     app = FastAPI(
         title="Extractive question answering",
         description=f"Answers are spans of the texts that come with the questions. Model: {name}.",
         docs_url=None,
         redoc_url=None,
-        lifespan=partial(_lifespan, batcher),
+        lifespan=partial(_lifespan, service),
     )
-    _add_routes(app, _Service(batcher, limits))
-    _add_health(app, batcher, name, registry)
-    paths = _add_page(app)
+    _add_routes(app, service)
+    _add_health(app, service)
+    paths = frozenset({"/answer", "/search", "/health", "/ready", "/metrics", "/openapi.json", *add_page(app)})
     app.add_exception_handler(RequestValidationError, _refuse)
-    app.add_middleware(Guard, body_bytes=limits.body_bytes, seconds=limits.seconds)
-    own = frozenset({"/answer", "/search", "/health", "/metrics", "/openapi.json", *paths})
-    app.add_middleware(Measures, registry=registry, paths=own)
+    app.add_middleware(
+        Guard, body_bytes=limits.body_bytes, all_bytes=max(limits.all_bytes, limits.body_bytes), seconds=limits.seconds
+    )
+    if cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=cors_origins, allow_methods=["GET", "POST"], allow_headers=["content-type"]
+        )
+    app.add_middleware(Measures, registry=service.registry, paths=paths)
+    app.add_middleware(Prefix, root_path=root_path)
     return app
 
 
-def _answer_and_count(predictor: Predictor, together: Histogram, tasks: Sequence[Task]) -> list[Results | Exception]:
-    together.observe(sum(task.size for task in tasks))
-    return answer_tasks(predictor, tasks)
-
-
-class _Waiting(Collector):
-    """The length of the queue when it is asked for."""
-
-    def __init__(self, batcher: Batcher[Task, Results]) -> None:
-        self._batcher = batcher
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        return [GaugeMetricFamily("qa_waiting_inputs", "Inputs that wait for the model.", self._batcher.waiting)]
+def app_of(settings: ServiceSettings, load: Callable[[], Predictor]) -> FastAPI:
+    """Make the service that settings describe."""
+    # The last part of a path: clients need not know where on this machine a model is.
+    name = settings.model.rstrip("/").rpartition("/")[2]
+    return build_app(
+        load, name=name, limits=settings.limits, root_path=settings.root_path, cors_origins=settings.cors_origins
+    )
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(batcher: Batcher[Task, Results], _: FastAPI) -> AsyncIterator[None]:
-    """Run the batcher while the service runs; at its end, answer what still waits."""
-    work = asyncio.create_task(batcher.work())
+async def _lifespan(service: _Service, _: FastAPI) -> AsyncIterator[None]:
+    """Load the model; at the end, answer what still waits."""
+    service.start()
     yield
-    batcher.close()
-    await work
+    await asyncio.to_thread(service.desk.close)
 
 
 def _add_routes(app: FastAPI, service: _Service) -> None:
     @app.post("/answer", response_model=AnswerResponse, responses=_REFUSALS)
-    async def answer(body: OneQuestion | ManyQuestions) -> dict[str, Results]:
+    async def answer(body: Questions) -> dict[str, Results]:
         """Answer one question about a text, or many."""
         inputs = body.inputs if isinstance(body, ManyQuestions) else [body]
         rows = [{"question": one.question, "context": one.context} for one in inputs]
@@ -144,43 +181,26 @@ def _options(body: Options) -> Options:
     return Options(**{name: getattr(body, name) for name in Options.model_fields})
 
 
-def _add_health(app: FastAPI, batcher: Batcher[Task, Results], name: str, registry: CollectorRegistry) -> None:
-    @app.get("/health")
-    async def health() -> Health:
-        """Say that the service works."""
-        return Health(status="ok", model=name, waiting=batcher.waiting)
+def _add_health(app: FastAPI, service: _Service) -> None:
+    @app.get("/health", responses={503: {"model": Health, "description": "The model is stuck: restart the service."}})
+    async def health(response: Response) -> Health:
+        """Say whether the service lives: its model runs, or waits for work."""
+        lives = service.desk.works and service.turns.seconds_in_pass < _STUCK_SECONDS
+        response.status_code = 200 if lives else 503
+        return Health(status="ok" if lives else "stuck", model=service.name, waiting=service.desk.waiting)
+
+    @app.get("/ready", responses={503: {"model": Readiness, "description": "Send requests elsewhere for now."}})
+    async def ready(response: Response) -> Readiness:
+        """Say whether a request would be taken now."""
+        response.status_code = 200 if service.desk.is_open else 503
+        return Readiness(status="ready" if service.desk.is_open else "busy")
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Counters and timings for Prometheus."""
-        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
-
-
-def _add_page(app: FastAPI) -> set[str]:
-    """Serve the page, and the API's documentation where the package with Swagger's files is installed."""
-    page = files("qa.serving") / "page"
-    contents = {path: ((page / name).read_bytes(), kind) for path, (name, kind) in _PAGE.items()}
-    swagger = find_spec("fastapi_offline")  # found, not imported: only its files are needed
-    if swagger is None or swagger.origin is None:
-        del contents["/docs"], contents["/docs.js"]
-    else:
-        static = Path(swagger.origin).parent / "static"
-        contents |= {path: ((static / path[1:]).read_bytes(), kind) for path, kind in _SWAGGER.items()}
-    for path, (content, kind) in contents.items():
-        app.add_api_route(path, _fixed(content, kind), include_in_schema=False)
-    return set(contents)
-
-
-def _fixed(content: bytes, kind: str) -> Callable[[], Response]:
-    def respond() -> Response:
-        return Response(content, headers={"content-type": kind})
-
-    return respond
+        return Response(generate_latest(service.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    """Say what is wrong with a body, without repeating it: it may be large, or no Unicode."""
     assert isinstance(error, RequestValidationError), "registered for it"
-    found = ["{}: {}".format(".".join(str(part) for part in one["loc"]), one["msg"]) for one in error.errors()[:5]]
-    plain = "; ".join(found).encode("ascii", "backslashreplace").decode("ascii")
-    return JSONResponse({"detail": plain[:1000]}, 422)
+    return JSONResponse({"detail": describe(error.errors())[:1000]}, 422)

@@ -1,15 +1,14 @@
-"""What every request passes: limits of size and time before it is read further, headers for what goes back."""
+"""What every request passes: limits of size and time before it is read further, and an end when its client goes."""
 
 import asyncio
-import time
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qa.errors import TooLargeError
+from qa.errors import GoneError, QueueFullError, TooLargeError
 
 SECURITY_HEADERS = {
     # No inline scripts or styles, nothing from elsewhere; data: for the icons in the style sheet of the API's page.
@@ -24,85 +23,121 @@ SECURITY_HEADERS = {
 
 
 class Guard:
-    """Reads a request's body within its limits before anything else does, and adds the security headers."""
+    """Reads a request's body within its limits, drops the request when its client has gone, answers HEAD as GET."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int, seconds: float) -> None:
-        """Wrap `app`."""
-        self.app, self.body_bytes, self.seconds = app, body_bytes, seconds
+    def __init__(self, app: ASGIApp, *, body_bytes: int, all_bytes: int, seconds: float) -> None:
+        """Wrap `app`.
+
+        Args:
+            app: gets whole bodies only.
+            body_bytes: of one request.
+            all_bytes: of all requests together that are being read or answered.
+            seconds: for a body to arrive.
+
+        """
+        self.app, self.body_bytes, self.all_bytes, self.seconds = app, body_bytes, all_bytes, seconds
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or refuse."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
-            await send(message)
-
+        send = _with_headers(send)
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        body: list[Message] = []
         try:
             async with asyncio.timeout(self.seconds):
-                body = await self._body(scope, receive)
+                await self._read(scope, receive, body)
         except TooLargeError:
-            refusal = JSONResponse({"detail": f"the request has more than {self.body_bytes} bytes"}, 413)
-            await refusal(scope, receive, send_with_headers)
+            await _refuse(413, f"the request has more than {self.body_bytes} bytes", scope, receive, send)
         except TimeoutError:
-            refusal = JSONResponse({"detail": f"the request did not arrive within {self.seconds:g} s"}, 408)
-            await refusal(scope, receive, send_with_headers)
+            await _refuse(408, f"the request did not arrive within {self.seconds:g} s", scope, receive, send)
+        except QueueFullError:
+            await _refuse(503, "too many requests wait; try again", scope, receive, send)
+        except GoneError:
+            pass
         else:
-            await self.app(scope, _replay(body, receive), send_with_headers)
+            await _until_gone(self.app, scope, body, receive, send)
+        finally:
+            self._held -= _size(body)
 
-    async def _body(self, scope: Scope, receive: Receive) -> list[Message]:
+    async def _read(self, scope: Scope, receive: Receive, body: list[Message]) -> None:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > self.body_bytes:
             raise TooLargeError
-        messages, size = [], 0
-        while True:
+        size, more = 0, True
+        while more:
             message = await receive()
-            messages.append(message)
-            size += len(message.get("body", b""))
+            if message["type"] == "http.disconnect":
+                raise GoneError
+            body.append(message)
+            part = len(message.get("body", b""))
+            size, self._held = size + part, self._held + part
             if size > self.body_bytes:
                 raise TooLargeError
-            if not message.get("more_body", False):
-                return messages
+            if self._held > self.all_bytes:
+                raise QueueFullError
+            more = message.get("more_body", False)
 
 
-def _replay(messages: Iterable[Message], receive: Receive) -> Receive:
+def _size(body: Sequence[Message]) -> int:
+    return sum(len(message.get("body", b"")) for message in body)
+
+
+async def _refuse(status: int, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"retry-after": "1"} if status == 503 else None
+    await JSONResponse({"detail": detail}, status, headers)(scope, receive, send)
+
+
+async def _until_gone(app: ASGIApp, scope: Scope, body: Sequence[Message], receive: Receive, send: Send) -> None:
+    """Run `app`, and cancel it when the client has gone: nobody would get its answer."""
+    gone = asyncio.ensure_future(_disconnected(receive))
+    work = asyncio.ensure_future(app(scope, _replay(body, gone), send))
+    try:
+        await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+    finally:
+        gone.cancel()
+        work.cancel()
+
+
+async def _disconnected(receive: Receive) -> Message:
+    while (message := await receive())["type"] != "http.disconnect":
+        pass
+    return message
+
+
+def _replay(messages: Sequence[Message], end: Awaitable[Message]) -> Receive:
     stored = iter(messages)
 
     async def again() -> Message:
         for message in stored:
             return message
-        return await receive()
+        return await asyncio.shield(asyncio.ensure_future(end))
 
     return again
 
 
-class Measures:
-    """Counts requests for Prometheus; paths that are no route share a label, so that clients cannot invent labels."""
+def _with_headers(send: Send) -> Send:
+    def changed(message: Message) -> Message:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(SECURITY_HEADERS)
+        return message
 
-    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry, paths: frozenset[str]) -> None:
-        """Wrap `app`."""
-        self.app, self.paths = app, paths
-        self.requests = Counter("qa_requests", "Requests.", ["path", "status"], registry=registry)
-        self.seconds = Histogram("qa_request_seconds", "Seconds to the end of an answer.", ["path"], registry=registry)
+    return _mapped(send, changed)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on and count."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        path = scope["path"] if scope["path"] in self.paths else "other"
-        status, began = 500, time.perf_counter()
 
-        async def watch(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
+def _without_body(send: Send) -> Send:
+    return _mapped(send, lambda one: {**one, "body": b""} if one["type"] == "http.response.body" else one)
 
-        try:
-            await self.app(scope, receive, watch)
-        finally:
-            self.requests.labels(path, status).inc()
-            self.seconds.labels(path).observe(time.perf_counter() - began)
+
+def _mapped(send: Send, change: Callable[[Message], Message]) -> Send:
+    async def send_changed(message: Message) -> None:
+        await send(change(message))
+
+    return send_changed

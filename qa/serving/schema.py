@@ -1,38 +1,50 @@
 """What clients send and get, as the OpenAPI document shows it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from qa.inference.options import CallOptions
 
 MOST_ANSWERS = 20
 """Answers that a client may ask for: as many as a reader keeps to begin with."""
+MOST_CHARACTERS = 500_000
+"""Of a text."""
+MOST_CHARACTERS_TOGETHER = 1_000_000
+"""Of all texts of a request; bounds the work that one request can cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What the service takes; more is refused with a 4xx status, a full queue with 503."""
 
-    body_bytes: int = 1 << 20
-    """Of a request; bounds the work that one request can cause."""
+    body_bytes: int = 6 << 20
+    """Of a request: room for the longest text, of which JSON writes a character with up to 12 bytes."""
+    all_bytes: int = 64 << 20
+    """Of all requests that are being read or answered; bounds the memory of the service."""
     inputs: int = 64
     """Questions of a request, or passages of a search."""
     waiting: int = 256
-    """Inputs of all clients that wait for the model."""
-    together: int = 32
-    """Inputs of all clients that the model gets at once."""
+    """Inputs of all clients that are not answered yet."""
     seconds: float = 30.0
-    """From the first byte of a request to its answer."""
+    """For a request to arrive, and then for its answer."""
 
 
 def _not_blank(text: str) -> str:
     if text.isspace():
-        raise ValueError("wanted text, found white space only")
+        raise ValueError("holds white space only")
     return text
 
 
+def _few_characters(texts: list[str]) -> list[str]:
+    if sum(map(len, texts)) > MOST_CHARACTERS_TOGETHER:
+        raise ValueError(f"has texts of more than {MOST_CHARACTERS_TOGETHER:,} characters together")
+    return texts
+
+
 Question = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_not_blank)]
-Text = Annotated[str, Field(min_length=1, max_length=500_000), AfterValidator(_not_blank)]
+Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_not_blank)]
 
 
 class _Strict(BaseModel):
@@ -47,12 +59,26 @@ class Options(_Strict):
     no_answer: bool | None = Field(None, description='Whether "no answer" is possible.')
     align_to_words: bool = Field(default=False, description="Let answers end at the borders of words only.")
 
+    def as_call(self) -> CallOptions:
+        """Return them as the predictor takes them."""
+        return CallOptions(
+            top_k=self.top_k,
+            max_answer_length=self.max_answer_length,
+            no_answer=self.no_answer,
+            align_to_words=self.align_to_words,
+        )
+
 
 class Input(_Strict):
     """A question and the text that may hold its answer."""
 
     question: Question
     context: Text
+
+
+def _few_in_inputs(inputs: list[Input]) -> list[Input]:
+    _few_characters([one.context for one in inputs])
+    return inputs
 
 
 class OneQuestion(Options):
@@ -65,14 +91,23 @@ class OneQuestion(Options):
 class ManyQuestions(Options):
     """Several questions, each about a text."""
 
-    inputs: list[Input] = Field(min_length=1, max_length=Limits.inputs)
+    inputs: Annotated[list[Input], Field(min_length=1, max_length=Limits.inputs), AfterValidator(_few_in_inputs)]
+
+
+def _kind(body: object) -> str:
+    many = "inputs" in body if isinstance(body, dict) else isinstance(body, ManyQuestions)
+    return "many" if many else "one"
+
+
+Questions = Annotated[Annotated[OneQuestion, Tag("one")] | Annotated[ManyQuestions, Tag("many")], Discriminator(_kind)]
+"""One question or many: decided by whether there are inputs, so that what is wrong is said of one kind only."""
 
 
 class Search(Options):
     """One question about many passages."""
 
     question: Question
-    contexts: list[Text] = Field(min_length=1, max_length=Limits.inputs)
+    contexts: Annotated[list[Text], Field(min_length=1, max_length=Limits.inputs), AfterValidator(_few_characters)]
 
 
 class Answer(BaseModel):
@@ -113,9 +148,15 @@ class SearchResponse(BaseModel):
 class Health(BaseModel):
     """That the service works, and with what."""
 
-    status: str
+    status: Literal["ok", "stuck"]
     model: str
-    waiting: int = Field(description="Inputs that wait for the model.")
+    waiting: int = Field(description="Inputs that are not answered yet.")
+
+
+class Readiness(BaseModel):
+    """Whether a request would be taken now."""
+
+    status: Literal["ready", "busy"]
 
 
 class Problem(BaseModel):

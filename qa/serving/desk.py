@@ -1,0 +1,111 @@
+"""Takes the requests of one event loop, answers each in a thread, and drops those whose clients have gone."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Generic, Protocol, TypeVar
+
+from qa.errors import ForkError, QueueFullError
+from qa.serving.turns import TICKET, Ticket, Turns
+
+_SMALL = 20_000  # characters; above, a request is one of the large ones
+_SMALL_THREADS, _LARGE_THREADS = 32, 8
+"""Requests of either kind that are tokenised and hold their windows at the same time; bounds memory. Small ones have
+threads of their own, so that large ones, however many, do not stand in their way."""
+
+
+class Sized(Protocol):
+    """Work of which the size is known before it is done."""
+
+    @property
+    def size(self) -> int:
+        """Inputs: pairs of a question and a text."""
+
+    @property
+    def characters(self) -> int:
+        """Of all its texts."""
+
+
+Task = TypeVar("Task", bound=Sized)
+Result = TypeVar("Result")
+
+
+class Desk(Generic[Task, Result]):
+    """A bounded number of requests in front of a function that answers one of them by the model of `turns`."""
+
+    def __init__(self, answer: Callable[[Task], Result], turns: Turns, *, most_waiting: int) -> None:
+        """Take the function; `most_waiting` counts inputs that are not answered yet."""
+        self._answer, self._turns, self._most_waiting = answer, turns, most_waiting
+        self._waiting = 0
+        self._closing = False
+        self._process = os.getpid()
+        self._small = ThreadPoolExecutor(_SMALL_THREADS, "small")
+        self._large = ThreadPoolExecutor(_LARGE_THREADS, "large")
+        self._reader = threading.Thread(target=turns.work, name="reader", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """Inputs that are not answered yet."""
+        return self._waiting
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one more input would be taken."""
+        return not self._closing and self._waiting < self._most_waiting
+
+    @property
+    def works(self) -> bool:
+        """Whether the thread that runs the model lives."""
+        return self._reader.is_alive()
+
+    def open(self) -> None:
+        """Start.
+
+        Raises:
+            ForkError: the model was loaded by another process.
+
+        """
+        self._require_own_process()
+        self._reader.start()
+
+    def close(self) -> None:
+        """Take no more; wait for the requests that are being answered."""
+        self._closing = True
+        for pool in (self._small, self._large):
+            pool.shutdown()
+        self._turns.close()
+        self._reader.join()
+
+    async def submit(self, task: Task) -> Result:
+        """Wait for a task's result; whoever cancels this ends the task too.
+
+        Raises:
+            QueueFullError: at once, where it does not fit.
+            ForkError: the model was loaded by another process.
+
+        """
+        self._require_own_process()
+        if self._closing or self._waiting + task.size > self._most_waiting:
+            raise QueueFullError
+        ticket = Ticket(came=self._turns.clock())
+        context = copy_context()
+        context.run(TICKET.set, ticket)
+        pool = self._small if task.characters <= _SMALL else self._large
+        self._waiting += task.size
+        try:
+            return await asyncio.wrap_future(pool.submit(context.run, self._answer, task))
+        except asyncio.CancelledError:
+            self._turns.drop(ticket)
+            raise
+        finally:
+            self._waiting -= task.size
+
+    def _require_own_process(self) -> None:
+        if os.getpid() != self._process:
+            raise ForkError(
+                f"the model was loaded by process {self._process} and this is {os.getpid()}: threads do not survive a "
+                "fork; wanted a model that each worker loads, as qa.serving:app_from_env has it"
+            )

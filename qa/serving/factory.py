@@ -1,0 +1,38 @@
+"""The service as an ASGI server's workers make it, set up by the environment."""
+
+import os
+
+from fastapi import FastAPI
+
+from qa.inference.predictor import Predictor
+from qa.runtime.cores import use_model_threads
+from qa.serving.app import app_of
+from qa.serving.logs import log_as_json
+from qa.serving.settings import ServiceSettings, settings_from
+
+
+def app_from_env() -> FastAPI:
+    """Make the service from QA_MODEL and the other variables of `ServiceSettings`.
+
+    `uvicorn --factory qa.serving:app_from_env`. Every worker loads its own model when it starts, also under gunicorn's
+    `--preload`: a model that was loaded before a fork would hang.
+
+    Raises:
+        ConfigError: see `settings_from`.
+
+    """
+    settings = settings_from(os.environ)
+    log_as_json(access=settings.access_log)
+    return app_of(settings, lambda: load(settings))
+
+
+def load(settings: ServiceSettings) -> Predictor:
+    """Load the model on this process's share of the cores."""
+    use_model_threads()
+    return Predictor.from_pretrained(
+        settings.model,
+        revision=settings.revision,
+        device=settings.device,
+        dtype=settings.dtype,
+        backend=settings.backend,
+    )

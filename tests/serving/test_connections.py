@@ -1,0 +1,140 @@
+"""Difficult connections: silent, slow, half-sent, endless headers, too many, unread answers. Case 6.2 and 6.3."""
+
+import contextlib
+import resource
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from qa.serving.connections import ConnectionLimits, bounded_connection
+from tests.support.service import LONG, ONE, Gate, closed, raw, serving, wait_until
+
+HALF = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+
+
+def test_a_connection_without_whole_headers_is_closed_in_time(predictor):
+    """Silent ones, half-sent requests, and a byte now and then, which must not move the deadline."""
+    with serving(predictor, header_timeout=0.5) as client, contextlib.ExitStack() as stack:
+        silent, half, slow = (stack.enter_context(raw(client)) for _ in range(3))
+        half.sendall(HALF)
+        fed = threading.Event()
+
+        def feed():
+            slow.sendall(HALF)
+            with contextlib.suppress(OSError):
+                while not fed.wait(0.05):
+                    slow.sendall(b"X-A: b\r\n")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(feed)
+            assert [closed(one) for one in (silent, half, slow)] == [True] * 3
+            fed.set()
+
+
+def test_the_deadline_is_said_and_holds_for_later_requests_of_a_connection(predictor):
+    with serving(predictor, header_timeout=0.5) as client, raw(client) as connection:
+        connection.sendall(HALF + b"\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        connection.sendall(HALF)
+        wait_for = b""
+        while b"408" not in wait_for:
+            part = connection.recv(65_536)
+            assert part
+            wait_for += part
+        assert closed(connection)
+
+
+def test_a_request_that_is_answered_slowly_is_not_cut_off(predictor):
+    gate = Gate(predictor)
+    with serving(gate.predictor, header_timeout=0.2) as client, ThreadPoolExecutor(1) as pool, raw(client) as silent:
+        gate.open.clear()
+        asked = pool.submit(client.post, "/answer", json=ONE)
+        wait_until(lambda: gate.calls)
+        assert closed(silent)  # so its deadline, and that of the other, if it had one, have passed
+        gate.open.set()
+        assert asked.result().status_code == 200
+
+
+@pytest.mark.parametrize("line", [b"X-%d: " + b"a" * 100_000 + b"\r\n", b"X-%d: a\r\n" * 8])
+def test_endless_headers_are_cut_off(client, line):
+    sent = 0
+    with raw(client) as connection:
+        connection.sendall(HALF)
+        with contextlib.suppress(ConnectionError):
+            while sent < 50_000_000:
+                part = line % ((sent,) * line.count(b"%d"))
+                connection.sendall(part)
+                sent += len(part)
+        assert closed(connection)
+    assert sent < 10_000_000  # what the system buffers on the way, and not what was sent
+    assert client.get("/health").status_code == 200
+
+
+def test_an_endless_request_line_is_cut_off(client):
+    with raw(client) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET /" + b"a" * 20_000_000)
+        assert closed(connection)
+
+
+def test_one_connection_too_many_closes_the_oldest_without_a_request(predictor):
+    gate = Gate(predictor)
+    with serving(gate.predictor, max_connections=4) as client, contextlib.ExitStack() as stack:
+        gate.open.clear()
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        asked = pool.submit(client.post, "/answer", json=ONE)
+        wait_until(lambda: gate.calls)
+        idle = [stack.enter_context(raw(client)) for _ in range(20)]
+        assert all(closed(one) for one in idle[:16])
+        gate.open.set()
+        assert asked.result().status_code == 200
+
+
+def test_where_all_have_requests_one_more_connection_is_refused(predictor):
+    gate = Gate(predictor)
+    with serving(gate.predictor, max_connections=2) as client, ThreadPoolExecutor(2) as pool:
+        gate.open.clear()
+        asked = [pool.submit(client.post, "/answer", json=ONE) for _ in range(2)]
+        wait_until(lambda: gate.calls)
+        with raw(client) as more:
+            wait_until(lambda: True)
+            found = more.recv(65_536)
+            while found and b"503" not in found:
+                found += more.recv(65_536)
+        gate.open.set()
+        assert {one.result().status_code for one in asked} == {200}
+        assert b"503" in found
+
+
+def test_an_answer_that_is_not_read_does_not_hold_its_connection(predictor):
+    body = (
+        b'{"inputs": [' + b",".join([b'{"question": "a", "context": "%s"}' % (b"a b " * 40)] * 64) + b'], "top_k": 20}'
+    )
+    request = b"POST /answer HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    with serving(predictor, header_timeout=0.5) as client, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        connection.connect((client.base_url.host, client.base_url.port))
+        for _ in range(40):  # more than the system buffers
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(request % len(body) + body)
+        wait_until(lambda: client.get("/health").json()["waiting"] == 0)
+        connection.settimeout(20)
+        assert closed(connection)
+
+
+def test_a_process_with_few_files_takes_fewer_connections(monkeypatch):
+    wanted = ConnectionLimits(header_seconds=3.0, connections=256)
+    for files, connections in ((128, 8), (1024, 256), (300, 156), (resource.RLIM_INFINITY, 256)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        limits = bounded_connection(wanted).limits
+        assert (limits.connections, limits.header_seconds) == (connections, 3.0)
+
+
+def test_hundreds_of_half_sent_requests_do_not_keep_others_out(client):
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(raw(client)).sendall(HALF)
+        assert client.post("/answer", json=ONE).status_code == 200
+        assert client.post("/answer", json=LONG).status_code == 200
