@@ -22,16 +22,11 @@ AT_ONCE = 256
 
 def load_predictor(flags: ModelFlags) -> Predictor:
     """Load the model that the flags name, without the library's bars and reports."""
-    quieten_libraries()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
+    logging.getLogger("transformers").setLevel(logging.ERROR)
     return Predictor.from_pretrained(
         flags.model, revision=flags.revision, device=flags.device, dtype=flags.dtype, backend=flags.backend
     )
-
-
-def quieten_libraries() -> None:
-    """Let transformers load models without bars and reports."""
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
-    logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
 def call_options(flags: ReadingFlags, *, top_k: int) -> CallOptions:

@@ -4,7 +4,6 @@ import os
 
 from qa.cli.display import print_line
 from qa.cli.flags import Serve
-from qa.cli.loading import quieten_libraries
 from qa.serving.app import app_of
 from qa.serving.factory import load
 from qa.serving.logs import log_as_json
@@ -15,7 +14,6 @@ from qa.serving.settings import settings_from
 def run(arguments: Serve) -> None:
     """Serve; returns after SIGINT or SIGTERM, when the requests that had come are answered."""
     settings = settings_from(os.environ, **vars(arguments))
-    quieten_libraries()
     predictor = load(settings)
     log_as_json(access=settings.access_log)
     app = app_of(settings, lambda: predictor)

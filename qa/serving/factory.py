@@ -1,8 +1,10 @@
 """The service as an ASGI server's workers make it, set up by the environment."""
 
+import logging
 import os
 
 from fastapi import FastAPI
+from transformers.utils.logging import disable_progress_bar
 
 from qa.inference.predictor import Predictor
 from qa.runtime.cores import use_model_threads
@@ -27,8 +29,10 @@ def app_from_env() -> FastAPI:
 
 
 def load(settings: ServiceSettings) -> Predictor:
-    """Load the model on this process's share of the cores."""
+    """Load the model on this process's share of the cores, without the library's bars and reports."""
     use_model_threads()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
+    logging.getLogger("transformers").setLevel(logging.ERROR)
     return Predictor.from_pretrained(
         settings.model,
         revision=settings.revision,

@@ -32,7 +32,7 @@ def started(command, port, **variables):
     with subprocess.Popen(command, env=os.environ | variables, stderr=subprocess.PIPE, text=True) as server:
         url = f"http://127.0.0.1:{port}"
         try:
-            wait_until(lambda: is_up(url) or server.poll() is not None, 60)
+            wait_until(lambda: is_up(url) or server.poll() is not None, 200)
             assert server.poll() is None, server.stderr.read()
             yield url, server
         finally:
@@ -83,5 +83,5 @@ def test_a_model_that_does_not_load_ends_the_server(tmp_path):
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode != 0
     assert any(
-        "does not load" in json.loads(line).get("message", "") for line in done.stderr.splitlines() if line[0] == "{"
+        "no such folder" in json.loads(line).get("message", "") for line in done.stderr.splitlines() if line[0] == "{"
     )

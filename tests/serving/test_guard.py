@@ -9,7 +9,6 @@ import pytest
 from qa.serving.guard import Guard
 from tests.support.service import LONG, ONE, Gate, closed, raw, serving, wait_until
 
-
 HEAD = b"POST /answer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 

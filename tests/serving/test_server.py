@@ -8,14 +8,17 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import pytest
+import tyro
 
+from qa.cli.flags import Serve
+from qa.cli.main import main
+from qa.serving.settings import settings_from
 from tests.support import tiny
-from tests.support.service import CONTEXT, LONG, ONE, QUESTION, wait_until
-
-pytestmark = [pytest.mark.slow, pytest.mark.processes]
+from tests.support.service import CONTEXT, LONG, QUESTION, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,8 @@ def command(*words, **variables):
             server.kill()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_it_listens_when_it_says_so_and_ends_when_what_has_come_is_answered(model):
     with command(model) as (server, url):
         host, port = url.removeprefix("http://").split(":")
@@ -54,6 +59,8 @@ def test_it_listens_when_it_says_so_and_ends_when_what_has_come_is_answered(mode
         assert [one["status"] for one in lines if one["path"] == "/answer"] == [200]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_flags_go_before_the_environment(model):
     environment = {"QA_MODEL": str(model), "QA_MAX_BODY_BYTES": "100", "QA_ROOT_PATH": "/a", "QA_ACCESS_LOG": "false"}
     with command("--root-path", "/b", **environment) as (server, url):
@@ -64,44 +71,42 @@ def test_flags_go_before_the_environment(model):
 
 
 @pytest.mark.parametrize(
-    ("flags", "method", "path", "status"),
+    ("words", "said"),
     [
-        (["--max-body-bytes", "100000"], "POST", "/answer", 200),
-        (["--max-body-bytes", "50"], "POST", "/answer", 413),
-        (["--max-waiting", "1"], "POST", "/answer", 200),
-        (["--timeout", "0.000001"], "POST", "/answer", 408),
-        (["--root-path", "/x"], "GET", "/x/page.css", 200),
-        ([], "GET", "/x/page.css", 404),
+        (["/no/such/model"], "no such folder"),
+        ([], "found no QA_MODEL"),
+        (["MODEL", "--port", "70000"], "cannot listen on 127.0.0.1, port 70000"),
+        (["MODEL", "--root-path", "qa"], "root_path is 'qa'"),
     ],
 )
-def test_flags_have_outcomes(model, flags, method, path, status):
-    with command(model, *flags) as (_, url):
-        assert httpx.request(method, url + path, json=ONE if method == "POST" else None).status_code == status
-
-
-def test_connection_flags_have_outcomes(model):
-    with command(model, "--header-timeout", "0.3", "--max-connections", "3", "--no-access-log") as (_, url):
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as silent:
-            assert b"408" in silent.recv(100)
-        with contextlib.ExitStack() as stack:
-            many = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(10)]
-            with contextlib.suppress(ConnectionError):
-                assert many[0].recv(100) == b""
+def test_what_cannot_be_served_is_a_line(model, words, said, capsys, monkeypatch):
+    monkeypatch.delenv("QA_MODEL", raising=False)
+    assert main(["serve", *(str(model) if word == "MODEL" else word for word in words)]) == 1
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("flags", "field", "value"),
     [
-        (["/no/such/model"], "does not load"),
-        ([], "found no QA_MODEL"),
-        (["--host", "203.0.113.7"], "cannot listen on 203.0.113.7"),
+        (["--host", "::1"], "host", "::1"),
+        (["--port", "0"], "port", 0),
+        (["--revision", "r"], "revision", "r"),
+        (["--device", "cpu"], "device", "cpu"),
+        (["--dtype", "bfloat16"], "dtype", "bfloat16"),
+        (["--backend", "onnx"], "backend", "onnx"),
+        (["--root-path", "/x"], "root_path", "/x"),
+        (["--cors-origins", "https://a.org", "https://b.org"], "cors_origins", ("https://a.org", "https://b.org")),
+        (["--access-log", "False"], "access_log", False),
+        (["--max-waiting", "3"], "max_waiting", 3),
+        (["--max-body-bytes", "50"], "max_body_bytes", 50),
+        (["--timeout", "0.5"], "timeout", 0.5),
+        (["--header-timeout", "0.3"], "header_timeout", 0.3),
+        (["--max-connections", "4"], "max_connections", 4),
     ],
 )
-def test_what_cannot_be_served_is_a_line(model, words, said):
-    words = [str(model), *words] if words[:1] == ["--host"] else words
-    line = [sys.executable, "-m", "qa", "serve", *words]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_every_flag_is_a_setting(flags, field, value):
+    """What each setting does is tested where it is done, by two values."""
+    asked = tyro.cli(Serve, args=["m", *flags], config=(tyro.conf.PositionalMetavarFromFieldName,))
+    plain, changed = settings_from({}, model="m"), settings_from({}, **vars(asked))
+    assert changed == replace(plain, **{field: value})
+    assert getattr(plain, field) != value
