@@ -79,7 +79,9 @@ def micro_batches(step: Int[np.ndarray, "feature"], split: BatchSplit) -> list[n
     return np.array_split(step, split.micro_batches)[split.process :: split.processes]
 
 
-def evaluation_batches(lengths: Int[np.ndarray, "feature"], batch_size: int, device: torch.device) -> list[np.ndarray]:
+def evaluation_batches(
+    lengths: Int[np.ndarray, "feature"], batch_size: int, device: torch.device, *, cpu_tokens: int = _CPU_TOKENS
+) -> list[np.ndarray]:
     """Cut all features into batches of like lengths, long ones first, the same for any number of processes.
 
     On a CPU batches hold fifteen hundred tokens: of more, what passes from layer to layer leaves the cache (measured
@@ -89,13 +91,14 @@ def evaluation_batches(lengths: Int[np.ndarray, "feature"], batch_size: int, dev
         lengths: tokens of each feature.
         batch_size: most features of a batch.
         device: where the model runs.
+        cpu_tokens: of a batch on a CPU, unless one feature has more.
 
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []
     begin = 0
     while begin < len(order):
-        fitting = max(1, _CPU_TOKENS // int(lengths[order[begin]])) if device.type == "cpu" else batch_size
+        fitting = max(1, cpu_tokens // int(lengths[order[begin]])) if device.type == "cpu" else batch_size
         batches.append(order[begin : begin + min(batch_size, fitting)])
         begin += len(batches[-1])
     return batches

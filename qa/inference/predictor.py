@@ -31,6 +31,7 @@ from qa.modeling.settings import ReaderSettings
 _FOUND = 5  # answers of a search, unless told otherwise
 _NAMED = 3  # inputs that a warning names
 _LOG = logging.getLogger(__name__)
+_PASS_TOKENS = 512  # of a forward pass on a CPU: no slower than larger ones, and a service can change between requests
 
 
 class Predictor:
@@ -257,7 +258,9 @@ class Predictor:
             done += len(chunk)
 
     def _spans(self, features: Features, options: AnswerOptions) -> FeatureSpans:
-        batches = evaluation_batches(features.lengths, options.decoding.batch_size, self.device)
+        batches = evaluation_batches(
+            features.lengths, options.decoding.batch_size, self.device, cpu_tokens=_PASS_TOKENS
+        )
         loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
         return find_spans(
             self.reader.model,

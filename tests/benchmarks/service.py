@@ -1,0 +1,283 @@
+"""Load a service of a model: fairness, then minutes of difficult clients; writes service.json and prints a table.
+
+    python -m tests.benchmarks.service MODEL [--backend NAME] [--minutes 60] [--output FOLDER]
+
+Fairness compares the p99 of a small question alone with that beside clients who ask huge texts without end. The mixed
+load is small questions, lists, searches, huge texts, clients that hang up, half-sent requests, and no HTTP at all.
+Exits with 1 where a bar is missed: p99 at most 5 times, no status but the wanted ones, no growth of memory above a
+tenth between the first tenth of the time and its end.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+
+TEXT = "The lighthouse of Skarholm was built in 1871 by Ragna Lund. It is 34 metres tall. "
+SMALL = {"question": "Who built it?", "context": TEXT}
+HUGE = {"question": "Who built it?", "context": TEXT * 6_000}
+BAR_FAIRNESS, BAR_GROWTH = 5.0, 1.1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("model", help="folder of a trained model")
+    parser.add_argument("--backend", default="torch")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of mixed load")
+    parser.add_argument("--questions", type=int, default=200, help="small ones of each half of the fairness measure")
+    parser.add_argument("--huge-clients", type=int, default=4)
+    parser.add_argument("--output", type=Path, default=Path())
+    options = parser.parse_args()
+    with served(options.model, options.backend) as (url, process):
+        fair = fairness(url, options.questions, options.huge_clients)
+        print(json.dumps(fair), flush=True)
+        mixed = mixed_load(url, process, 60 * options.minutes)
+    result = {"model": options.model, "backend": options.backend, "fairness": fair, "mixed": mixed}
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "service.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(table(result))
+    return int(fair["ratio"] > BAR_FAIRNESS or mixed["growth"] > BAR_GROWTH or bool(mixed["unwanted"]))
+
+
+@contextlib.contextmanager
+def served(model: str, backend: str) -> Iterator[tuple[str, psutil.Process]]:
+    words = [sys.executable, "-m", "qa", "serve", model, "--backend", backend, "--port", "0", "--access-log", "False"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield server.stdout.readline().split()[-1], psutil.Process(server.pid)
+        finally:
+            server.terminate()
+
+
+# --- fairness ---
+
+
+def fairness(url: str, questions: int, huge_clients: int) -> dict[str, float]:
+    """Ask small questions one by one, alone and beside huge texts; milliseconds."""
+    timed(url, 20)
+    alone = timed(url, questions)
+    end = threading.Event()
+    clients = [threading.Thread(target=ask_huge, args=(url, end)) for _ in range(huge_clients)]
+    for one in clients:
+        one.start()
+    before = windows_read(url)
+    while windows_read(url) < before + 5 * huge_clients:  # they are tokenised, and the model reads them
+        end.wait(0.05)
+    beside = timed(url, questions)
+    end.set()
+    for one in clients:
+        one.join()
+    p99 = [float(np.percentile(took, 99)) for took in (alone, beside)]
+    return {
+        "huge_clients": huge_clients,
+        "alone_p50_ms": float(np.median(alone)),
+        "alone_p99_ms": p99[0],
+        "beside_p50_ms": float(np.median(beside)),
+        "beside_p99_ms": p99[1],
+        "ratio": p99[1] / p99[0],
+    }
+
+
+def windows_read(url: str) -> float:
+    lines = httpx.get(f"{url}/metrics", timeout=120).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("qa_pass_windows_sum"))
+
+
+def timed(url: str, questions: int) -> list[float]:
+    took = []
+    with httpx.Client(base_url=url, timeout=120) as client:
+        for _ in range(questions):
+            began = time.perf_counter()
+            client.post("/answer", json=SMALL).raise_for_status()
+            took.append(1e3 * (time.perf_counter() - began))
+    return took
+
+
+def ask_huge(url: str, end: threading.Event) -> None:
+    """Ask for a huge text again and again; hang up at the end."""
+    body = json.dumps(HUGE).encode()
+    while not end.is_set():
+        with connected(url) as connection:
+            connection.sendall(post(body))
+            connection.settimeout(0.2)
+            while not end.is_set():
+                with contextlib.suppress(TimeoutError):
+                    connection.recv(65_536)
+                    break
+
+
+# --- mixed load ---
+
+
+def small(url: str) -> object:
+    return httpx.post(f"{url}/answer", json=SMALL | {"top_k": random.randint(1, 20)}, timeout=120).status_code
+
+
+def many(url: str) -> object:
+    inputs = [{"question": "How tall is it?", "context": TEXT * random.randint(1, 40)} for _ in range(16)]
+    return httpx.post(f"{url}/answer", json={"inputs": inputs}, timeout=120).status_code
+
+
+def search(url: str) -> object:
+    contexts = [TEXT * random.randint(1, 20) for _ in range(32)]
+    return httpx.post(f"{url}/search", json={"question": "Who?", "contexts": contexts}, timeout=120).status_code
+
+
+def huge(url: str) -> object:
+    return httpx.post(f"{url}/answer", json=HUGE, timeout=120).status_code
+
+
+def wrong(url: str) -> object:
+    return httpx.post(f"{url}/answer", json={"question": "?", "context": "", "file": "/etc/passwd"}).status_code
+
+
+def pages(url: str) -> object:
+    return max(httpx.get(f"{url}/{path}").status_code for path in ("", "page.js", "health", "ready", "metrics"))
+
+
+def gone(url: str) -> object:
+    """Ask for a long text, and hang up while it is read."""
+    body = json.dumps({"inputs": [{"question": "Who?", "context": TEXT * 200}] * 8}).encode()
+    with connected(url) as connection:
+        connection.sendall(post(body))
+        time.sleep(random.random() / 5)
+    return "hung up"
+
+
+def half(url: str) -> object:
+    """Send half a request, and wait until the other side closes."""
+    with connected(url) as connection:
+        connection.sendall(b"POST /answer HTTP/1.1\r\nHost: x\r\n")
+        return drained(connection)
+
+
+def noise(url: str) -> object:
+    """Send what is no HTTP."""
+    with connected(url) as connection:
+        connection.sendall(random.randbytes(2_000) + b"\r\n\r\n")
+        return drained(connection)
+
+
+WANTED: dict[Callable[[str], object], set[object]] = {
+    small: {200},
+    many: {200, 408, 503},
+    search: {200, 408, 503},
+    huge: {200, 408, 503},
+    wrong: {422},
+    pages: {200, 503},
+    gone: {"hung up"},
+    half: {"closed"},
+    noise: {"closed"},
+}
+"""Clients, and what may come of them: an overloaded service says so by 503, and a huge text may take too long (408)."""
+CLIENTS = {small: 3, huge: 2, half: 4}  # at the same time; of the others one
+
+
+def mixed_load(url: str, process: psutil.Process, seconds: float) -> dict[str, object]:
+    outcomes: dict[str, Counter[object]] = defaultdict(Counter)
+    took: dict[str, list[float]] = defaultdict(list)
+    end = time.monotonic() + seconds
+
+    def client(kind: Callable[[str], object]) -> None:
+        while time.monotonic() < end:
+            began = time.perf_counter()
+            try:
+                outcome = kind(url)
+            except (httpx.HTTPError, OSError) as error:
+                outcome = type(error).__name__
+            outcomes[kind.__name__][outcome] += 1
+            took[kind.__name__].append(1e3 * (time.perf_counter() - began))
+
+    threads = [threading.Thread(target=client, args=(kind,)) for kind in WANTED for _ in range(CLIENTS.get(kind, 1))]
+    before = state(process)
+    for one in threads:
+        one.start()
+    samples = []
+    while time.monotonic() < end:
+        time.sleep(seconds / 100)
+        samples.append(state(process))
+    for one in threads:
+        one.join()
+    early, late = (float(np.median([one["megabytes"] for one in part])) for part in (samples[5:15], samples[-10:]))
+    unwanted = {
+        kind.__name__: {str(one): count for one, count in outcomes[kind.__name__].items() if one not in wanted}
+        for kind, wanted in WANTED.items()
+    }
+    return {
+        "minutes": seconds / 60,
+        "before": before,
+        "after": state(process),
+        "peak_megabytes": max(one["megabytes"] for one in samples),
+        "early_megabytes": early,
+        "late_megabytes": late,
+        "growth": late / early,
+        "outcomes": {kind: {str(one): count for one, count in found.items()} for kind, found in outcomes.items()},
+        "p50_ms": {kind: float(np.median(values)) for kind, values in took.items()},
+        "p99_ms": {kind: float(np.percentile(values, 99)) for kind, values in took.items()},
+        "unwanted": {kind: found for kind, found in unwanted.items() if found},
+    }
+
+
+def state(process: psutil.Process) -> dict[str, float]:
+    with process.oneshot():
+        return {
+            "megabytes": process.memory_info().rss / 1e6,
+            "files": process.num_fds(),
+            "threads": process.num_threads(),
+        }
+
+
+# --- bare connections ---
+
+
+def connected(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def post(body: bytes) -> bytes:
+    head = "POST /answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "
+    return f"{head}{len(body)}\r\n\r\n".encode() + body
+
+
+def drained(connection: socket.socket) -> str:
+    with contextlib.suppress(ConnectionError):
+        while connection.recv(65_536):
+            pass
+    return "closed"
+
+
+def table(result: dict[str, dict[str, dict[str, object]]]) -> str:
+    fair, mixed = result["fairness"], result["mixed"]
+    ends = mixed["before"], mixed["after"]
+    memory, files, threads = (
+        " and ".join(f"{end[name]:.0f}" for end in ends) for name in ("megabytes", "files", "threads")
+    )
+    beside = f"beside {fair['huge_clients']} clients with huge texts"
+    lines = [
+        f"small question, p99: {fair['alone_p99_ms']:.0f} ms alone, {fair['beside_p99_ms']:.0f} ms {beside}",
+        f"that is {fair['ratio']:.1f} times as long; wanted at most {BAR_FAIRNESS:.0f}",
+        f"before and after {mixed['minutes']:.0f} minutes: memory {memory} MB, files {files}, threads {threads}",
+        f"growth of memory: {mixed['growth']:.2f}; at most {mixed['peak_megabytes']:.0f} MB",
+    ]
+    lines += [
+        f"| {kind} | {mixed['outcomes'][kind]} | {mixed['p50_ms'][kind]:.0f} | {mixed['p99_ms'][kind]:.0f} |"
+        for kind in mixed["outcomes"]
+    ]
+    return "\n".join([*lines, f"unwanted: {mixed['unwanted'] or 'nothing'}"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
