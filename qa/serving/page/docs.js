@@ -1,3 +1,3 @@
 "use strict";
 
-SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", validatorUrl: null });
+SwaggerUIBundle({ url: "openapi.json", dom_id: "#docs", validatorUrl: null });

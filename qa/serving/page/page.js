@@ -1,75 +1,214 @@
 "use strict";
 
+const ASKED = 20; // answers, of which overlapping ones become one place
+const SHOWN = 5; // places
+const LONGEST_LINK = 30_000; // characters; mail and chat programs cut longer ones
+
+const EXAMPLE = {
+  question: "Who named the river?",
+  context:
+    "The Amazon carries more water than any other river: some 209,000 cubic metres a second. The Spanish explorer " +
+    "Francisco de Orellana, who travelled its whole length in 1541 and 1542, named it after the warriors of Greek " +
+    "myth. Its farthest source was long thought to be the Marañón, in the Andes of Peru.",
+};
+
+const PLAIN = {
+  408: "That took too long. Try a shorter text, or try again in a moment.",
+  413: "This is more text than the service takes at once. Try a part of it.",
+  500: "The model failed on this text. Try another, or tell whoever runs the service.",
+  503: "Many are asking just now. Try again in a moment.",
+};
+
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+const nameOf = (answer) => answer.answer || "No answer in this text";
 
-// Offsets of the service count code points; strings here are of UTF-16 units.
-function showText(characters, answer, isBest) {
-  const mark = document.createElement("mark");
-  mark.textContent = characters.slice(answer.start, answer.end).join("");
-  mark.className = isBest ? "best" : "other";
-  const parts = [characters.slice(0, answer.start).join("")];
-  if (answer.answer) parts.push(mark);
-  parts.push(characters.slice(answer.end).join(""));
-  byId("text").replaceChildren(...parts);
-  if (answer.answer) mark.scrollIntoView({ block: "nearest" });
+let asking = null; // what stops the request that runs
+
+// --- places: answers that overlap are wordings of one ---
+
+const overlap = (one, other) =>
+  one.answer && other.answer ? one.start < other.end && other.start < one.end : one.answer === other.answer;
+
+function placesOf(answers) {
+  const places = [];
+  for (const answer of answers) {
+    const place = places.find(({ best }) => overlap(best, answer));
+    if (place) {
+      place.share += answer.score;
+      place.others.push(answer);
+    } else {
+      places.push({ best: answer, share: answer.score, others: [] });
+    }
+  }
+  return places.slice(0, SHOWN);
 }
 
-const nameOf = (answer) => answer.answer || "no answer";
+// --- showing ---
 
-function alternative(characters, answers, at) {
-  const button = document.createElement("button");
-  const item = document.createElement("li");
-  const show = () => showText(characters, answers[at], at === 0);
-  const restore = () => showText(characters, answers[0], true);
-  button.type = "button";
-  button.textContent = `${nameOf(answers[at])} · ${percent(answers[at].score)}`;
-  button.setAttribute("aria-pressed", String(at === 0));
-  button.addEventListener("mouseenter", show);
-  button.addEventListener("focus", show);
-  button.addEventListener("mouseleave", restore);
-  button.addEventListener("blur", restore);
-  item.append(button);
-  return item;
+// Offsets of the service count code points; strings here are of UTF-16 units.
+function showText(characters, { start, end }) {
+  const mark = document.createElement("mark");
+  mark.textContent = characters.slice(start, end).join("");
+  const parts = [characters.slice(0, start).join(""), mark, characters.slice(end).join("")];
+  byId("text").replaceChildren(...(start < end ? parts : [characters.join("")]));
+  if (start < end) mark.scrollIntoView({ block: "center" });
+}
+
+function choose(characters, places, chosen) {
+  const { best, share, others } = places[chosen];
+  byId("answer").textContent = nameOf(best);
+  byId("share").textContent = percent(share);
+  const wordings = [...new Set(others.map((other) => other.answer))].filter((text) => text && text !== best.answer);
+  byId("variants").textContent = wordings.length ? `Also: ${wordings.slice(0, 3).join(" · ")}` : "";
+  for (const [at, button] of byId("places").querySelectorAll("button").entries()) {
+    button.setAttribute("aria-pressed", String(at === chosen));
+  }
+  showText(characters, best);
 }
 
 function showAnswers(context, answers) {
   const characters = Array.from(context);
-  byId("best").textContent = answers[0].answer
-    ? `${answers[0].answer} (${percent(answers[0].score)})`
-    : `The text does not answer this (${percent(answers[0].score)}).`;
-  byId("answers").replaceChildren(...answers.map((_, at) => alternative(characters, answers, at)));
+  const places = placesOf(answers);
+  byId("places").replaceChildren(
+    ...places.map(({ best, share }, at) => {
+      const button = document.createElement("button");
+      const item = document.createElement("li");
+      button.type = "button";
+      button.dir = "auto";
+      button.textContent = `${nameOf(best)} · ${percent(share)}`;
+      button.addEventListener("click", () => choose(characters, places, at));
+      item.append(button);
+      return item;
+    }),
+  );
   byId("result").hidden = false;
-  showText(characters, answers[0], true);
+  choose(characters, places, 0);
 }
 
-async function answersTo(question, context) {
-  const response = await fetch("/answer", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ question, context, top_k: 5, no_answer: byId("no-answer").checked }),
-  });
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.detail);
-  return body.results[0];
+function say(text, kind = "") {
+  byId("status").className = kind;
+  byId("status").textContent = text;
 }
 
-async function ask(event) {
-  event.preventDefault();
-  const context = byId("context").value;
-  byId("ask").disabled = true;
-  byId("status").className = "";
-  byId("status").textContent = "Reading …";
+function setBusy(busy) {
+  byId("form").setAttribute("aria-busy", String(busy));
+  byId("ask").textContent = busy ? "Stop" : "Ask";
+  if (busy) say("Reading …", "busy");
+}
+
+// --- asking ---
+
+async function plainError(response) {
+  if (PLAIN[response.status]) return PLAIN[response.status];
+  const body = await response.json().catch(() => ({}));
+  return body.detail ? `The service says: ${body.detail}.` : `The service answered with an error (${response.status}).`;
+}
+
+async function answersTo(question, context, signal) {
+  const body = JSON.stringify({ question, context, top_k: ASKED, no_answer: byId("no-answer").checked });
+  let response;
   try {
-    showAnswers(context, await answersTo(byId("question").value, context));
-    byId("status").textContent = "";
+    response = await fetch("answer", { method: "POST", headers: { "content-type": "application/json" }, body, signal });
   } catch (error) {
+    throw error.name === "AbortError" ? error : new Error("The service does not answer. Is it still running?");
+  }
+  if (!response.ok) throw new Error(await plainError(response));
+  return (await response.json()).results[0];
+}
+
+function missing(question, context) {
+  if (!context.trim()) return ["context", "Paste a text first, or press Example."];
+  if (!question.trim()) return ["question", "Type a question first."];
+  return null;
+}
+
+async function ask() {
+  const context = byId("context").value;
+  const question = byId("question").value;
+  const lack = missing(question, context);
+  if (lack) {
+    say(lack[1], "error");
+    byId(lack[0]).focus();
+    return;
+  }
+  const mine = new AbortController();
+  asking = mine;
+  setBusy(true);
+  try {
+    const answers = await answersTo(question, context, mine.signal);
+    say("");
+    showLink(question, context);
+    showAnswers(context, answers);
+  } catch (error) {
+    if (asking !== mine) return;
     byId("result").hidden = true;
-    byId("status").className = "error";
-    byId("status").textContent = error.message;
+    if (error.name === "AbortError") say("Stopped.");
+    else say(error.message, "error");
   } finally {
-    byId("ask").disabled = false;
+    if (asking === mine) {
+      asking = null;
+      setBusy(false);
+    }
   }
 }
 
-byId("form").addEventListener("submit", ask);
+function clear() {
+  asking?.abort();
+  asking = null;
+  setBusy(false);
+  say("");
+  byId("context").value = byId("question").value = "";
+  byId("result").hidden = true;
+  history.replaceState(null, "", location.pathname + location.search);
+  byId("context").focus();
+}
+
+// --- links: text and question stand in the fragment, which browsers do not send ---
+
+function showLink(question, context) {
+  const fragment = `#${new URLSearchParams({ question, text: context })}`;
+  const fits = fragment.length <= LONGEST_LINK;
+  byId("link").hidden = !fits;
+  if (!fits) return;
+  byId("link").href = fragment;
+  history.replaceState(null, "", fragment);
+}
+
+function followLink() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  if (!said.get("text")) return;
+  byId("context").value = said.get("text");
+  byId("question").value = said.get("question") ?? "";
+  if (byId("question").value) ask();
+}
+
+// --- the start ---
+
+byId("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (asking) asking.abort();
+  else ask();
+});
+byId("form").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    if (!asking) ask();
+  }
+});
+byId("clear").addEventListener("click", clear);
+byId("example").addEventListener("click", () => {
+  byId("context").value = EXAMPLE.context;
+  byId("question").value = EXAMPLE.question;
+  byId("question").focus();
+});
+addEventListener("hashchange", followLink);
+fetch("health")
+  .then((response) => response.json())
+  .then(({ model }) => {
+    byId("model").textContent = model;
+  })
+  .catch(() => {
+    byId("model").textContent = "unknown";
+  });
+followLink();
