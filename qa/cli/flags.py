@@ -133,7 +133,7 @@ class Inspect:
     data: DataFlags
     on_bad_example: OnBadExampleFlag = "skip"
     model: str = "minilm"
-    """Model whose tokenizer counts: hub id, folder, or minilm for the embedded one."""
+    """Model whose tokenizer counts: hub id, folder, or minilm or multilingual, which packages carry."""
     max_length: int = FeaturesConfig.max_length
     """Longest window, in tokens."""
     doc_stride: int = FeaturesConfig.doc_stride

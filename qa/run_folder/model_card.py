@@ -16,12 +16,13 @@ from qa.config import RunConfig
 from qa.data.sources import HUB_IDS, is_hub_id
 from qa.errors import HubError, StorageError
 from qa.files import write_whole
-from qa.modeling.reader import EMBEDDED_MODEL
+from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.settings import load_settings
 from qa.run_folder.paths import RunPaths
 
-_BASE_OF_EMBEDDED = "sentence-transformers/all-MiniLM-L6-v2"  # whose weights the package carries
-_LICENSES = {_BASE_OF_EMBEDDED: "apache-2.0", "distilbert/distilbert-base-uncased": "apache-2.0"}
+_LICENSES = {model.base_model: model.license for model in EMBEDDED_MODELS.values()} | {
+    "distilbert/distilbert-base-uncased": "apache-2.0"
+}
 _TRAINING = ("learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_gradient_norm", "epochs", "max_steps")
 _SNIPPET = """\
 from qa import Predictor
@@ -89,7 +90,7 @@ def model_card(config: RunConfig, paths: RunPaths) -> str:
 
 def base_model(config: RunConfig) -> str:
     """Return the model that training began with, by its hub id where it has one."""
-    return _BASE_OF_EMBEDDED if config.model == EMBEDDED_MODEL else config.model
+    return EMBEDDED_MODELS[config.model].base_model if config.model in EMBEDDED_MODELS else config.model
 
 
 def _metadata(config: RunConfig, scores: Mapping[str, Any]) -> ModelCardData:

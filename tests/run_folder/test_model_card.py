@@ -48,6 +48,11 @@ def test_the_metadata_is_what_the_hub_reads(run_folder):
     assert data.to_dict()["model-index"][0]["name"] == "my-run"
 
 
+def test_the_embedded_models_name_what_they_are_made_from(run_folder):
+    data = card(run_folder, model="multilingual").data
+    assert (data.base_model, data.license) == ("intfloat/multilingual-e5-small", "mit")
+
+
 def test_what_is_no_hub_id_is_not_given_as_one(run_folder):
     data = card(run_folder, model=str(run_folder / "model"), train_data="sample").data
     assert data.base_model is None
