@@ -271,10 +271,10 @@ class RunConfig(_Settings):
     model_revision: str | None = None
     """Branch, tag or commit of a hub model."""
     train_data: str = "sample"
-    """Hub id, file, folder, or sample for the embedded data set."""
+    """Hub id, file, folder, or sample for the embedded data set (sample:ar and sample:zh in other languages)."""
     validation_data: str | None = "auto"
-    """Hub id, file, folder, or sample; auto: the training data's validation split; 0.1: a tenth of its contexts, held
-    out; none: no evaluation."""
+    """Hub id, file, folder, or sample, as above; auto: the training data's validation split; 0.1: a tenth of its
+    contexts, held out; none: no evaluation."""
     output_dir: Path = Path("runs/qa")
     """Run folder; must be empty or missing unless the run is resumed."""
     seed: int = 42

@@ -23,7 +23,7 @@ class DataFlags:
     """Which examples."""
 
     data: Positional[str]
-    """Hub id, file, folder, or sample for the embedded data set."""
+    """Hub id, file, folder, or sample for the embedded data set (sample:ar and sample:zh in other languages)."""
     split: str = "validation"
     """Split, where the source has splits."""
     data_name: str | None = None

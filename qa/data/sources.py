@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import datasets
@@ -20,17 +21,18 @@ _DATA_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz
 def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = False) -> Iterator[object]:
     """Yield the rows of a source one at a time, as the parsers build them, unchecked.
 
-    `source` is `sample` for the embedded set, a path, or a hub id; what exists as a path is never looked up on the
-    hub. `split` chooses among the splits of the embedded set, a folder, a hub id, or a JSON file that has some; any
-    other file is one split, whatever it is called, unless `own_split` says that it must be this one.
+    `source` is `sample` for the embedded set, `sample:zh` for one in another language, a path, or a hub id; what exists
+    as a path is never looked up on the hub. `split` chooses among the splits of an embedded set, a folder, a hub id, or
+    a JSON file that has some; any other file is one split, whatever it is called, unless `own_split` says that it must
+    be this one.
 
     Raises:
         DataError: nothing there, nothing in it, an unknown format, a damaged file, or columns that are not there.
         SplitError: no such split.
     """
     path = Path(source).expanduser()
-    if source == "sample":
-        return _sample_rows(split)
+    if source == "sample" or source.startswith("sample:"):
+        return _sample_rows(source, split)
     if path.is_dir():
         return _folder_rows(path, split)
     if path.exists():
@@ -52,13 +54,22 @@ def is_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not looks_like_path(name) and not Path(name).exists()
 
 
-def _sample_rows(split: str) -> Iterator[object]:
-    folder = files("qa") / "sample"
+def _sample_rows(source: str, split: str) -> Iterator[object]:
+    folder = _sample_folder(source)
     splits = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
     if split not in splits:
-        raise SplitError(f"sample: no split {split!r}; found {', '.join(splits) or 'none'}")
+        raise SplitError(f"{source}: no split {split!r}; found {', '.join(splits) or 'none'}")
     with as_file(folder / f"{split}.json") as path:
         yield from read_file(path)
+
+
+def _sample_folder(source: str) -> Traversable:
+    """Return the folder of the embedded set, or of the one in the language that follows the colon."""
+    english = files("qa") / "sample"
+    others = {f"sample:{entry.name}": entry for entry in english.iterdir() if entry.is_dir()}
+    if source != "sample" and source not in others:
+        raise DataError(f"{source}: no such embedded set; found sample, {', '.join(sorted(others))}")
+    return others.get(source, english)
 
 
 def _hub_rows(source: str, split: str, config: DataConfig) -> Iterator[object]:

@@ -285,6 +285,22 @@ def test_the_embedded_set_names_its_splits():
     assert failure("sample", split="test").startswith("sample: no split 'test'; found ")
 
 
+def test_other_languages_are_named_after_a_colon():
+    questions = {
+        source: [row["question"] for row in read(source, split="validation")]
+        for source in ("sample", "sample:ar", "sample:zh")
+    }
+    assert all("?" in question for question in questions["sample"])
+    assert all("؟" in question for question in questions["sample:ar"])
+    assert all("？" in question for question in questions["sample:zh"])
+    assert failure("sample:zh", split="train") == "sample:zh: no split 'train'; found validation"
+
+
+@pytest.mark.parametrize("source", ["sample:xx", "sample:", "sample:zh/validation", "sample:.."])
+def test_a_language_without_a_set_is_answered_with_those_there_are(source):
+    assert failure(source) == f"{source}: no such embedded set; found sample, sample:ar, sample:zh"
+
+
 @pytest.mark.parametrize(
     ("source", "hub_id"), [("squad", "rajpurkar/squad"), ("squad_v2", "rajpurkar/squad_v2"), ("a/b", "a/b")]
 )

@@ -10,10 +10,7 @@ from qa.features.labels import build_labels
 from qa.features.round_trip import label_round_trip
 from qa.features.windows import build_features
 from tests.support import tiny
-from tests.support.windows import (
-    config,
-    same_features,
-)
+from tests.support.windows import config, same_features
 
 
 def trip_of(*rows, family="bert"):
@@ -84,3 +81,14 @@ def test_rows_that_were_selected_or_shuffled_keep_their_labels():
     features = build_features(rows, tiny.tokenizer(), config())
     assert same_features(features, build_features(tiny.examples(*rows), tiny.tokenizer(), config()))
     assert label_round_trip(features, build_labels(rows, features), rows).rate == 100.0
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("language", ["", "ar", "zh"])
+def test_no_embedded_set_loses_a_reference(language, family):
+    """In Chinese and Arabic references end inside tokens and words; their labels are then wider, never narrower."""
+    rows = tiny.sample("validation", language)
+    features = build_features(rows, tiny.tokenizer(family), config())
+    trip = label_round_trip(features, build_labels(rows, features), rows)
+    assert trip.narrower == 0
+    assert trip.unlabelled_examples == 0

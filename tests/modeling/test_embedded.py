@@ -8,7 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from qa.config import FeaturesConfig
 from qa.errors import ModelError, StorageError
+from qa.features.labels import build_labels
+from qa.features.round_trip import label_round_trip
+from qa.features.windows import build_features
 from qa.modeling.embedded import EMBEDDED_MODELS, EmbeddedModel, PackageFile
 from qa.modeling.packed_weights import convert_to_bert
 from qa.modeling.reader import load_reader, load_tokenizer
@@ -243,3 +247,28 @@ def test_the_multilingual_model_has_its_sizes_and_knows_other_scripts(multilingu
     for texts in zip(*TRANSLATIONS, strict=True):
         ids = [token for row in tokenizer(list(texts))["input_ids"] for token in row]
         assert tokenizer.unk_token_id not in ids
+
+
+def unknown_share(tokenizer, language):
+    """Share of the tokens of a set's contexts that stand for something unknown."""
+    contexts = list({row["context"] for row in tiny.sample_rows("validation", language)})
+    ids = [token for row in tokenizer(contexts, add_special_tokens=False)["input_ids"] for token in row]
+    return ids.count(tokenizer.unk_token_id) / len(ids)
+
+
+def test_the_english_model_knows_few_chinese_characters():
+    tokenizer = load_tokenizer("minilm")
+    assert unknown_share(tokenizer, "") == 0
+    assert unknown_share(tokenizer, "zh") > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["", "ar", "zh"])
+def test_the_multilingual_model_reads_every_embedded_set(multilingual, language):
+    assert unknown_share(multilingual.tokenizer, language) < 0.001
+    rows = tiny.sample("validation", language)
+    features = build_features(rows, multilingual.tokenizer, FeaturesConfig())
+    trip = label_round_trip(features, build_labels(rows, features), rows)
+    assert trip.rate == 100.0
+    assert trip.unlabelled_examples == 0
+    assert trip.exact > 0.9 * trip.labelled

@@ -184,9 +184,9 @@ def without_references(rows):
 
 
 @cache
-def sample_rows(split="train"):
-    """The embedded set as rows."""
-    nested = json.loads((_SAMPLE / f"{split}.json").read_text(encoding="utf-8"))
+def sample_rows(split="train", language=""):
+    """The embedded set as rows; in another language than English by its code."""
+    nested = json.loads((_SAMPLE / language / f"{split}.json").read_text(encoding="utf-8"))
     return tuple(
         example(
             row["question"],
@@ -200,8 +200,8 @@ def sample_rows(split="train"):
     )
 
 
-def sample(split="train"):
-    return examples(*sample_rows(split))
+def sample(split="train", language=""):
+    return examples(*sample_rows(split, language))
 
 
 def small(count=6):
