@@ -54,6 +54,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       round_trip.py        Do labels translate back to their references?
       unknown.py           How much of the texts a tokenizer does not know.
       cache.py             Features and labels <-> memory-mapped Arrow files.
+      store.py             Folders of a cache: whole, or built anew.
       order.py             Which features form which batch: a function of (seed, epoch).
       collation.py         Features -> padded tensors on the device.
     adaptation/          Unlabelled texts -> examples that adapt a reader to them.
@@ -144,6 +145,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       states.py            Weights and optimizer state <-> named tensors, under FSDP and DeepSpeed too.
       identity.py          What must match for a run to be continued, and what may change.
       model_card.py        The card, and the push to the hub.
+      export.py            A checkpoint -> a folder that from_pretrained loads.
       curves.py            history.jsonl -> values over steps and over minutes.
     tracking/            What a run reports while it runs.
       run_tracker.py       Log lines, progress bar, intervals; feeds the trackers.
@@ -179,7 +181,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
       ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py serve.py demo.py sweep.py
-      compare.py errors.py adapt.py tutorial.py
+      compare.py errors.py adapt.py tutorial.py cache.py export_checkpoint.py
 """
 
 import importlib

@@ -274,6 +274,35 @@ class Serve:
     """Connections open at once; one more closes the oldest without a request; none: QA_MAX_CONNECTIONS, else 256."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """List the features that runs have built and kept on this machine, and delete old ones."""
+
+    cache_dir: Path | None = None
+    """Folder of the cache, as features.cache-dir; none: the data sets library's cache folder."""
+    prune_days: float | None = None
+    """Delete what was not used for so many days; 0: all."""
+    json: _Json = False
+    """Print everything as one JSON object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCheckpoint:
+    """Make a model that loads anywhere of a checkpoint of a run, such as runs/mine/checkpoints/step-00000400.
+
+    The no-answer threshold is the one that the run began with: it is fitted by evaluations, see `qa calibrate`.
+    """
+
+    checkpoint: Positional[Path]
+    """Folder of the checkpoint; its run folder, two levels up, says which model and tokenizer it began with."""
+    output: Positional[Path]
+    """Folder to make."""
+    weights: Literal["auto", "trained", "averaged"] = "auto"
+    """The weights as trained, or their average where the recipe keeps one; auto: the average if there is one."""
+    overwrite: bool = False
+    """Replace a folder that is there."""
+
+
 Command = (
     Annotated[Ask, subcommand("ask")]
     | Annotated[Predict, subcommand("predict")]
@@ -289,4 +318,6 @@ Command = (
     | Annotated[Errors, subcommand("errors")]
     | Annotated[Adapt, subcommand("adapt")]
     | Annotated[Tutorial, subcommand("tutorial")]
+    | Annotated[Cache, subcommand("cache")]
+    | Annotated[ExportCheckpoint, subcommand("export-checkpoint")]
 )

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import tokenizers
 from datasets.config import HF_DATASETS_CACHE
-from filelock import FileLock
 from pydantic import TypeAdapter
 
 from qa.config import FeaturesConfig
@@ -17,8 +17,8 @@ from qa.data.examples import Examples
 from qa.features.labels import Labels, build_labels
 from qa.features.pair_template import PairTemplate, backend_text
 from qa.features.round_trip import label_round_trip
+from qa.features.store import stored
 from qa.features.windows import Encoder, Features, Ragged, features_of_table
-from qa.files import whole_folder
 
 FORMAT = 3
 """Counts changes of what a cached feature or label is; part of the cache key."""
@@ -36,8 +36,7 @@ _LABEL_TABLES = {"labels": ("first", "last", "reference"), "label_bounds": ("bou
 def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig) -> Features:
     """Build features once per machine and map them into memory from Arrow files afterwards.
 
-    The cache key covers the tokenizer, the settings and the examples' fingerprint. A lock on the key lets one process
-    build while the others of the machine wait, without a collective that could time out.
+    The cache key covers the tokenizer, its library's version, the settings and the examples' fingerprint.
 
     Raises:
         FeatureError: see `qa.features.windows.build_features`.
@@ -49,7 +48,7 @@ def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig
     def build(folder: Path) -> None:
         save_features(features_of_table(examples.rows.with_format("arrow")[:], encoder, config), folder)
 
-    return replace(load_features(_built_once(config, key, build)), key=key)
+    return replace(load_features(stored(cache_root(config.cache_dir), key, build)), key=key)
 
 
 def cached_labels(examples: Examples, features: Features, config: FeaturesConfig) -> Labels:
@@ -65,26 +64,19 @@ def cached_labels(examples: Examples, features: Features, config: FeaturesConfig
     def build(folder: Path) -> None:
         save_labels(build_labels(examples.rows, features, every=config.all_references), folder)
 
-    labels = load_labels(_built_once(config, key, build))
+    labels = load_labels(stored(cache_root(config.cache_dir), key, build))
     label_round_trip(features, labels, examples.rows).require(config.least_round_trip)
     return labels
 
 
-def _built_once(config: FeaturesConfig, key: str, build: Callable[[Path], None]) -> Path:
-    """Return the cache folder of `key`, which `build` fills where it does not exist yet."""
-    root = config.cache_dir or Path(HF_DATASETS_CACHE) / "qa-features"
-    root.mkdir(parents=True, exist_ok=True)
-    folder = root / key
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            with whole_folder(folder) as part:
-                build(part)
-    return folder
+def cache_root(folder: Path | None) -> Path:
+    """Return the folder of the cache: the given one, or one in the data sets library's."""
+    return folder or Path(HF_DATASETS_CACHE) / "qa-features"
 
 
 def _features_key(encoder: Encoder, config: FeaturesConfig, fingerprint: str) -> str:
     settings = {**asdict(config), "least_round_trip": None, "cache_dir": None, "format": FORMAT, "data": fingerprint}
-    return _hash([settings, asdict(encoder.template), backend_text(encoder.backend)])
+    return _hash([settings, asdict(encoder.template), backend_text(encoder.backend), tokenizers.__version__])
 
 
 def _hash(parts: list[Any]) -> str:

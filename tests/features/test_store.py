@@ -1,0 +1,145 @@
+"""A cache that is damaged, full, read-only or not one at all: built anew, or a message; never trained on."""
+
+import errno
+import os
+import shutil
+import time
+
+import pytest
+
+from qa import files
+from qa.errors import StorageError
+from qa.features import store
+from qa.features.store import entries, prune, stored
+from qa.files import MANIFEST
+
+KEY = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def builds():
+    return []
+
+
+@pytest.fixture
+def build(builds):
+    def write(folder):
+        builds.append(folder)
+        (folder / "rows.arrow").write_bytes(b"the features of these examples" * 100)
+        (folder / "layout.json").write_text("{}")
+
+    return write
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 16
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, os.unlink])
+@pytest.mark.parametrize("file", ["rows.arrow", "layout.json", MANIFEST])
+def test_a_damaged_entry_is_built_again_with_a_warning(file, damage, tmp_path, build, builds, caplog):
+    folder = stored(tmp_path, KEY, build)
+    damage(folder / file)
+    assert stored(tmp_path, KEY, build) == folder
+    assert len(builds) == 2
+    assert caplog.text.count("a damaged entry of the feature cache is built again") >= 1
+    assert file in caplog.text
+    stored(tmp_path, KEY, build)
+    assert len(builds) == 2
+
+
+def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path, build, builds):
+    (tmp_path / KEY).write_text("what is this?")
+    assert (stored(tmp_path, KEY, build) / "rows.arrow").is_file()
+    assert len(builds) == 1
+
+
+def test_a_file_in_the_place_of_the_cache_is_named(tmp_path, build):
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write the feature cache .*cache: (File exists|Not a directory)"):
+        stored(tmp_path / "cache", KEY, build)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
+    def full(folder):
+        (folder / "rows.arrow").write_bytes(b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match=r"cannot write the feature cache .*: No space left on device"):
+        stored(tmp_path, KEY, full)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_cache_that_cannot_be_written_is_read_and_what_it_lacks_built_elsewhere(
+    number, tmp_path, build, builds, monkeypatch, caplog
+):
+    """Another user's, or a read-only image's; root may write everywhere, so the refusal is injected."""
+    stored(tmp_path, KEY, build)
+    lock = store.FileLock
+
+    def refused(path):
+        if str(path).startswith(str(tmp_path)):
+            raise OSError(number, os.strerror(number))
+        return lock(path)
+
+    monkeypatch.setattr(store, "FileLock", refused)
+    assert stored(tmp_path, KEY, build) == tmp_path / KEY
+    assert len(builds) == 1
+    other = stored(tmp_path, KEY[::-1], build)
+    assert (other / "rows.arrow").is_file()
+    assert not other.is_relative_to(tmp_path)
+    assert "building in a temporary folder" in caplog.text
+    shutil.rmtree(other.parent)
+
+
+def test_reading_takes_no_lock(tmp_path, build, monkeypatch):
+    stored(tmp_path, KEY, build)
+    monkeypatch.setattr(store, "FileLock", lambda _: 1 / 0)
+    stored(tmp_path, KEY, build)
+
+
+def test_what_a_kill_left_half_built_is_not_used(tmp_path, build, builds):
+    half = files.beside(tmp_path / KEY, "part")
+    half.mkdir(parents=True)
+    (half / "rows.arrow").write_bytes(b"half")
+    stored(tmp_path, KEY, build)
+    assert len(builds) == 1
+    assert not half.exists()
+
+
+# --- looking after it ---
+
+
+def test_entries_are_listed_and_old_ones_deleted(tmp_path, build):
+    old, new = (stored(tmp_path, key, build) for key in (KEY, KEY[::-1]))
+    (tmp_path / "somebody's notes").mkdir()
+    (tmp_path / "data.txt").write_text("not ours")
+    long_ago = time.time() - 10 * 86_400
+    for file in old.iterdir():
+        os.utime(file, (long_ago, long_ago))
+    found = entries(tmp_path)
+    assert [entry.folder for entry in found] == [new, old]
+    assert found[0].size == sum(file.stat().st_size for file in new.iterdir())
+    assert [entry.folder for entry in prune(tmp_path, days=20.0)] == []
+    assert [entry.folder for entry in prune(tmp_path, days=5.0)] == [old]
+    assert [entry.folder for entry in prune(tmp_path, days=0.0)] == [new]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.txt", "somebody's notes"]
+
+
+def test_use_is_noted(tmp_path, build):
+    folder = stored(tmp_path, KEY, build)
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    stored(tmp_path, KEY, build)
+    assert prune(tmp_path, days=1.0) == []
+
+
+def test_no_cache_has_no_entries(tmp_path):
+    assert entries(tmp_path / "none") == []
