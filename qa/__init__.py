@@ -165,6 +165,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       running.py           Runs in processes of their own, that end with the sweep.
       ledger.py            sweep.json: how far each run of a sweep has come.
       sweeping.py          A sweep from its file to its results.
+      crossval.py          Examples in folds -> runs, and answers of runs that did not train on them.
       summary.py           The runs of a sweep -> a table of means with intervals.
       finished.py          A run's folder -> its settings, answers and curves.
       comparison.py        Runs on the same examples -> how much they differ, how sure that is, and where.
@@ -180,8 +181,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           Flags -> predictor, and its answers to examples.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
+      windows.py           The windows of an example, as `qa inspect` shows them.
       ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py serve.py demo.py sweep.py
-      compare.py errors.py adapt.py tutorial.py cache.py export_checkpoint.py
+      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py
 """
 
 import importlib

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from qa.config import OnBadExample
+
 _Json = Annotated[bool, arg(name="json")]
 
 
@@ -114,6 +116,37 @@ class Adapt:
     """How the second run is started."""
     json: _Json = False
     """Print the runs as one JSON object, and nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossval:
+    """Train and score on folds of a data set: every example is answered by a model that has not seen its context.
+
+    No context is in two folds. The folder gets the answers to all examples, so that `qa errors` and `qa compare` take
+    it as they take a run. The same command goes on where it was stopped.
+    """
+
+    data: Positional[str]
+    """Labelled examples: hub id, file, folder, or sample for the embedded data set."""
+    split: str = "train"
+    """Split, where the source has splits."""
+    data_name: str | None = None
+    """Configuration of a hub data set that has several."""
+    on_bad_example: OnBadExample = "error"
+    """Stop at a bad example, skip it, or repair it."""
+    folds: int = 5
+    """Parts of the data; each is answered by a model that is trained on the others."""
+    seed: int = 0
+    """Seed of the choice of folds."""
+    out: Path | None = None
+    """Folder of the runs and of what they found; none: runs/crossval- and the data's name."""
+    command: str = "${interpreter} ${program} few-labels"
+    """How a run is started, preset and flags included: '${interpreter} ${program} few-labels --model runs/squad/model'.
+    ${program} is train_qa.py; ${args} stands for the flags of this command."""
+    jobs: int = 1
+    """Runs at once."""
+    json: _Json = False
+    """Print everything as one JSON object."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from qa.cli.data_flags import (
     ReferencesFlag,
     SourceFlags,
 )
-from qa.cli.experiment_flags import Adapt, Compare, Errors, Sweep, Tutorial
+from qa.cli.experiment_flags import Adapt, Compare, Crossval, Errors, Sweep, Tutorial
 from qa.config import Backend, FeaturesConfig
 
 _Json = Annotated[bool, arg(name="json")]
@@ -142,8 +142,12 @@ class Inspect:
     """Tokens of a question that are kept."""
     examples: int = 3
     """Examples shown, drawn at random."""
-    seed: int = 0
-    """Seed of that draw."""
+    seed: int | None = None
+    """Seed of that draw; none: others each time."""
+    id: tuple[str, ...] = ()
+    """Examples to look into instead: their windows, with the place, the label and the tokens of each."""
+    longest: int = 0
+    """Examples with the longest contexts that are named, with their tokens and windows."""
     json: _Json = False
     """Print everything as one JSON object."""
 
@@ -317,6 +321,7 @@ Command = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Errors, subcommand("errors")]
     | Annotated[Adapt, subcommand("adapt")]
+    | Annotated[Crossval, subcommand("crossval")]
     | Annotated[Tutorial, subcommand("tutorial")]
     | Annotated[Cache, subcommand("cache")]
     | Annotated[ExportCheckpoint, subcommand("export-checkpoint")]

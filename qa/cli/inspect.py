@@ -13,6 +13,7 @@ from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line, print_marked, print_table
 from qa.cli.flags import Inspect
 from qa.cli.problems import show_problems
+from qa.cli.windows import show_windows, view_of
 from qa.config import FeaturesConfig
 from qa.data.examples import Examples
 from qa.data.references import NO_PLACE
@@ -30,19 +31,26 @@ def run(arguments: Inspect) -> None:
         doc_stride=arguments.doc_stride,
         max_question_length=arguments.max_question_length,
     )
-    report = inspect(examples, load_tokenizer(arguments.model), config)
-    shown = draw(examples, arguments.examples, seed=arguments.seed)
+    tokenizer = load_tokenizer(arguments.model)
+    features = features_of_table(examples.rows.with_format("arrow")[:], Encoder.of(tokenizer), config)
+    report = inspect(examples, features, tokenizer, config) | {
+        "longest": longest(examples, features, arguments.longest)
+    }
+    views = [view_of(examples, features, tokenizer, wanted) for wanted in arguments.id]
+    shown = draw(examples, 0 if views else arguments.examples, seed=arguments.seed)
     if arguments.json:
-        print_json(report | {"examples_shown": shown})
-    else:
-        _show(report, shown, examples)
+        print_json(report | {"examples_shown": shown, "windows_shown": [asdict(view) for view in views]})
+        return
+    _show(report, shown, examples)
+    for view in views:
+        show_windows(view)
 
 
-def inspect(examples: Examples, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> dict[str, Any]:
+def inspect(
+    examples: Examples, features: Features, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig
+) -> dict[str, Any]:
     """Return counts, lengths in tokens, windows per example, and problems, as JSON has them."""
-    encoder = Encoder.of(tokenizer)
-    features = features_of_table(examples.rows.with_format("arrow")[:], encoder, config)
-    encodings = encoder.backend.encode_batch(examples.rows["question"][:], add_special_tokens=False)
+    encodings = Encoder.of(tokenizer).backend.encode_batch(examples.rows["question"][:], add_special_tokens=False)
     questions = np.array([len(encoding) for encoding in encodings])
     contexts = features.context_ids.lengths
     windows = np.bincount(features.example, minlength=len(examples))
@@ -77,7 +85,20 @@ def _reference_counts(examples: Examples, features: Features) -> dict[str, Any]:
     }
 
 
-def draw(examples: Examples, count: int, *, seed: int) -> list[dict[str, Any]]:
+def longest(examples: Examples, features: Features, count: int) -> list[dict[str, Any]]:
+    """Return the examples with the longest contexts, one for each context, the longest first."""
+    tokens = features.context_ids.lengths
+    first = np.unique(features.context_of, return_index=True)[1]
+    rows = sorted(first.tolist(), key=lambda row: (-tokens[features.context_of[row]], row))[:count]
+    windows = np.bincount(features.example, minlength=len(examples))
+    ids = examples.rows.select(rows)["id"][:]
+    return [
+        {"id": key, "tokens": int(tokens[features.context_of[row]]), "windows": int(windows[row])}
+        for key, row in zip(ids, rows, strict=True)
+    ]
+
+
+def draw(examples: Examples, count: int, *, seed: int | None) -> list[dict[str, Any]]:
     """Draw examples at random, in their order."""
     rows = sorted(random.Random(seed).sample(range(len(examples)), min(count, len(examples))))
     return [dict(examples.rows[row]) for row in rows]
@@ -106,6 +127,8 @@ def _show(report: dict[str, Any], shown: list[dict[str, Any]], examples: Example
     )
     counts = Counter((problem.kind, problem.action) for problem in examples.problems)
     show_problems(counts, examples.problems)
+    if report["longest"]:
+        print_table(("longest", "tokens", "windows"), [tuple(one.values()) for one in report["longest"]])
     for row in shown:
         _show_example(row)
 

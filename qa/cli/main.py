@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import tyro
 
-from qa.cli.experiment_flags import Compare, Sweep
+from qa.cli.experiment_flags import Compare, Crossval, Sweep
 from qa.cli.flags import Command, Export, Serve
 from qa.errors import MissingPackageError, QAError, UsageError
 
@@ -20,6 +20,7 @@ _EXTRAS = {
     Export: ("onnx", ("onnx", "onnxruntime", "onnxscript")),
     Compare: ("experiments", ("matplotlib", "scipy")),
     Sweep: ("experiments", ("matplotlib", "scipy")),
+    Crossval: ("experiments", ("scipy",)),
     Serve: ("serve", ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")),
 }
 """Packages that a command needs besides the project's own, and the extra that installs them."""
