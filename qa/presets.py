@@ -39,6 +39,7 @@ def _few_labels(model: str, learning_rate: float) -> RunConfig:
     return RunConfig(model=model, training=training)
 
 
+_RUN_ID = "{wandb_run_id}"
 PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         validation_data="sample",
@@ -72,7 +73,8 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
 
     The first argument may name a preset or an earlier run's config file (`.json`, `.yaml`, `.yml`), whose values are
     the defaults that flags override; `--resume` may stand alone. Switches are taken in both forms, `--x` and `--x=True`
-    (which sweeps write). What a launcher says of gradient accumulation counts where it was not given here.
+    (which sweeps write), and `{wandb_run_id}` in `--output-dir` is the id that W&B's agent gives a run. What a launcher
+    says of gradient accumulation counts where it was not given here.
 
     Raises:
         ConfigError: an unknown preset, an unreadable file, or a value no run can have; or a number of accumulation
@@ -84,7 +86,7 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     prog = "train_qa.py [PRESET | CONFIG FILE]"
     about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
     flags = list(_with_plain_switches(_with_resume_value(flags)))
-    config = tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about)
+    config = _with_folder_name(tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about))
     return _accumulating(config, is_given=any(flag.startswith("--training.accumulation") for flag in flags))
 
 
@@ -119,6 +121,16 @@ def _with_resume_value(flags: list[str]) -> list[str]:
     pairs = itertools.pairwise([*flags, "--"])
     bare = (flag == "--resume" and after.startswith("-") for flag, after in pairs)
     return [word for flag, is_bare in zip(flags, bare, strict=True) for word in ([flag, "auto"] if is_bare else [flag])]
+
+
+def _with_folder_name(config: RunConfig) -> RunConfig:
+    """Put the id that W&B's agent gives a run into the name of its folder, where that asks for it."""
+    folder, run = str(config.output_dir), os.environ.get("WANDB_RUN_ID")
+    if _RUN_ID not in folder:
+        return config
+    if not run:
+        raise ConfigError(f"output-dir is {folder!r}, and there is no WANDB_RUN_ID; wanted a run of W&B's agent")
+    return replace(config, output_dir=Path(folder.replace(_RUN_ID, run)))
 
 
 def _with_plain_switches(flags: list[str]) -> Iterator[str]:

@@ -225,3 +225,13 @@ def test_missing_and_binary_files_are_errors(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary\.yaml"):
         parse_config([str(tmp_path / "binary.yaml")])
+
+
+def test_the_folder_of_a_run_may_have_the_id_that_an_agent_gives(monkeypatch):
+    flags = ["--output-dir", "runs/sweep-{wandb_run_id}"]
+    for name in ("a1b2", "c3d4"):
+        monkeypatch.setenv("WANDB_RUN_ID", name)
+        assert parse_config(flags).output_dir == Path(f"runs/sweep-{name}")
+    monkeypatch.delenv("WANDB_RUN_ID")
+    with pytest.raises(ConfigError, match="no WANDB_RUN_ID"):
+        parse_config(flags)

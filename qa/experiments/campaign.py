@@ -9,9 +9,10 @@ from qa.errors import SweepError
 from qa.experiments.commands import Command
 from qa.experiments.ledger import Ledger
 from qa.experiments.running import STOPPED, Ended, Job, Runner
-from qa.experiments.settings import Trial
+from qa.experiments.settings import Trial, setting_name
 
 _SHOWN_BYTES = 2000
+_LONGEST_GROUP = 128  # characters that W&B takes
 
 Say = Callable[[str], None]
 
@@ -88,6 +89,7 @@ class Campaign:
             name=trial.name,
             words=self.command.of(trial, folder, resumes=resumes),
             log=self.log_of(trial.name),
+            group=f"{self.folder.resolve().name}: {setting_name(trial.setting)}"[:_LONGEST_GROUP],
         )
 
     def _note(self, one: Ended, ledger: Ledger, place: str) -> None:

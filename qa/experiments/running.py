@@ -28,6 +28,8 @@ class Job:
     name: str
     words: Sequence[str]
     log: Path
+    group: str
+    """What W&B groups it under, unless WANDB_RUN_GROUP says something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,7 @@ class Runner:
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,
+                        env={"WANDB_RUN_GROUP": job.group, **os.environ},
                         start_new_session=_GROUPS,  # so that a signal reaches what a launcher started
                     )
             except OSError as error:

@@ -115,10 +115,14 @@ def start_trackers(accelerator: Accelerator, config: RunConfig, progress: Progre
 def _start(
     accelerator: Accelerator, name: str, options: dict[str, Any], *, project: str, values: dict[str, Any]
 ) -> GeneralTracker | None:
-    """Start one tracker through accelerate, which starts all it knows: so it knows one at a time."""
+    """Start one tracker through accelerate, which starts all it knows: so it knows one at a time.
+
+    A run that MLflow goes on with has its settings, and takes no other value of one.
+    """
     accelerator.log_with, accelerator.trackers = [name], []
+    config = None if options.get("run_id") is not None else values
     try:
-        accelerator.init_trackers(project, config=values, init_kwargs={name: options})
+        accelerator.init_trackers(project, config=config, init_kwargs={name: options})
     except Exception as error:  # noqa: BLE001  # whatever a service's client raises
         log.warning("tracker %s does not start: %s", name, error)
         return None

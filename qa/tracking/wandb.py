@@ -1,5 +1,7 @@
 """W&B: modes, resume, step axis, tables, summary."""
 
+import hashlib
+import json
 import logging
 import os
 import uuid
@@ -10,7 +12,7 @@ from typing import Any
 import wandb
 from accelerate.tracking import GeneralTracker
 
-from qa.config import RunConfig
+from qa.config import RunConfig, config_values, flat_values
 from qa.tracking.reporter import Outcome
 from qa.tracking.wandb_artifacts import log_model
 from qa.training.progress import Progress
@@ -83,11 +85,21 @@ def start_wandb(
         if config.tracking.run_name is not None or not os.environ.get("WANDB_NAME"):
             options["name"] = config.run_name
         if not os.environ.get("WANDB_RUN_GROUP"):
-            options["group"] = f"{config.run_name}-{progress.tracker_ids[0]}"
+            options["group"] = _group(config, progress)
         tracker = start("wandb", options)
         if tracker is not None:
             return WandbTracker(tracker, registry=config.tracking.registry)
     return None
+
+
+def _group(config: RunConfig, progress: Progress) -> str:
+    """Return what groups the attempts of a run; in a sweep of W&B's, also runs that differ in the seed alone."""
+    sweep = os.environ.get("WANDB_SWEEP_ID")
+    if not sweep:
+        return f"{config.run_name}-{progress.tracker_ids[0]}"
+    values = flat_values(config_values(config))
+    recipe = {k: v for k, v in values.items() if k not in {"seed", "output_dir", "resume"} and "tracking/" not in k}
+    return f"{sweep}-{hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def _choose_id(progress: Progress, *, online: bool) -> None:

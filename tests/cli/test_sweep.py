@@ -104,6 +104,18 @@ def test_variants_presets_and_switches_reach_the_program(capsys, here):
     ]
 
 
+def test_seeds_of_a_setting_are_one_group_at_wandb(capsys, here, monkeypatch):
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
+    program = write_program(here, '(folder / "group").write_text(os.environ["WANDB_RUN_GROUP"])')
+    file = write_sweep(here, program=program, parameters=PARAMETERS)
+    sweep(capsys, file)
+    groups = {path.parent.name[:20]: path.read_text() for path in (here / "runs" / "sweep").glob("*/group")}
+    assert set(groups.values()) == {"sweep: learning-rate=0.001", "sweep: learning-rate=0.01"}
+    monkeypatch.setenv("WANDB_RUN_GROUP", "own")
+    sweep(capsys, file, "--out", "other")
+    assert {path.read_text() for path in (here / "other").glob("*/group")} == {"own"}
+
+
 # --- going on ---
 
 

@@ -1,5 +1,7 @@
 """MLflow: what its store holds of a run, of a run that goes on, and of one that ends badly."""
 
+import dataclasses
+
 import pytest
 
 from qa.tracking.reporter import Outcome, Reporter
@@ -50,7 +52,8 @@ def test_every_value_and_setting_is_kept(client, tmp_path):
 
 def test_a_resumed_run_goes_on_with_the_run_of_its_folder(client, tmp_path):
     for folder, step in (("one", 0), ("other", 0), ("one", 7)):
-        reporter = started(config_for(tmp_path / folder, "mlflow"), Progress(step=step))
+        config = dataclasses.replace(config_for(tmp_path / folder, "mlflow"), resume="auto" if step else None)
+        reporter = started(config, Progress(step=step))
         reporter.log({"loss": 1.0}, step + 1)
         reporter.finish(Outcome())
     assert {run.info.run_name: run.data.metrics["loss"] for run in runs(client)} == {"one": 1.0, "other": 1.0}

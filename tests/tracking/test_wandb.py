@@ -181,3 +181,16 @@ def test_online_run_continues_under_its_id(tmp_path, monkeypatch):
     start_wandb(remembered, config_for(tmp_path, "wandb"), Progress(tracker_ids=["first"]))
     assert len(seen) == 1
     assert (seen[0]["id"], seen[0]["resume"], seen[0]["mode"]) == ("first", "allow", "online")
+
+
+def test_runs_of_a_sweep_that_differ_in_the_seed_alone_are_a_group(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
+    groups = []
+    for seed, rate in ((1, 1e-4), (2, 1e-4), (1, 2e-4)):
+        folder = tmp_path / f"{seed}-{rate}"
+        track(dataclasses.replace(config_for(folder, "wandb", learning_rate=rate), seed=seed))
+        (found,) = offline_runs(folder)
+        groups.append(found.record.run_group)
+    assert groups[0] == groups[1] != groups[2]
+    assert all(group.startswith("sweep1-") for group in groups)
