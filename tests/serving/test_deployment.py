@@ -63,7 +63,7 @@ def test_the_compose_file_is_one():
     schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
     service = yaml.safe_load((SERVING / "compose.yaml").read_text())
     jsonschema.Draft7Validator(schema).validate(service)
-    wrong = service | {"services": {"qa": {"imagee": "x"}}}
+    wrong = service | {"services": {"qa": {"image": 5}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft7Validator(schema).validate(wrong)
 
