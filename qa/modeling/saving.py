@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,6 +39,24 @@ def save_reader(
             tokenizer.save_pretrained(part)
             save_settings(settings, part)
     except (OSError, SafetensorError) as error:  # which of the two a full disk raises depends on the file
+        raise StorageError(f"cannot write the model to {folder}: {error}") from error
+
+
+def save_whole(reader: Reader, folder: Path) -> None:
+    """Save a reader as it is, without a head that was drawn at random: that is drawn again where it is loaded.
+
+    Raises:
+        StorageError: it cannot be written.
+
+    """
+    model = cast("PreTrainedModel", reader.model.base_model) if reader.has_new_head else reader.model
+    try:
+        with whole_folder(folder) as part:
+            model.save_pretrained(part)
+            reader.tokenizer.save_pretrained(part)
+            if reader.settings is not None:
+                save_settings(reader.settings, part)
+    except (OSError, SafetensorError) as error:
         raise StorageError(f"cannot write the model to {folder}: {error}") from error
 
 
