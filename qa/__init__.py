@@ -182,9 +182,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           Flags -> predictor, and its answers to examples.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
-      windows.py ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py serve.py
-      demo.py sweep.py compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py
-      trim.py
+      windows.py           The windows of an example, as `qa inspect` shows them.
+      ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py trim.py serve.py demo.py sweep.py
+      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py
 """
 
 import importlib

@@ -1,8 +1,8 @@
 """`qa convert`: the examples of any source in one validated file."""
 
 from qa.cli.data import say, stream
+from qa.cli.data_flags import Convert
 from qa.cli.display import print_json, print_line
-from qa.cli.flags import Convert
 from qa.cli.problems import problem_file, show_problems
 from qa.data.writing import require_known_format, write_examples
 

@@ -1,4 +1,4 @@
-"""What commands that read or write data sets take."""
+"""What commands that read or write data sets take: their part of --help."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from qa.config import OnBadExample
 
+_Json = Annotated[bool, arg(name="json")]
 OnBadExampleFlag = Annotated[
     OnBadExample,
     arg(help="Stop at a bad example, skip it, or repair it: find the places of its answers, make its id unique, …"),
@@ -70,3 +71,47 @@ class OutputFolderFlags:
 
     out: Positional[Path]
     """New folder that gets a file for each part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Write the good examples of any accepted source as validated SQuAD JSON, JSON Lines or Parquet.
+
+    What was dropped or changed is told row by row in a file beside it. Memory does not grow with the source, but for
+    JSON documents.
+    """
+
+    data: SourceFlags
+    on_bad_example: OnBadExampleFlag = "error"
+    references: ReferencesFlag = "spans"
+    output: OutputFileFlags
+    json: _Json = False
+    """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Split the good examples of any accepted source so that no context is in two parts.
+
+    The parts have equal shares of answerable and unanswerable examples as far as contexts allow. Memory grows with the
+    number of contexts, not with their size.
+    """
+
+    data: SourceFlags
+    on_bad_example: OnBadExampleFlag = "error"
+    references: ReferencesFlag = "spans"
+    output: OutputFolderFlags
+    validation: float = 0.1
+    """Share of the examples for validation."""
+    test: float = 0.0
+    """Share of the examples for a test set; 0: none."""
+    folds: int | None = None
+    """Folds of a cross-validation, each in a folder of its own with the rest for training; none: one split."""
+    by: Literal["context", "title"] = "context"
+    """What stays together: the examples of a context, or of all contexts with a title."""
+    seed: int = 0
+    """Seed of the choice."""
+    format: Literal["jsonl", "json", "parquet"] = "jsonl"
+    """Format of the files."""
+    json: _Json = False
+    """Print the summary as JSON."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from qa.cli.data import say, stream
+from qa.cli.data_flags import Split
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Split
 from qa.cli.problems import ProblemFile, problem_file, show_problems
 from qa.data.splitting import Groups, assign
 from qa.data.streaming import ExampleStream
