@@ -19,6 +19,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       environment.py       Versions, hardware, commit.
       stopping.py          Signals, time limit, save timer.
       memory.py            Out-of-memory errors.
+      host_copy.py         Numbers on their way from a device.
       profiling.py         A trace of a few steps.
     presets.py           Named recipes, and how a command line or a file names one.
     data/                Source -> validated examples.
@@ -57,6 +58,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       store.py             Folders of a cache: whole, or built anew.
       order.py             Which features form which batch: a function of (seed, epoch).
       collation.py         Features -> padded tensors on the device.
+      prefetching.py       Items made ahead of their use, in a thread.
     adaptation/          Unlabelled texts -> examples that adapt a reader to them.
       words.py             A text -> its words and sentences.
       recurrence.py        Words of a text -> spans that recur in it.
@@ -77,6 +79,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loss.py              Span logits and labels -> loss.
       structure.py         Layers, unused parameters, compilation, recomputation.
       dropout.py           Dropout that is cheap on a CPU.
+      attention.py         Attention masks made without asking the device.
       devices.py           Names -> device, precision.
     decoding/            Logits -> spans -> predictions.
       search.py            The k best spans of every feature, exactly.

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from qa.features.labels import Labels
+from qa.features.prefetching import made_ahead
 from qa.features.windows import Features
 
 PAD_MULTIPLE = 8
@@ -22,6 +23,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids", "global_attention_mas
 """What rows are made of; the last marks the question, which all tokens see in models of local attention."""
 NO_LABEL = -1
 """Fills up the labels of features that have fewer than others of their batch."""
+_ALIGNMENT = 16  # bytes: what kernels read at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,19 +55,34 @@ class Batch:
         return features, tokens
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch on `device`; from pinned memory the copy does not wait."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        """Return the batch on `device`, sent in one piece: every copy costs as much as a small kernel."""
+        if device.type == "cpu":
+            return self
+        sent = iter(_sent(self.tensors(), device))
+        inputs = {name: next(sent) for name in self.inputs}
+        columns: dict[str, Any] = dict(zip(self._columns(), sent, strict=True))
+        return replace(self, inputs=inputs, **columns)
 
-    def pin_memory(self) -> "Batch":
-        """Return the batch in page-locked memory; the data loader calls this."""
-        return self._each(Tensor.pin_memory)
+    def tensors(self) -> list[Tensor]:
+        """List what the batch is made of, the inputs first."""
+        return [*self.inputs.values(), *self._columns().values()]
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        changed: dict[str, Any] = {
-            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        inputs = {name: change(tensor) for name, tensor in self.inputs.items()}
-        return replace(self, inputs=inputs, **changed)
+    def _columns(self) -> dict[str, Tensor]:
+        """Return the tensors beside the inputs."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+
+def _sent(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Copy tensors to a device in one piece; from pinned memory, which CUDA copies without waiting."""
+    places, end = [], 0
+    for tensor in tensors:
+        places.append(slice(end, end + tensor.nbytes))
+        end += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
+    whole = torch.empty(end, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    for place, tensor in zip(places, tensors, strict=True):
+        whole[place].copy_(tensor.contiguous().view(-1).view(torch.uint8))
+    there = whole.to(device, non_blocking=device.type == "cuda")
+    return [there[place].view(tensor.dtype).view(tensor.shape) for place, tensor in zip(places, tensors, strict=True)]
 
 
 def collate(
@@ -259,13 +276,33 @@ def batch_loader(
     """Iterate over `batches` of feature indices as collated batches on `device`, with labels where they are passed.
 
     No worker processes: joining integers takes a fraction of a millisecond a batch, less than passing it between
-    processes. Copies to a device are from page-locked memory and do not wait.
+    processes. For a GPU a thread makes the next batches and sends them while the model works on the last one.
     """
     loader = DataLoader(
         _CollatedFeatures(features, labels, input_names, pad_multiple),
         sampler=batches,
         batch_size=None,
-        pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # else the loader draws from the generator that dropout depends on
     )
+    if device.type == "cuda":
+        return _sent_ahead(iter(loader), device)
     return (batch.to(device) for batch in loader)
+
+
+def _sent_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """Send batches to a CUDA device ahead of their use, on a stream of their own."""
+    beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # the library has no types here
+
+    def sent() -> Iterator[tuple[Batch, torch.cuda.Event]]:
+        for batch in batches:
+            with torch.cuda.device(device), torch.cuda.stream(beside):
+                there, arrived = batch.to(device), torch.cuda.Event()  # type: ignore[no-untyped-call]  # as above
+                arrived.record()
+            yield there, arrived
+
+    for batch, arrived in made_ahead(sent()):
+        stream = torch.cuda.current_stream(device)
+        stream.wait_event(arrived)
+        for tensor in batch.tensors():
+            tensor.record_stream(stream)
+        yield batch

@@ -73,9 +73,11 @@ class Checkpoints:
         """Save the run as it is now; where its weights are saved already, only what else has changed since.
 
         Raises:
+            NotFiniteError: the newest step was not sound.
             StorageError: it cannot be written, for want of space say; earlier ones are untouched.
 
         """
+        self._loop.settle()
         path = self._paths.checkpoint(self._loop.progress.step)
         is_saved, has_weights = from_main(self._loop.accelerator, lambda: self._stands(path))
         if is_saved:

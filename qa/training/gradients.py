@@ -3,30 +3,53 @@
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from qa.errors import MemoryLimitError
 from qa.features.collation import Batch
 from qa.modeling.loss import SpanLoss
 from qa.runtime.collectives import any_process, average_gradients
+from qa.runtime.host_copy import HostCopy
 from qa.runtime.memory import is_out_of_memory, memory_error
 
 
-@dataclass(frozen=True, kw_only=True)
 class Gradient:
-    """What is known of a step's gradient, which itself is in the parameters."""
+    """What is known of a step's gradient, which itself is in the parameters; reading waits for the device."""
 
-    loss: float
-    """Mean over the step's features."""
-    norm: float
-    """Before clipping; NaN where the backend does not tell."""
-    padded_tokens: int
-    """Tokens of all batches, padding included."""
+    def __init__(self, sums: Float[Tensor, "2"], norm: Tensor | None) -> None:
+        """Take loss and padded tokens, and the norm where the backend tells it."""
+        self._told = norm is not None
+        self._copy = HostCopy(torch.stack([*sums, norm.to(sums)] if norm is not None else [*sums]))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether reading takes no waiting, on all processes alike."""
+        return self._copy.is_here
+
+    @cached_property
+    def _values(self) -> list[float]:
+        return self._copy.read()
+
+    @property
+    def loss(self) -> float:
+        """Mean over the step's features."""
+        return self._values[0]
+
+    @property
+    def padded_tokens(self) -> int:
+        """Tokens of all batches, padding included."""
+        return int(self._values[1])
+
+    @property
+    def norm(self) -> float:
+        """Before clipping; NaN where the backend does not tell."""
+        return self._values[2] if self._told else math.nan
 
 
 def compute_gradient(
@@ -56,9 +79,7 @@ def compute_gradient(
 
     """
     sums = _forward_backward(accelerator, model, loss, batches, features=features, exchange_apart=exchange_apart)
-    norm = _clipped_norm(accelerator, model, max_norm)  # first: a device is waited for once
-    mean, padded = sums.tolist()
-    return Gradient(loss=mean, norm=norm, padded_tokens=int(padded))
+    return Gradient(sums, _clipped_norm(accelerator, model, max_norm))
 
 
 def _forward_backward(
@@ -101,6 +122,9 @@ def _forward_backward(
     return total
 
 
-def _clipped_norm(accelerator: Accelerator, model: nn.Module, max_norm: float | None) -> float:
+def _clipped_norm(accelerator: Accelerator, model: nn.Module, max_norm: float | None) -> Tensor | None:
+    """Clip the gradient; return its norm before, None where DeepSpeed, which clips by itself, does not tell."""
     norm = accelerator.clip_grad_norm_(model.parameters(), math.inf if max_norm is None else max_norm)
-    return math.nan if norm is None else float(norm)  # DeepSpeed clips by itself and may not tell
+    if norm is None:
+        return None
+    return norm.full_tensor() if isinstance(norm, DTensor) else torch.as_tensor(norm)

@@ -4,12 +4,14 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import DistributedType
+from jaxtyping import Int
 from torch import nn
 
 from qa.errors import MemoryLimitError, NotFiniteError
@@ -27,8 +29,31 @@ from qa.training.progress import Progress, StepPosition, StepReport
 _MAX_OVERFLOWS = 30  # in a row: from the scale that fp16 starts at down to far below one
 
 
+@dataclass(frozen=True, kw_only=True)
+class _TakenStep:
+    """A step whose loss and gradient norm may still be on their way from the device."""
+
+    number: int
+    rate: float
+    gradient: Gradient
+    loaded: LoadedStep
+
+    @property
+    def features(self) -> Int[np.ndarray, "feature"]:
+        """Those of this process."""
+        return np.concatenate([batch.feature.cpu().numpy() for batch in self.loaded.batches])
+
+    def __str__(self) -> str:
+        gradient = self.gradient
+        return f"step {self.number}: loss {gradient.loss}, gradient norm {gradient.norm} at learning rate {self.rate:g}"
+
+
 class TrainingLoop:
-    """Trains a model that accelerate prepared, from where `progress` stands to the end of the plan."""
+    """Trains a model that accelerate prepared, from where `progress` stands to the end of the plan.
+
+    A device is never waited for within a step. Whether loss and gradient of a step were finite is known one step later;
+    before anything is evaluated or saved, it is waited for (`settle`).
+    """
 
     def __init__(
         self,
@@ -49,6 +74,8 @@ class TrainingLoop:
         self.loader = StepLoader(
             features=features, labels=labels, plan=plan, progress=self.progress, device=accelerator.device
         )
+        self._unsettled: _TakenStep | None = None
+        self._loss_scale: float | None = None
 
     @property
     def is_done(self) -> bool:
@@ -67,7 +94,7 @@ class TrainingLoop:
         stopped before an evaluation that was due begins with a report of that, without training.
 
         Raises:
-            NotFiniteError: the loss or the gradient is not finite; the step has not been taken.
+            NotFiniteError: loss or gradient of a step were not finite; on a GPU one more may have been taken.
             MemoryLimitError: a batch does not fit into memory, and smaller ones do not help or are not allowed.
 
         """
@@ -76,11 +103,17 @@ class TrainingLoop:
         while not self.has_ended:
             for step in self.loader.remaining():
                 if self.has_ended:
-                    return
+                    break
                 yield self.step(step)
+        self.settle()
 
     def step(self, step: LoadedStep) -> StepReport:
-        """Take one optimizer step; one whose fp16 gradient overflows is repeated with the smaller loss scale."""
+        """Take one optimizer step; one whose fp16 gradient overflows is repeated with the smaller loss scale.
+
+        Raises:
+            NotFiniteError, MemoryLimitError: see `steps`.
+
+        """
         rate = learning_rate(
             self.progress.step,
             total=self.plan.total_steps,
@@ -88,39 +121,64 @@ class TrainingLoop:
             start=self.progress.schedule_start,
         )
         set_learning_rate(self.optimizer, rate)
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         gradient, overflows = self.compute_gradient(step), 0
+        taken = _TakenStep(number=self.progress.step, rate=rate, gradient=gradient, loaded=step)
+        if gradient.is_known:
+            _require_finite(self, taken)
         while not self.apply():
             overflows += 1
+            _require_finite(self, taken)
             if overflows == _MAX_OVERFLOWS:
-                raise self._not_finite(gradient, step)
-            gradient = self.compute_gradient(step)
+                raise _not_finite(self, taken)
+            taken = replace(taken, gradient=self.compute_gradient(step))
         self.progress.step += 1
         if self.average is not None:
             self.average.update(self.progress.step)
         self.progress.evaluation_due = self.plan.evaluation_is_due(self.progress.step)
-        return StepReport(
+        self.settle()  # the step before
+        self._unsettled = taken
+        report = StepReport(
             **vars(self._position()),
-            loss=gradient.loss,
             learning_rate=rate,
-            gradient_norm=gradient.norm,
             features=len(step.features),
             tokens=int(step.lengths.sum()),
-            padded_tokens=gradient.padded_tokens,
             flops=self.plan.flops.of_texts(step.lengths),
             overflows=overflows,
             seconds=time.perf_counter() - step.began,
         )
+        return report.read_later(
+            loss=lambda: taken.gradient.loss,
+            gradient_norm=lambda: taken.gradient.norm,
+            padded_tokens=lambda: taken.gradient.padded_tokens,
+        )
+
+    def settle(self) -> None:
+        """Wait until it is known that all steps taken were sound.
+
+        Raises:
+            NotFiniteError: the loss or the gradient of the newest step was not finite; its weights are not to be used.
+
+        """
+        taken, self._unsettled = self._unsettled, None
+        if taken is not None:
+            _require_finite(self, taken)
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Return a context in which the model has the weights that are evaluated and saved as the model."""
+        """Return a context in which the model has the weights that are evaluated and saved as the model.
+
+        Raises:
+            NotFiniteError: see `settle`.
+
+        """
+        self.settle()
         return self.average.applied() if self.average is not None else nullcontext()
 
     def compute_gradient(self, step: LoadedStep) -> Gradient:
         """Put the step's gradient into the parameters, halving batches as often as needed and allowed.
 
         Raises:
-            NotFiniteError: loss or gradient are not finite, on all processes alike.
             MemoryLimitError: see `steps`.
 
         """
@@ -128,7 +186,7 @@ class TrainingLoop:
         while True:
             self._seed_step()
             try:
-                gradient = compute_gradient(
+                return compute_gradient(
                     self.accelerator,
                     self.model,
                     self.loss,
@@ -141,17 +199,16 @@ class TrainingLoop:
                 self.loader.halve(step, error)
                 self.model.zero_grad()  # not the optimizer's, which accelerate leaves alone between a step's batches
                 free_memory()
-            else:
-                self._require_finite(gradient, step)
-                return gradient
 
     def apply(self) -> bool:
         """Update the weights; return False if fp16's scaler found an overflow and skipped.
 
-        The scale tells, not accelerate's own flag, which a fused optimizer never sets (accelerate #4242).
+        The scale tells, not accelerate's own flag, which a fused optimizer never sets (accelerate #4242). Reading it
+        waits for the device, so it is read once a step.
         """
         scaler = self.accelerator.scaler
-        before = scaler.get_scale() if scaler is not None else 1.0
+        if scaler is not None and self._loss_scale is None:
+            self._loss_scale = scaler.get_scale()
         try:
             self.optimizer.step()
         except (RuntimeError, MemoryError) as error:
@@ -159,7 +216,10 @@ class TrainingLoop:
                 raise
             raise optimizer_memory_error(self.model.parameters()) from error
         self.optimizer.zero_grad(set_to_none=True)
-        return scaler is None or scaler.get_scale() >= before
+        if scaler is None or self._loss_scale is None:
+            return True
+        before, self._loss_scale = self._loss_scale, scaler.get_scale()
+        return self._loss_scale >= before
 
     def create_optimizer_state(self) -> None:
         """Make an optimizer that creates its state in its first step create it, without a change of the weights.
@@ -193,22 +253,20 @@ class TrainingLoop:
         entropy = np.random.SeedSequence([self.plan.seed, self.progress.step, self.accelerator.process_index])
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
 
-    def _require_finite(self, gradient: Gradient, step: LoadedStep) -> None:
-        """Stop all processes alike: loss and norm are the same on all. An infinite norm is the loss scaler's business.
 
-        DeepSpeed does not tell the norm.
-        """
-        scaled = self.accelerator.scaler is not None
-        untold = self.accelerator.distributed_type == DistributedType.DEEPSPEED
-        if not math.isfinite(gradient.loss) or not (scaled or untold or math.isfinite(gradient.norm)):
-            raise self._not_finite(gradient, step)
+def _require_finite(loop: TrainingLoop, taken: _TakenStep) -> None:
+    """Stop all processes alike: loss and norm are the same on all. An infinite norm is the loss scaler's business.
 
-    def _not_finite(self, gradient: Gradient, step: LoadedStep) -> NotFiniteError:
-        features = np.concatenate([batch.feature.cpu().numpy() for batch in step.batches])
-        rows = dict.fromkeys(self.features.example[features].tolist())
-        ids = ", ".join(repr(self.plan.ids[row]) for row in rows)
-        rate = self.optimizer.param_groups[0]["lr"]
-        return NotFiniteError(
-            f"step {self.progress.step}: loss {gradient.loss}, gradient norm {gradient.norm} at learning rate "
-            f"{rate:g}; process {self.accelerator.process_index} worked on the examples {ids}"
-        )
+    DeepSpeed does not tell the norm.
+    """
+    scaled = loop.accelerator.scaler is not None
+    untold = loop.accelerator.distributed_type == DistributedType.DEEPSPEED
+    gradient = taken.gradient
+    if not math.isfinite(gradient.loss) or not (scaled or untold or math.isfinite(gradient.norm)):
+        raise _not_finite(loop, taken)
+
+
+def _not_finite(loop: TrainingLoop, taken: _TakenStep) -> NotFiniteError:
+    rows = dict.fromkeys(loop.features.example[taken.features].tolist())
+    ids = ", ".join(repr(loop.plan.ids[row]) for row in rows)
+    return NotFiniteError(f"{taken}; process {loop.accelerator.process_index} worked on the examples {ids}")

@@ -1,6 +1,6 @@
 """What a resumed run must know; what a step reports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,27 +20,60 @@ class StepPosition:
     save_due: bool
 
 
+class _Late:
+    """A field whose number may come later: a function in its place is called when the field is first read."""
+
+    def __init__(self, default: Any) -> None:  # noqa: ANN401  # int or float, as the field is
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, report: "StepReport | None", owner: type) -> Any:  # noqa: ANN401  # as above
+        if report is None:  # what the dataclass takes as the default
+            return self._default
+        value = vars(report)[self._name]
+        if callable(value):
+            value = vars(report)[self._name] = value()
+        return value
+
+    def __set__(self, report: "StepReport", value: Any) -> None:  # noqa: ANN401  # as above
+        vars(report)[self._name] = value
+
+
+def _late(default: Any) -> Any:  # noqa: ANN401  # a descriptor where the type checker wants what it returns
+    return _Late(default)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepReport(StepPosition):
-    """What one optimizer step did, over all processes."""
+    """What one optimizer step did, over all processes.
+
+    Loss, gradient norm and padded tokens may still be on their way from the device: who reads them waits.
+    """
 
     trained: bool = True
     """False: nothing was trained and what follows is 0; an evaluation is due from before the run was stopped."""
-    loss: float = 0.0
+    loss: float = _late(0.0)
     """Mean over the step's features, in nats."""
     learning_rate: float = 0.0
-    gradient_norm: float = 0.0
+    gradient_norm: float = _late(0.0)
     """Before clipping."""
     features: int = 0
     tokens: int = 0
     """Without padding."""
-    padded_tokens: int = 0
+    padded_tokens: int = _late(0)
     flops: float = 0.0
     """Floating-point operations that the step's features need; 0 where they are not counted."""
     overflows: int = 0
     """How often the step was repeated with a smaller loss scale (fp16)."""
     seconds: float = 0.0
     """Loading of the batches included."""
+
+    def read_later(self, **numbers: Callable[[], float]) -> "StepReport":
+        """Let functions tell some of `loss`, `gradient_norm` and `padded_tokens` when they are read."""
+        vars(self).update({f"_{name}": number for name, number in numbers.items()})
+        return self
 
 
 @dataclass

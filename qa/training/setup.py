@@ -7,6 +7,7 @@ from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 from torch import nn
 
 from qa.config import TrainingConfig
+from qa.modeling.attention import mask_without_asking
 from qa.modeling.reader import Reader
 from qa.modeling.structure import has_unused_parameters, layer_names
 
@@ -23,7 +24,13 @@ def prepare(
         settings = accelerator.state.deepspeed_plugin.deepspeed_config
         settings["train_micro_batch_size_per_gpu"] = config.batch_size  # it would ask a data loader, and gets none
         settings["gradient_clipping"] = config.max_gradient_norm or 0.0
-    elif accelerator.num_processes > 1 and has_unused_parameters(model, reader.window()):
-        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
+    elif accelerator.num_processes > 1:
+        accelerator.ddp_handler = DistributedDataParallelKwargs(
+            find_unused_parameters=has_unused_parameters(model, reader.window()),
+            gradient_as_bucket_view=True,  # gradients are exchanged where they are, not copied
+            broadcast_buffers=False,  # they never change: encoders have no running statistics
+        )
+    if accelerator.device.type == "cuda":
+        mask_without_asking()
     prepared: tuple[nn.Module, AcceleratedOptimizer] = accelerator.prepare(model, optimizer)
     return prepared

@@ -156,3 +156,15 @@ def test_a_batch_on_another_device_has_all_its_tensors_there():
     assert len(tensors) == 9
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.tokens == int(features.lengths[:3].sum())
+
+
+def test_a_batch_that_is_sent_in_one_piece_has_the_same_tensors():
+    """A device without values stands for a GPU: shapes and types tell what was cut from the piece."""
+    rows = tiny.small(3)
+    features = build_features(rows, tiny.tokenizer(), config(60, 10, 40))
+    labels = build_labels(rows, features)
+    batch = collate(features, np.arange(3), input_names=INPUTS, pad_multiple=8, labels=labels)
+    sent = batch.to(torch.device("meta"))
+    for one, other in zip(batch.tensors(), sent.tensors(), strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+    assert batch.to(CPU) is batch

@@ -18,7 +18,7 @@ from qa import files
 from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.data.validation import DataProblem
-from qa.errors import CheckpointError, StoppedError, StorageError
+from qa.errors import CheckpointError, NotFiniteError, StoppedError, StorageError
 from qa.features.windows import Ragged
 from qa.files import MANIFEST
 from qa.modeling.fingerprint import model_settings, weights_fingerprint
@@ -37,6 +37,7 @@ from qa.run_folder.records import (
     require_fresh,
     write_records,
 )
+from qa.runtime.host_copy import HostCopy
 from qa.training.progress import Progress
 from tests.support import tiny
 from tests.support.kills import every_kill
@@ -788,3 +789,18 @@ def test_failed_export_leaves_the_earlier_model(tmp_path, monkeypatch):
         keep_model(RunPaths(tmp_path), loop, tiny.tokenizer(), SETTINGS)
     assert names(tmp_path / "model") == before
     assert names(tmp_path) == ["model"]
+
+
+def test_nothing_is_saved_of_a_device_whose_last_step_was_not_sound(tmp_path, monkeypatch):
+    """On a GPU a step has been taken when its loss comes to be known."""
+    monkeypatch.setattr(HostCopy, "is_here", False)
+    loop = loop_for(max_steps=5)
+    checkpoints = checkpoints_of(loop, tmp_path)
+    steps = loop.steps()
+    next(steps)
+    with torch.no_grad():
+        loop.model.qa_outputs.weight[0, 0] = torch.nan
+    next(steps)
+    with pytest.raises(NotFiniteError, match="step 1"):
+        checkpoints.save()
+    assert not (tmp_path / "checkpoints").exists()

@@ -2,20 +2,25 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from torch.nn.functional import cross_entropy
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from qa.errors import ConfigError, NotFiniteError
 from qa.features.collation import Batch, collate
 from qa.features.order import BatchSplit
 from qa.features.windows import build_features
+from qa.modeling.attention import mask_without_asking
 from qa.modeling.loss import span_loss
+from qa.runtime.host_copy import HostCopy
 from qa.training.progress import Progress
 from tests.support import tiny
+from tests.support.counters import reads_counted
 from tests.support.trainers import WINDOWS, assert_same_weights, loop_for, plan_for, reader_of, scaled_loop, weights
 
 STEADY = {"adam_epsilon": 1.0, "learning_rate": 0.1}
@@ -346,6 +351,67 @@ def test_gradient_that_is_not_finite_stops_before_the_weights_are_touched():
     with pytest.raises(NotFiniteError, match=r"gradient norm (inf|nan)"):
         next(loop.steps())
     assert_same_weights(weights(loop), before, rtol=0, atol=0)
+
+
+# --- a device that is not waited for ---
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Loss and norm come as from a GPU: who reads them waits."""
+    monkeypatch.setattr(HostCopy, "is_here", False)
+
+
+def broken_loop(**options):
+    """A loop after one sound step; all later ones are not."""
+    loop = loop_for(max_steps=5, **options)
+    steps = loop.steps()
+    next(steps)
+    with torch.no_grad():
+        loop.model.qa_outputs.weight[0, 0] = math.nan
+    return loop, steps
+
+
+@pytest.mark.usefixtures("late")
+def test_the_first_wrong_step_of_a_device_is_named_one_step_later():
+    loop, steps = broken_loop()
+    next(steps)
+    with pytest.raises(NotFiniteError, match=r"step 1: loss nan") as error:
+        next(steps)
+    for feature in loop.loader.epoch_steps(0)[1]:
+        assert repr(loop.plan.ids[loop.features.example[feature]]) in str(error.value)
+
+
+@pytest.mark.usefixtures("late")
+def test_a_wrong_step_of_a_device_is_noticed_before_its_weights_are_used():
+    loop, steps = broken_loop(recipe={"averaging": "ema"})
+    next(steps)
+    with pytest.raises(NotFiniteError, match="step 1"):
+        loop.averaged()
+
+
+@pytest.mark.usefixtures("late")
+def test_a_wrong_last_step_of_a_device_is_noticed():
+    loop, steps = broken_loop()
+    loop.plan = replace(loop.plan, total_steps=2)
+    next(steps)
+    with pytest.raises(NotFiniteError, match="step 1"):
+        next(steps)
+
+
+@pytest.mark.usefixtures("late", "fresh_accelerator")
+@pytest.mark.parametrize(("make", "wanted"), [(loop_for, 0), (scaled_loop, 1)], ids=["fp32", "fp16"])
+def test_a_step_waits_for_its_device_only_for_the_loss_scale(make, wanted):
+    loop = make(max_steps=4, fused=True)
+    loop.model.set_attn_implementation("sdpa")  # as on a GPU
+    mask_without_asking()
+    steps = loop.steps()
+    next(steps)  # fp16 reads the scale that it starts with
+    with reads_counted() as reads:
+        next(steps)
+        next(steps)
+    AttentionMaskInterface.register("sdpa", sdpa_mask)
+    assert reads.count == 2 * wanted
 
 
 # --- fp16's loss scale, on a CPU ---
