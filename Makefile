@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 DATA ?=
 MODEL ?=
 
-.PHONY: demo multilingual test gates format bench bench-f1 bench-recipes bench-few-labels clean
+.PHONY: demo multilingual test gates format gpu bench bench-f1 bench-recipes bench-few-labels clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,10 @@ format: $(VENV)/installed
 
 bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER of SQuAD, MODEL=FOLDER trained.
 	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL))
+
+gpu: $(VENV)/installed  ## On a machine with a GPU, in ten minutes: its tests, then training and evaluation measured.
+	$(RUN) -m pytest -m gpu --numprocesses 4
+	$(RUN) -m tests.benchmarks.gpu
 
 bench-f1: $(VENV)/installed  ## Time to F1 60, against the no-Trainer recipe.
 	$(RUN) -m tests.benchmarks.time_to_f1 $(if $(DATA),--data $(DATA))

@@ -116,7 +116,7 @@ def train_step(model, optimizer, scheduler, batch, *, max_norm):
     optimizer.step()
     scheduler.step()
     optimizer.zero_grad()
-    return loss.item()
+    return loss.detach()
 
 
 @torch.no_grad()
@@ -125,9 +125,9 @@ def logits_of(model, windows, tokenizer, *, batch_size=8):
     model.eval()
     starts, ends = [], []
     for batch in loader(windows, tokenizer, batch_size=batch_size, shuffle=False, labels=False):
-        output = model(**batch)
-        starts.append(output.start_logits.cpu().numpy())
-        ends.append(output.end_logits.cpu().numpy())
+        output = model(**{name: value.to(model.device) for name, value in batch.items()})
+        starts.append(output.start_logits.float().cpu().numpy())
+        ends.append(output.end_logits.float().cpu().numpy())
     return whole_logits(starts, len(windows)), whole_logits(ends, len(windows))
 
 
