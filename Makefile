@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 DATA ?=
 MODEL ?=
 
-.PHONY: demo multilingual test gates format gpu bench bench-f1 bench-recipes bench-few-labels clean
+.PHONY: demo multilingual test gates format gpu bench bench-f1 bench-recipes bench-few-labels clean bench-kills
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,9 @@ bench-recipes: $(VENV)/installed  ## Recipes of training at the same budget, wit
 
 bench-few-labels: $(VENV)/installed  ## F1 with 128 to 2,048 labels, with and without qa adapt, resumable; DATA=FOLDER.
 	$(RUN) -m tests.benchmarks.few_labels --data $(DATA)
+
+bench-kills: $(VENV)/installed  ## Kill 1,000 runs at random moments, resume each, compare the ends bit by bit.
+	$(RUN) -m tests.benchmarks.kills
 
 clean:
 	rm -rf $(VENV) runs

@@ -16,6 +16,7 @@ from qa.config import (
     DataConfig,
     DecodingConfig,
     FeaturesConfig,
+    RecipeConfig,
     RunConfig,
     TrackingConfig,
     TrainingConfig,
@@ -162,7 +163,7 @@ def _accumulating(config: RunConfig, *, is_given: bool) -> RunConfig:
 
 _SWITCHES = {
     field.name.replace("_", "-")
-    for part in (DataConfig, FeaturesConfig, TrainingConfig, DecodingConfig, TrackingConfig, RunConfig)
+    for part in (DataConfig, FeaturesConfig, TrainingConfig, RecipeConfig, DecodingConfig, TrackingConfig, RunConfig)
     for field in dataclasses.fields(part)
     if field.type is bool
 }

@@ -235,3 +235,28 @@ def test_the_folder_of_a_run_may_have_the_id_that_an_agent_gives(monkeypatch):
     monkeypatch.delenv("WANDB_RUN_ID")
     with pytest.raises(ConfigError, match="no WANDB_RUN_ID"):
         parse_config(flags)
+
+
+ACCUMULATION = "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
+
+
+@pytest.mark.parametrize(("told", "steps"), [("1", 1), ("4", 4)])
+def test_a_launcher_s_accumulation_is_taken_where_none_was_given(told, steps, monkeypatch):
+    """accelerate would divide every gradient by it, and accumulate nothing."""
+    monkeypatch.setenv(ACCUMULATION, told)
+    assert parse_config([]).training.accumulation_steps == steps
+
+
+@pytest.mark.parametrize("told", ["4", "auto", "-1"])
+def test_a_launcher_that_says_otherwise_is_refused(told, monkeypatch):
+    monkeypatch.setenv(ACCUMULATION, told)
+    with pytest.raises(ConfigError, match=rf"{ACCUMULATION} is '{told}'; wanted training\.accumulation-steps, 2"):
+        parse_config(["--training.accumulation-steps", "2"])
+
+
+@pytest.mark.parametrize("flag", ["--training.compile", "--recipe.freeze-embeddings", "--data.allow-impossible"])
+def test_every_switch_takes_the_form_of_sweep_agents(flag):
+    """W&B's agents pass `--flag=True`."""
+    section, name = flag.removeprefix("--").replace("-", "_").split(".")
+    for value in (True, False):
+        assert getattr(getattr(parse_config([f"{flag}={value}"]), section), name) is value

@@ -19,6 +19,7 @@ from qa.training.progress import Progress
 
 log = logging.getLogger(__name__)
 
+_TRUE = {"1", "true", "yes", "on"}
 STEP = "step"
 """The axis of everything that is tracked: the optimizer step, logged as a value.
 
@@ -70,9 +71,12 @@ def start_wandb(
     """Start W&B as WANDB_MODE says; without it online where there is a key and the service answers, else offline.
 
     Online, a resumed run continues under its id. Offline it cannot yet (wandb #12110): each attempt is a run of its own
-    in the same group. What WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, WANDB_RUN_ID and WANDB_TAGS say counts where the
-    configuration says nothing.
+    in the same group. WANDB_DISABLED, a habit from transformers' scripts, switches it off. What WANDB_PROJECT,
+    WANDB_NAME, WANDB_RUN_GROUP, WANDB_RUN_ID and WANDB_TAGS say counts where the configuration says nothing.
     """
+    if os.environ.get("WANDB_DISABLED", "").lower() in _TRUE:
+        log.info("WANDB_DISABLED is set: W&B gets nothing")
+        return None
     for mode in modes_to_try():
         _choose_id(progress, online=mode == "online")
         options = {

@@ -1,6 +1,7 @@
 """Runs of train_qa.py in processes of their own, started within a second: forked from one that has imported it all."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import re
@@ -9,7 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+from safetensors.torch import load_file
+
 ROOT = Path(__file__).parents[2]
+RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
 BOUND = 150.0
 """Seconds in which anything that ends must have ended, on a busy machine too."""
 WINDOWS = ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]
@@ -100,3 +105,17 @@ def finish(folder, reader, *flags, **options):
     attempt = Attempt(folder, reader, *flags, **options)
     assert set(attempt.statuses()) == {0}, attempt.output()
     return attempt.output()
+
+
+def assert_same_end(one, two):
+    """Compare what two runs have left, bit by bit: weights, optimizer, progress and results."""
+    last = [max((folder / "checkpoints").glob("step-*")) for folder in (one, two)]
+    assert last[0].name == last[1].name
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        tensors = [load_file(path / file) for path in last]
+        assert tensors[0].keys() == tensors[1].keys()
+        assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0]), file
+    progress = [json.loads((path / "state.json").read_text())["progress"] for path in last]
+    assert progress[0] == progress[1]
+    for name in RESULTS:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name

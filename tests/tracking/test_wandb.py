@@ -11,7 +11,8 @@ import pytest
 import wandb
 
 from qa.config import TrackingConfig
-from qa.tracking.wandb import start_wandb
+from qa.tracking.reporter import Outcome
+from qa.tracking.wandb import WandbTracker, start_wandb
 from qa.training.progress import Progress
 from tests.support.tracking import EVALUATION, config_for, track
 from tests.support.wandb_files import items, offline_runs
@@ -194,3 +195,70 @@ def test_runs_of_a_sweep_that_differ_in_the_seed_alone_are_a_group(tmp_path, mon
         groups.append(found.record.run_group)
     assert groups[0] == groups[1] != groups[2]
     assert all(group.startswith("sweep1-") for group in groups)
+
+
+class Finished:
+    """A run that notes how it ends."""
+
+    def __init__(self):
+        self.calls, self.url, self.dir, self.offline = [], "u", ".", False
+
+    def define_metric(self, *_, **__):
+        pass
+
+    def mark_preempting(self):
+        self.calls.append("preempting")
+
+    def finish(self, exit_code):
+        self.calls.append(exit_code)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome(), [0]),
+        (Outcome(status=1), [1]),
+        (Outcome(status=143, preempted=True), ["preempting", 143]),
+    ],
+)
+def test_wandb_learns_how_a_run_ends(outcome, told, tmp_path):
+    started, run = StartedByAccelerate(tmp_path), Finished()
+    started.run = run
+    WandbTracker(started).finish(outcome)
+    assert run.calls == told
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """The options that W&B is started with."""
+    seen = []
+
+    def start(**tracking):
+        def remembered(_, options):
+            seen.append(options)
+            return StartedByAccelerate(tmp_path)
+
+        config = dataclasses.replace(config_for(tmp_path, "wandb"), tracking=TrackingConfig(**tracking))
+        start_wandb(remembered, config, Progress())
+        return seen[-1]
+
+    return start
+
+
+def test_variables_of_wandb_count_where_nothing_was_given(asked, monkeypatch):
+    for name in ("WANDB_NAME", "WANDB_RUN_GROUP"):
+        monkeypatch.setenv(name, "by the environment")
+    monkeypatch.setenv("WANDB_RUN_ID", "mine1234")
+    options = asked(report_to=("wandb",))
+    assert "name" not in options
+    assert "group" not in options
+    assert options["id"] == "mine1234"
+    assert asked(report_to=("wandb",), run_name="given")["name"] == "given"
+
+
+@pytest.mark.parametrize(("said", "runs"), [("true", 0), ("1", 0), ("false", 1), ("", 1)])
+def test_the_variable_of_transformers_scripts_switches_it_off(said, runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_DISABLED", said)
+    seen = []
+    start_wandb(lambda *given: seen.append(given), config_for(tmp_path, "wandb"), Progress())
+    assert len(seen) == runs

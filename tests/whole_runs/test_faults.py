@@ -18,11 +18,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support import faults, tiny
-from tests.support.attempts import Attempt, finish
+from tests.support.attempts import Attempt, assert_same_end, finish
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
 KILLS = 20
 
 
@@ -30,19 +29,6 @@ KILLS = 20
 def reader(tmp_path_factory):
     """With dropout, whose masks a resumed run must repeat."""
     return tiny.save_reader(tmp_path_factory.mktemp("reader"), "bert", num_hidden_layers=1)
-
-
-def assert_same_end(one, two):
-    last = [max((folder / "checkpoints").glob("step-*")) for folder in (one, two)]
-    assert last[0].name == last[1].name
-    for file in ("model.safetensors", "optimizer.safetensors"):
-        tensors = [load_file(path / file) for path in last]
-        assert tensors[0].keys() == tensors[1].keys()
-        assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0]), file
-    progress = [json.loads((path / "state.json").read_text())["progress"] for path in last]
-    assert progress[0] == progress[1]
-    for name in RESULTS:
-        assert (one / name).read_bytes() == (two / name).read_bytes(), name
 
 
 # --- being asked to stop ---
