@@ -4,6 +4,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
 
     errors.py            All errors that a user, a file or the machine can cause.
     files.py             Files and folders that appear whole or not at all.
+    checks.py            How settings are checked where they are made.
     config.py            What a run is: frozen dataclasses, validated where they are made.
     metrics/             The official SQuAD scores.
       squad.py             v1.1 and v2.0, also as `evaluate` metrics.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
-from qa.errors import ConfigError
+from qa.checks import Settings, number_of, require
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
@@ -25,37 +25,8 @@ ACCUMULATION = "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
 """The environment variable in which launchers leave the forward passes per optimizer step."""
 
 
-def _require(condition: bool, setting: str, found: object, wanted: str) -> None:
-    if not condition:
-        raise ConfigError(f"{setting.replace('_', '-')} is {found!r}; wanted {wanted}")
-
-
-class _Settings:
-    """A part of the configuration."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    def _require_least(self, prefix: str, **smallest: int) -> None:
-        """Check settings that have a smallest value; None is for "not set"."""
-        for name, least in smallest.items():
-            value = getattr(self, name)
-            _require(value is None or least <= value < math.inf, prefix + name, value, f"{least} or more")
-
-    def _expand_home(self, *names: str) -> None:
-        """Replace `~` at the beginning of paths, which a shell does for words of its own only."""
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and str(value).startswith("~"):
-                object.__setattr__(self, name, type(value)(Path(value).expanduser()))
-
-    def _require_positive(self, prefix: str, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            _require(value is None or 0 < value < math.inf, prefix + name, value, "more than 0")
-
-
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(_Settings):
+class DataConfig(Settings):
     """Where in a data source the examples are, and what to do with bad ones."""
 
     name: str | None = None
@@ -73,7 +44,7 @@ class DataConfig(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig(_Settings):
+class FeaturesConfig(Settings):
     """How an example is cut into windows of tokens."""
 
     max_length: int = 384
@@ -92,11 +63,11 @@ class FeaturesConfig(_Settings):
     def __post_init__(self) -> None:
         self._expand_home("cache_dir")
         self._require_least("features.", max_length=8, doc_stride=0, max_question_length=1)
-        _require(0 <= self.least_round_trip <= 100, "features.least_round_trip", self.least_round_trip, "0 to 100")
+        require(0 <= self.least_round_trip <= 100, "features.least_round_trip", self.least_round_trip, "0 to 100")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(_Settings):
+class TrainingConfig(Settings):
     """How the model is trained; everything that is counted is counted in optimizer steps."""
 
     epochs: float = 2.0
@@ -164,12 +135,12 @@ class TrainingConfig(_Settings):
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
         self._require_least("training.", warmup_steps=0, evaluate_every=0, save_every=0, log_every=1)
         self._require_least("training.", keep_last=1, keep_best=1, patience=1)
-        _require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
-        _require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
+        require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
+        require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecipeConfig(_Settings):
+class RecipeConfig(Settings):
     """What may make a better model of the same examples and steps."""
 
     dropout: float | None = None
@@ -202,17 +173,17 @@ class RecipeConfig(_Settings):
     def __post_init__(self) -> None:
         for name in ("dropout", "attention_dropout", "label_smoothing", "averaging_decay"):
             value = getattr(self, name)
-            _require(value is None or 0 <= value < 1, f"recipe.{name}", value, "0 to below 1")
+            require(value is None or 0 <= value < 1, f"recipe.{name}", value, "0 to below 1")
         for name in ("averaging_share", "short_windows", "unlabelled_windows"):
-            _require(0 <= getattr(self, name) <= 1, f"recipe.{name}", getattr(self, name), "0 to 1")
-        _require(0 < self.layer_decay <= 1, "recipe.layer_decay", self.layer_decay, "more than 0, at most 1")
+            require(0 <= getattr(self, name) <= 1, f"recipe.{name}", getattr(self, name), "0 to 1")
+        require(0 < self.layer_decay <= 1, "recipe.layer_decay", self.layer_decay, "more than 0, at most 1")
         self._require_least("recipe.", frozen_layers=0, short_length=8)
         joint = self.objective == "joint"
-        _require(not (joint and self.label_smoothing), "recipe.label_smoothing", self.label_smoothing, "0 if joint")
+        require(not (joint and self.label_smoothing), "recipe.label_smoothing", self.label_smoothing, "0 if joint")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodingConfig(_Settings):
+class DecodingConfig(Settings):
     """How logits become answers."""
 
     n_best: int = 20
@@ -231,11 +202,11 @@ class DecodingConfig(_Settings):
     def __post_init__(self) -> None:
         self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1)
         threshold = self.no_answer_threshold
-        _require(threshold is None or math.isfinite(threshold), "decoding.no_answer_threshold", threshold, "a number")
+        require(threshold is None or math.isfinite(threshold), "decoding.no_answer_threshold", threshold, "a number")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingConfig(_Settings):
+class TrackingConfig(Settings):
     """Where the run is recorded, besides its folder."""
 
     report_to: tuple[Literal["wandb", "tensorboard", "trackio", "mlflow", "none"], ...] = ("wandb",)
@@ -252,9 +223,9 @@ class TrackingConfig(_Settings):
     """Registry collection at W&B that this model is linked to: wandb-registry-model/NAME."""
 
     def __post_init__(self) -> None:
-        _require(self.trackers in {(), self.report_to}, "tracking.report_to", self.report_to, "none alone")
+        require(self.trackers in {(), self.report_to}, "tracking.report_to", self.report_to, "none alone")
         self._require_least("tracking.", table_rows=0)
-        _require(self.log_model or self.registry is None, "tracking.registry", self.registry, "none without log-model")
+        require(self.log_model or self.registry is None, "tracking.registry", self.registry, "none without log-model")
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -263,7 +234,7 @@ class TrackingConfig(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(_Settings):
+class RunConfig(Settings):
     """Fine-tune and evaluate an extractive question-answering reader."""
 
     model: str = "minilm"
@@ -272,6 +243,10 @@ class RunConfig(_Settings):
     """Branch, tag or commit of a hub model."""
     train_data: str = "sample"
     """Hub id, file, folder, or sample for the embedded data set (sample:ar and sample:zh in other languages)."""
+    train_weight: float = 1.0
+    """How often that data counts: 3 trains on every example three times an epoch, 0.5 on every other one."""
+    more_train_data: tuple[str, ...] = ()
+    """Further data to train on, such as a large set beside your own: sources with a weight after *, as in squad*0.1."""
     validation_data: str | None = "auto"
     """Hub id, file, folder, or sample, as above; auto: the training data's validation split; 0.1: a tenth of its
     contexts, held out; none: no evaluation."""
@@ -301,24 +276,36 @@ class RunConfig(_Settings):
         if self.validation_data is not None and self.validation_data.lower() == "none":
             object.__setattr__(self, "validation_data", None)
         share = self.validation_share
-        _require(
-            share is None or 0 < share < 1, "validation-data", self.validation_data, "a source, or a share below 1"
-        )
+        require(share is None or 0 < share < 1, "validation-data", self.validation_data, "a source, or a share below 1")
+        self._require_positive("", "train_weight")
+        self.further_train_data()
         self._require_least("", max_train_examples=1, max_validation_examples=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:
-            _require(self.push_to_hub is None, "push_to_hub", self.push_to_hub, "training, whose model can be pushed")
+            require(self.push_to_hub is None, "push_to_hub", self.push_to_hub, "training, whose model can be pushed")
         if self.validation_data is None:
-            _require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
-            _require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
+            require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
+            require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
+
+    def further_train_data(self) -> list[tuple[str, float]]:
+        """Return the sources of further training data with their weights.
+
+        Raises:
+            ConfigError: a weight that is not above 0.
+
+        """
+        found = []
+        for given in self.more_train_data:
+            source, star, weight = given.rpartition("*")
+            value = number_of(weight) if star else 1.0
+            require(value is not None and 0 < value < math.inf, "more_train_data", given, "a weight above 0 after *")
+            found.append((source if star else given, value or 0.0))
+        return found
 
     @property
     def validation_share(self) -> float | None:
         """The share of the training contexts that is held out for validation; None: validation data is another."""
-        try:
-            return float(self.validation_data or "")
-        except ValueError:
-            return None
+        return number_of(self.validation_data or "")
 
     @property
     def validation_source(self) -> str | None:

@@ -10,6 +10,7 @@ from tests.support.source import FILES, PACKAGE, ROOT, definitions, imports, rea
 
 LINES = (
     {"errors"},
+    {"checks"},
     {"files", "config"},
     {"metrics", "runtime"},
     {"presets", "data"},

@@ -24,6 +24,8 @@ from qa.run_folder.records import save_config
 FLAGS = {
     "--model": ("some/model", "some/model"),
     "--train-data": ("train.json", "train.json"),
+    "--train-weight": ("2.5", 2.5),
+    "--more-train-data": ("squad*0.1", ("squad*0.1",)),
     "--validation-data": ("sample", "sample"),
     "--output-dir": ("runs/other", Path("runs/other")),
     "--seed": ("7", 7),

@@ -1,6 +1,12 @@
 """What a run is trained on, and what it is judged on."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from uuid import uuid4
+
+import datasets
+import pyarrow as pa
 
 from qa.config import RunConfig
 from qa.data.examples import Examples, drop_impossible, load_examples, take
@@ -11,7 +17,8 @@ from qa.errors import ConfigError, DataError, SplitError
 def load_training_examples(config: RunConfig) -> Examples:
     """Load the examples to train on: with references, with or without impossible ones, at most as many as asked.
 
-    Those whose contexts are held out for validation are not among them.
+    Those whose contexts are held out for validation are not among them; further data joins them, each part as often as
+    its weight says.
 
     Raises:
         DataError: as `load_examples`, or the source has no references.
@@ -22,7 +29,11 @@ def load_training_examples(config: RunConfig) -> Examples:
         validated = set(held_out(examples.rows, share, seed=config.seed))
         rows = examples.rows.select([row for row in range(len(examples)) if row not in validated])
         examples = replace(examples, rows=rows)
-    kept = examples if config.data.allow_impossible else drop_impossible(examples)
+    parts = [weighted(examples, config.train_weight)]
+    for source, weight in config.further_train_data():
+        parts.append(weighted(_labelled(source, config), weight))
+    mixed = joined(parts)
+    kept = mixed if config.data.allow_impossible else drop_impossible(mixed)
     return take(kept, config.max_train_examples)
 
 
@@ -52,11 +63,50 @@ def load_validation_examples(config: RunConfig) -> Examples | None:
     return take(_with_warning(examples), config.max_validation_examples)
 
 
+def weighted(examples: Examples, weight: float) -> Examples:
+    """Return all examples as often as the whole part of a weight says, and a share of them, spread evenly, once more.
+
+    Raises:
+        DataError: the weight leaves none.
+
+    """
+    whole, count = int(weight), len(examples)
+    rest = round((weight - whole) * count)
+    rows = [*range(count)] * whole + [at * count // rest for at in range(rest)]
+    if not rows:
+        raise DataError(f"a weight of {weight:g} leaves none of {count} examples; wanted one that leaves some")
+    return examples if rows == [*range(count)] else replace(examples, rows=examples.rows.select(rows))
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Return the examples of several sources one after the other; an id that is there again has a number after it."""
+    rows = parts[0].rows if len(parts) == 1 else datasets.concatenate_datasets([part.rows for part in parts])
+    ids = rows["id"][:]
+    if len(set(ids)) < len(ids):
+        seen, taken, names = Counter[str](), set(ids), []
+        for key in ids:
+            seen[key] += 1
+            name = key
+            while seen[key] > 1 and (name := f"{key}#{seen[key]}") in taken:
+                seen[key] += 1
+            taken.add(name)
+            names.append(name)
+        table = rows.with_format("arrow")[:]
+        column = table.schema.get_field_index("id")
+        rows = datasets.Dataset(table.set_column(column, "id", pa.array(names, pa.string())), fingerprint=uuid4().hex)
+    problems = tuple(problem for part in parts for problem in part.problems)
+    return Examples(rows=rows, problems=problems, notes=tuple(note for part in parts for note in part.notes))
+
+
 def _training_source(config: RunConfig) -> Examples:
-    examples = load_examples(config.train_data, split=config.data.train_split, config=config.data)
+    return _labelled(config.train_data, config)
+
+
+def _labelled(source: str, config: RunConfig) -> Examples:
+    examples = load_examples(source, split=config.data.train_split, config=config.data)
     if not examples.has_references:
         told = "".join(f"; {note}" for note in examples.notes)
-        raise DataError(f"{config.train_data} has no references: no column answers; wanted answers to train on{told}")
+        raise DataError(f"{source} has no references: no column answers; wanted answers to train on{told}")
     return examples
 
 

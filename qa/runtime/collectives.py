@@ -15,7 +15,15 @@ from qa.runtime.peers import peers
 from qa.runtime.stopping import interruptible
 
 Value = TypeVar("Value")
-_OF_ONE_MACHINE = ("model", "train_data", "validation_data", "output_dir", "features/cache_dir", "resume")
+_OF_ONE_MACHINE = (
+    "model",
+    "train_data",
+    "more_train_data",
+    "validation_data",
+    "output_dir",
+    "features/cache_dir",
+    "resume",
+)
 """Paths, which need not be the same on all machines: what they lead to is compared where it is read."""
 
 

@@ -118,3 +118,54 @@ def test_shared_questions_and_contexts_are_counted(tmp_path):
     validation = known("v", (WHO, CONTEXT), ("Where?", "a"), ("When?", "b"), ("When?", "c"))
     assert shared_content(train, validation) == (2, 3)
     assert shared_content(train, known("w", ("Where?", "z"))) == (0, 0)
+
+
+# --- weights and further data ---
+
+
+def test_a_weight_repeats_examples_and_takes_a_share_of_them(tmp_path):
+    folder = folder_of(tmp_path, train=rows(4), dev=rows(2, prefix="v"))
+
+    def ids(weight):
+        return load_training_examples(config(folder, train_weight=weight)).rows["id"][:]
+
+    assert ids(1.0) == ["q0", "q1", "q2", "q3"]
+    assert ids(0.5) == ["q0", "q2"]
+    assert Counter(key.partition("#")[0] for key in ids(2.25)) == {"q0": 3, "q1": 2, "q2": 2, "q3": 2}
+    assert len(set(ids(2.25))) == 9
+    with pytest.raises(DataError, match="leaves none of 4 examples"):
+        ids(0.1)
+
+
+def test_further_data_is_mixed_in_by_its_weight_and_validation_stays(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other.jsonl"
+    own.mkdir()
+    folder_of(own, train=rows(4), dev=rows(2, prefix="v"))
+    write(other, placed(rows(10, prefix="o")))
+    mixed = config(own, train_weight=2.0, more_train_data=(f"{other}*0.3", str(other)))
+    found = load_training_examples(mixed)
+    counts = Counter(key.partition("#")[0][:2] for key in found.rows["id"][:])
+    assert counts == {"q0": 2, "q1": 2, "q2": 2, "q3": 2, "qo": 13}
+    assert len(set(found.rows["id"][:])) == len(found)
+    assert load_validation_examples(mixed).rows["id"][:] == ["qv0", "qv1"]
+    assert found.fingerprint != load_training_examples(config(own)).fingerprint
+
+
+def test_ids_that_are_made_different_do_not_meet_others(tmp_path):
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    write(one, placed([row("a", context="the cat", text="cat", start=None)]))
+    twice = [row(key, context="a cat", text="cat", start=None) for key in ("a#2", "a")]
+    write(other, placed(twice))
+    found = load_training_examples(config(one, None, more_train_data=(str(other), str(other))))
+    ids = found.rows["id"][:]
+    assert len(set(ids)) == len(ids) == 5
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "much", ""])
+def test_a_weight_that_is_none_is_named(weight):
+    with pytest.raises(ConfigError, match="a weight above 0 after"):
+        config("own", more_train_data=(f"squad*{weight}",))
+
+
+def test_a_source_without_a_weight_counts_once():
+    assert config("own", more_train_data=("squad", "a/b*2.5")).further_train_data() == [("squad", 1.0), ("a/b", 2.5)]

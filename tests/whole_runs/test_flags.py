@@ -52,6 +52,8 @@ CASES = {
     "model": ("READER", "OTHER", {}),
     "model-revision": ("one", "two", {"model": "someone/reader"}),
     "train-data": ("TRAIN", "VALIDATION", {}),
+    "train-weight": ("1.0", "2.0", {"max-train-examples": None}),
+    "more-train-data": ("HALF", "VALIDATION", {"max-train-examples": None}),
     "validation-data": ("VALIDATION", "0.3", {}),
     "output-dir": ("RUN", "ELSEWHERE", {}),
     "seed": ("1", "2", {}),
@@ -182,6 +184,7 @@ def paths(tmp_path_factory):
     found = {name: str(folder / f"{name}.jsonl") for name in files} | {"FOLDER": str(folder / "FOLDER")}
     for name, seed in (("READER", 0), ("OTHER", 1)):
         found[name] = str(tiny.save_reader(folder / name, seed=seed))
+    found["HALF"] = f"{found['VALIDATION']}*0.5"
     found["CHECKPOINT"] = str(folder / "earlier" / "checkpoints" / "step-00000004")
     return found
 
