@@ -112,3 +112,16 @@ def _told_after_the_start(tell):
         return accelerator
 
     train_qa.start_accelerator = started
+
+
+def plain_error_on_process_1():
+    """An error that no class of ours stands for, on one process only, in its third step."""
+    import train_qa
+
+    class Failing(train_qa.TrainingLoop):
+        def step(self, step):
+            if self.accelerator.process_index == 1 and self.progress.step == 2:
+                raise ValueError("a fault of one process")
+            return super().step(step)
+
+    train_qa.TrainingLoop = Failing

@@ -153,6 +153,19 @@ def test_death_of_one_process_ends_the_others_with_the_cause(tmp_path, reader):
     assert "onnection" in run.output()
 
 
+def test_a_plain_error_of_one_process_is_said_and_ends_the_other(tmp_path, reader):
+    """By what it tells, or by the connection that breaks, whichever comes first."""
+    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, before=faults.plain_error_on_process_1)
+    run.wait_for("a fault of one process")
+    assert run.statuses(within=60) == [1, 1], run.output()
+
+
+def test_resuming_on_one_process_only_is_refused_at_once(tmp_path, reader):
+    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, per_process=[[], ["--resume"]])
+    assert run.statuses(within=60) == [1, 1], run.output()
+    assert "resume is given is True on process 1 and False on process 0" in run.output()
+
+
 # --- the machine ---
 
 
