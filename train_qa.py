@@ -74,6 +74,7 @@ def fine_tune(
 ) -> None:
     """Train, evaluate and save as often as the configuration says, and keep the best model."""
     examples = load_training_examples(config)
+    evaluator = evaluator.trained_on(examples) if evaluator is not None else None
     features = cached_features(examples, reader.encoder, config.features)
     labels = cached_labels(examples, features, config.features)
     features, labels = fewer_unlabelled(features, labels, share=config.recipe.unlabelled_windows, seed=config.seed)

@@ -192,6 +192,8 @@ class DecodingConfig(Settings):
     """Longest answer, in tokens."""
     search: Search = "exact"
     """The best valid spans exactly, or the 20 × 20 lists of the well-known script."""
+    no_answer: bool | None = None
+    """Whether "no answer" is possible; none: as the reader was trained."""
     no_answer_threshold: float | None = None
     """Null score minus best span score above which the answer is "no answer"; none: the model's own, or 0."""
     batch_size: int = 32

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from qa.features.order import evaluation_batches, share_of_batches
 from qa.features.windows import Features
 from qa.metrics import Scores
 from qa.modeling.reader import Reader
-from qa.modeling.settings import DEFAULT_SETTINGS
+from qa.modeling.settings import DEFAULT_SETTINGS, null_is_possible
 from qa.runtime.collectives import any_process, from_main, on_main, require_same
 from qa.runtime.memory import evaluation_memory_error, free_memory, is_out_of_memory
 
@@ -42,6 +42,8 @@ class Evaluation:
     predictions: Predictions | None
     scores: Scores | None
     """The official scores in percent; None for examples without references."""
+    null_possible: bool
+    """Whether "no answer" was an answer."""
     threshold: float
     """Null odds above which the answer was "no answer"."""
     fitted_threshold: float
@@ -83,7 +85,7 @@ class Evaluator:
     def for_reader(cls, accelerator: Accelerator, reader: Reader, examples: Examples, config: RunConfig) -> "Evaluator":
         """Build the features, and decide whether "no answer" is possible and from which null odds on. Collective.
 
-        The references decide; without any, how the reader was trained. The threshold is the configuration's, or the one
+        See `null_is_possible`, and `trained_on` for a run that trains. The threshold is the configuration's, or the one
         saved with the reader, or 0.
 
         Raises:
@@ -95,17 +97,30 @@ class Evaluator:
         _require_metric(config.training.best_metric, examples)
         require_same(accelerator, {"fingerprint of the validation data": examples.fingerprint})
         saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
+        used_as_it_is = reader.settings if config.training.max_steps == 0 else None
+        null_possible = null_is_possible(
+            used_as_it_is, asked=config.decoding.no_answer, has_impossible=examples.has_impossible
+        )
+        if config.training.max_steps == 0:
+            log.info('"no answer" is %s', "possible" if null_possible else "impossible")
         return cls(
             accelerator=accelerator,
             examples=examples,
             features=cached_features(examples, reader.encoder, config.features),
             input_names=reader.input_names,
             config=config.decoding,
-            null_possible=examples.has_impossible if examples.has_references else saved.null_possible,
+            null_possible=null_possible,
             threshold=saved.no_answer_threshold if threshold is None else threshold,
             pad_multiple=padding_multiple(compiled=config.training.compile),
             memory=BatchMemory(halves=config.training.auto_batch_size),
         )
+
+    def trained_on(self, examples: Examples) -> "Evaluator":
+        """Return the evaluator of a model that is trained on these examples: it may learn "no answer" from them."""
+        learned = self.null_possible or examples.has_impossible
+        null_possible = null_is_possible(None, asked=self.config.no_answer, has_impossible=learned)
+        log.info('"no answer" is %s', "possible" if null_possible else "impossible")
+        return replace(self, null_possible=null_possible)
 
     def evaluate(self, model: nn.Module, *, around: Sequence[BatchWrapper] = ()) -> Evaluation:
         """Answer all examples. Collective.
@@ -131,6 +146,7 @@ class Evaluator:
             examples=self.examples,
             predictions=predictions,
             scores=scores,
+            null_possible=self.null_possible,
             threshold=self.threshold,
             fitted_threshold=scores.get("fitted_threshold", self.threshold) if scores else self.threshold,
             seconds=time.perf_counter() - began,

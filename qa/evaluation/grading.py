@@ -66,14 +66,19 @@ def score_predictions(
         language: whose rules decide what counts.
 
     """
-    texts = dict(zip(predictions.ids, predictions.best_texts, strict=True))
     by_id = dict(zip(predictions.ids, references, strict=True))
-    null_odds = dict(zip(predictions.ids, predictions.null_odds.tolist(), strict=True))
+    # v1.1's scores take texts as they are answered; v2.0's take the best spans and the odds that others are better.
+    answered = predictions.texts(threshold) if all(references) else predictions.best_texts
+    texts = dict(zip(predictions.ids, answered, strict=True))
+    odds = predictions.null_odds if predictions.null_possible else np.full(len(predictions), threshold)
+    null_odds = dict(zip(predictions.ids, odds.tolist(), strict=True))
     scores = metrics.score(texts, by_id, null_odds=null_odds, threshold=threshold, language=language)
     if all(references):
         return scores
     graded = grade(predictions, references, language=language)
-    fitted, fitted_f1 = metrics.best_threshold(graded.f1, predictions.null_odds, graded.answerable)
+    fitted, fitted_f1 = metrics.best_threshold(graded.f1, odds, graded.answerable)
+    if not predictions.null_possible:
+        fitted, fitted_f1 = threshold, scores["f1"]
     return scores | {"no_answer_threshold": threshold, "fitted_threshold": fitted, "fitted_f1": fitted_f1}
 
 

@@ -58,6 +58,22 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
     )
 
 
+def null_is_possible(settings: ReaderSettings | None, *, asked: bool | None, has_impossible: bool) -> bool:
+    """Decide whether "no answer" is possible: what is asked for; else what the reader says; else what the data says.
+
+    So training and `qa predict` answer alike, whatever the references of the examples are.
+
+    Args:
+        settings: the reader's; None where nothing says how it was trained, or it is being trained.
+        asked: what a command or configuration says; None: nothing.
+        has_impossible: whether the data that it is trained and evaluated on has questions without an answer.
+
+    """
+    if asked is not None:
+        return asked
+    return has_impossible if settings is None else settings.null_possible
+
+
 def save_settings(settings: ReaderSettings, folder: Path) -> None:
     """Write the settings into a model's folder.
 

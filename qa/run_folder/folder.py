@@ -13,7 +13,7 @@ from qa.config import RunConfig
 from qa.data.examples import Examples
 from qa.evaluation.evaluator import Evaluation, Evaluator
 from qa.modeling.reader import Reader
-from qa.modeling.settings import ReaderSettings, settings_of
+from qa.modeling.settings import ReaderSettings, null_is_possible, settings_of
 from qa.run_folder.best_model import keep_best, keep_model
 from qa.run_folder.checkpoints import Checkpoints
 from qa.run_folder.history import History
@@ -92,7 +92,7 @@ class RunFolder:
         """Return the checkpoints of a run on these examples."""
         validation = evaluator.examples if evaluator is not None else None
         identity = Identity.of(self.config, loop, train=examples, validation=validation)
-        null_possible = loop.plan.has_impossible or (validation is not None and validation.has_impossible)
+        null_possible = self._null_possible(loop) if evaluator is None else evaluator.null_possible
         return Checkpoints(self.paths, loop, identity, self._settings(null_possible=null_possible, threshold=0.0))
 
     def log_values(self, values: Mapping[str, Any]) -> None:
@@ -102,13 +102,12 @@ class RunFolder:
 
     def keep(self, loop: TrainingLoop, reader: Reader, evaluation: Evaluation, *, best: bool) -> None:
         """Keep the model as it is now if it is one of the best, with what its evaluation fitted and found."""
-        null_possible = loop.plan.has_impossible or evaluation.examples.has_impossible
-        settings = self._settings(null_possible=null_possible, threshold=evaluation.fitted_threshold)
+        settings = self._settings(null_possible=evaluation.null_possible, threshold=evaluation.fitted_threshold)
         keep_best(self.paths, loop, reader.tokenizer, settings, evaluation, best=best)
 
     def keep_last(self, loop: TrainingLoop, reader: Reader) -> None:
         """Keep the model as it is at the end of a run without evaluations."""
-        settings = self._settings(null_possible=loop.plan.has_impossible, threshold=0.0)
+        settings = self._settings(null_possible=self._null_possible(loop), threshold=0.0)
         keep_model(self.paths, loop, reader.tokenizer, settings)
 
     def publish(self) -> None:
@@ -122,6 +121,10 @@ class RunFolder:
         if self.accelerator.is_main_process:
             require_delivered(self.paths, evaluated=self.config.validation_data is not None)
             publish(self.paths, self.config)
+
+    def _null_possible(self, loop: TrainingLoop) -> bool:
+        asked = self.config.decoding.no_answer
+        return null_is_possible(None, asked=asked, has_impossible=loop.plan.has_impossible)
 
     def _settings(self, *, null_possible: bool, threshold: float) -> ReaderSettings:
         return settings_of(self.config, null_possible=null_possible, threshold=threshold)

@@ -14,4 +14,4 @@ def write_results(paths: RunPaths, evaluation: Evaluation) -> None:
     write_json(paths.n_best, predictions.n_best())
     write_json(paths.null_odds, dict(zip(predictions.ids, predictions.null_odds.tolist(), strict=True)))
     if evaluation.scores is not None:
-        write_json(paths.metrics, evaluation.scores)
+        write_json(paths.metrics, evaluation.scores | {"no_answer_possible": evaluation.null_possible})

@@ -46,9 +46,9 @@ def reader_of(family="bert", settings=None, seed=0):
     return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=settings)
 
 
-def evaluator_for(reader, rows=None, config=DECODING, *, compiled=False):
+def evaluator_for(reader, rows=None, config=DECODING, *, compiled=False, max_steps=None):
     examples = Examples(rows=tiny.small(9) if rows is None else rows)
-    run = RunConfig(features=WINDOWS, decoding=config, training=TrainingConfig(compile=compiled))
+    run = RunConfig(features=WINDOWS, decoding=config, training=TrainingConfig(compile=compiled, max_steps=max_steps))
     evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader, examples, run)
     assert len(evaluator.features) > len(examples)
     return evaluator
@@ -226,12 +226,50 @@ def test_threshold_is_the_configured_the_saved_or_zero():
     assert evaluator_for(reader_of()).threshold == 0.0
 
 
-def test_no_answer_is_possible_where_references_or_training_say_so():
-    without = tiny.without_references(tiny.small(9))
-    assert evaluator_for(reader_of()).null_possible
-    assert not evaluator_for(reader_of(settings=SETTINGS), answerable()).null_possible
-    assert evaluator_for(reader_of(settings=SETTINGS), without).null_possible
-    assert not evaluator_for(reader_of(), without).null_possible
+def test_a_reader_that_is_used_as_it_is_says_whether_no_answer_is_possible():
+    """Whatever the references are: `qa predict` goes by the same."""
+    for rows in (None, answerable(), tiny.without_references(tiny.small(9))):
+        assert evaluator_for(reader_of(settings=SETTINGS), rows, max_steps=0).null_possible
+        forgot = dataclasses.replace(SETTINGS, null_possible=False)
+        assert not evaluator_for(reader_of(settings=forgot), rows, max_steps=0).null_possible
+
+
+def test_a_reader_that_says_nothing_goes_by_the_references():
+    assert evaluator_for(reader_of(), max_steps=0).null_possible
+    assert not evaluator_for(reader_of(), answerable(), max_steps=0).null_possible
+
+
+def test_a_reader_in_training_learns_no_answer_from_the_examples_of_the_run():
+    every, some = Examples(rows=tiny.small(9)), Examples(rows=answerable())
+    assert evaluator_for(reader_of(), answerable()).trained_on(every).null_possible
+    assert evaluator_for(reader_of()).trained_on(some).null_possible
+    assert not evaluator_for(reader_of(settings=SETTINGS), answerable()).trained_on(some).null_possible
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_no_answer_is_as_asked_in_training_and_out_of_it(asked):
+    config = dataclasses.replace(DECODING, no_answer=asked)
+    for rows in (None, answerable()):
+        for max_steps in (0, None):
+            evaluator = evaluator_for(reader_of(settings=SETTINGS), rows, config, max_steps=max_steps)
+            assert evaluator.null_possible == asked
+            assert evaluator.trained_on(Examples(rows=tiny.small(9))).null_possible == asked
+
+
+def test_no_answer_counts_as_wrong_where_every_question_has_an_answer():
+    reader = reader_of(settings=SETTINGS)
+    never = dataclasses.replace(DECODING, no_answer_threshold=-1e6)
+    evaluation = evaluator_for(reader, answerable(), never, max_steps=0).evaluate(reader.model)
+    assert evaluation.null_possible
+    assert evaluation.scores == {"exact_match": 0.0, "f1": 0.0}
+
+
+def test_without_no_answer_unanswerable_questions_are_answered_wrongly():
+    reader, config = reader_of(), dataclasses.replace(DECODING, no_answer=False, no_answer_threshold=-1e6)
+    evaluation = evaluator_for(reader, None, config).evaluate(reader.model)
+    assert evaluation.scores["NoAns_f1"] == 0.0
+    assert all(evaluation.predictions.texts(-1e6))
+    assert evaluation.fitted_threshold == -1e6
 
 
 def test_threshold_decides_what_is_answered():

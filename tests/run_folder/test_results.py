@@ -12,7 +12,7 @@ def test_result_files_hold_what_the_evaluation_found(tmp_path):
     write_results(RunPaths(tmp_path), EVALUATION)
     read = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()}
     assert set(read) == {"metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json"}
-    assert read["metrics.json"] == EVALUATION.scores
+    assert read["metrics.json"] == EVALUATION.scores | {"no_answer_possible": True}
     assert read["predictions.json"] == {"q0": "0", "q1": "", "q2": ""}
     assert read["null_odds.json"] == {"q0": -5.0, "q1": 1.0, "q2": float(PREDICTIONS.null_odds[2])}
     assert [answer["text"] for answer in read["nbest_predictions.json"]["q0"]] == ["0", "The word", ""]

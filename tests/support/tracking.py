@@ -81,6 +81,7 @@ EVALUATION = Evaluation(
     examples=EXAMPLES,
     predictions=PREDICTIONS,
     scores={"exact": 50.0, "f1": 62.5, "best_f1": 70.0},
+    null_possible=True,
     threshold=0.0,
     fitted_threshold=0.5,
     seconds=1.0,

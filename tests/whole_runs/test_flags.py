@@ -118,6 +118,7 @@ CASES = {
     "decoding.n-best": ("20", "2", {}),
     "decoding.max-answer-tokens": ("30", "1", {}),
     "decoding.search": ("exact", "hf_parity", {}),
+    "decoding.no-answer": ("True", "False", {}),
     "decoding.no-answer-threshold": ("0.0", "100.0", {}),
     "decoding.batch-size": ("32", "1", {}),
     "decoding.language": ("en", "zh", {"validation-data": "WHOLE", "max-validation-examples": None}),
