@@ -27,7 +27,7 @@ _MEASURES = {
 
 
 def run(arguments: Calibrate) -> None:
-    """Answer all examples, fit, show what the unseen half says of it, and save."""
+    """Answer all examples, fit, show what the unseen half says of it, and save what does better there."""
     folder = Path(arguments.model.model)
     if arguments.save and not folder.is_dir():
         raise UsageError(f"{folder} is no folder to save into; wanted a folder, or --no-save")
@@ -38,7 +38,8 @@ def run(arguments: Calibrate) -> None:
     # None where all can be answered: then "no answer" is possible as the model says
     options = predictor.options(batch_size=arguments.batch_size, no_answer=True if examples.has_impossible else None)
     found = fit(predictor, examples, options, language=arguments.language)
-    if arguments.save:
+    is_new = (found.threshold, found.temperature) != (options.threshold, options.temperature)
+    if arguments.save and is_new:
         settings = replace(
             predictor.settings,
             null_possible=options.null_possible,
@@ -49,7 +50,7 @@ def run(arguments: Calibrate) -> None:
     if arguments.json:
         print_json(asdict(found))
     else:
-        _show(found, folder if arguments.save else None)
+        _show(found, options, folder if arguments.save and is_new else None)
 
 
 def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, language: str) -> Calibration:
@@ -57,18 +58,19 @@ def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, lan
     parts = [predictions for _, predictions in progress(predictor, examples, options)]
     predictions = Predictions.concatenate(parts, ids=examples.rows["id"][:])
     references = [answers["text"] for answers in examples.rows["answers"][:]]
-    return calibrate(grade(predictions, references, language=language), threshold=options.threshold)
+    graded = grade(predictions, references, language=language)
+    return calibrate(graded, threshold=options.threshold, temperature=options.temperature)
 
 
-def _show(found: Calibration, folder: Path | None) -> None:
-    untuned, fitted = asdict(found.untuned), asdict(found.fitted)
+def _show(found: Calibration, was: AnswerOptions, folder: Path | None) -> None:
+    untuned, before, fitted = asdict(found.untuned), asdict(found.before), asdict(found.fitted)
     print_line(f"fitted on {found.fitted_examples} examples, measured on {found.measured_examples} others")
     print_table(
-        ("", "untuned", "fitted"),
+        ("", "untuned", "as it was", "fitted"),
         [
-            ("no-answer threshold (log odds)", 0.0, found.threshold),
-            ("temperature", 1.0, found.temperature),
-            *((label, untuned[name], fitted[name]) for name, label in _MEASURES.items()),
+            ("no-answer threshold (log odds)", 0.0, was.threshold, found.fitted_threshold),
+            ("temperature", 1.0, was.temperature, found.fitted_temperature),
+            *((label, untuned[name], before[name], fitted[name]) for name, label in _MEASURES.items()),
         ],
     )
     curves = zip(found.untuned.risk_at_coverage, found.fitted.risk_at_coverage, strict=True)
@@ -76,5 +78,9 @@ def _show(found: Calibration, folder: Path | None) -> None:
         ("answered (%)", "wrong of these (%), untuned", "fitted"),
         [(round(coverage, 1), before, after) for (coverage, before), (_, after) in curves],
     )
+    for reason in found.kept:
+        print_line(f"kept as it was: {reason}")
     if folder is not None:
-        print_line(f"saved in {folder / SETTINGS_FILE}")
+        print_line(
+            f"threshold {found.threshold:.4g} and temperature {found.temperature:.4g} saved in {folder / SETTINGS_FILE}"
+        )

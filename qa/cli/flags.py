@@ -155,6 +155,7 @@ class Calibrate:
     """Fit the no-answer threshold and the temperature of a model on held-out examples, and save them with it.
 
     Both are fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other half.
+    A value that does no better there is not saved, and none is with fewer than 50 examples.
     """
 
     model: ModelFlags

@@ -1,4 +1,4 @@
-"""Threshold and temperature, fitted on one half of held-out examples, measured on the other.
+"""Threshold and temperature, fitted on one half of held-out examples, and kept out where the other half says no.
 
 An answer is right if it is an exact match of a reference, or "no answer" where there is none; its confidence is its
 probability. Pure functions of arrays.
@@ -7,6 +7,7 @@ probability. Pure functions of arrays.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,11 @@ UNTUNED = (0.0, 1.0)  # threshold and temperature of a model that nothing was fi
 _SMALLEST = 1e-12  # probability that a certain and wrong answer is taken to have left to others
 _TEMPERATURES = (0.05, 20.0)
 _GRID = 121
+LEAST = 50
+"""Examples from which on values are changed: a share measured on half of fewer is off by ten points and more."""
+_PRIOR = 0.5  # standard deviation of the temperature's logarithm before anything is seen: 0.6 to 1.6 is what is usual
+_AT_BOUND = 1.01  # factor
+_LEAST_ANSWERED = 0.05  # a reader that answers less is no reader of such examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +53,39 @@ class Calibration:
     """What was fitted on one half of the examples, and how the other half is answered without and with it."""
 
     threshold: float
+    """The one to use: the fitted one, or the old one where that does not stand the test."""
     temperature: float
+    """The one to use."""
+    kept: tuple[str, ...]
+    """Why old values are to be used; empty where both are new."""
+    fitted_threshold: float
+    fitted_temperature: float
     fitted_examples: int
     measured_examples: int
     untuned: Reliability
+    before: Reliability
+    """With the old values."""
     fitted: Reliability
 
 
-def calibrate(graded: GradedPredictions, *, threshold: float) -> Calibration:
+class Values(NamedTuple):
+    """A no-answer threshold and a temperature."""
+
+    threshold: float
+    temperature: float
+
+
+def calibrate(graded: GradedPredictions, *, threshold: float, temperature: float = 1.0) -> Calibration:
     """Fit on half of the examples, chosen by a hash of their ids, and measure on the other half.
 
     The threshold is the one with the best F1; without unanswerable examples it stays as it is. The temperature is then
-    the one with the best log loss of right or wrong.
+    the one with the best log loss of right or wrong, with a prior that counts where examples are few. New values are to
+    be used only where they do better on the other half.
+
+    Args:
+        graded: the examples' answers.
+        threshold: the old one.
+        temperature: the old one.
 
     Raises:
         DataError: too few examples for two halves.
@@ -67,18 +94,72 @@ def calibrate(graded: GradedPredictions, *, threshold: float) -> Calibration:
     fit = first_half(graded.predictions.ids)
     if not fit.any() or fit.all():
         raise DataError(f"{len(fit)} examples do not make two halves, to fit on one and measure on the other")
-    if graded.predictions.null_possible and not graded.answerable[fit].all():
-        threshold, _ = best_threshold(graded.f1[fit], graded.predictions.null_odds[fit], graded.answerable[fit])
-    right = graded.right(threshold)[fit]
-    temperature = best_temperature(lambda value: log_loss(graded.confidence(threshold, value)[fit], right))
+    old, fitted = Values(threshold, temperature), _fitted(graded, fit, threshold)
+    chosen, kept = _chosen(graded, fit, old, fitted)
     return Calibration(
-        threshold=threshold,
-        temperature=temperature,
+        threshold=chosen.threshold,
+        temperature=chosen.temperature,
+        kept=kept,
+        fitted_threshold=fitted.threshold,
+        fitted_temperature=fitted.temperature,
         fitted_examples=int(fit.sum()),
         measured_examples=int((~fit).sum()),
         untuned=reliability(graded, ~fit, *UNTUNED),
-        fitted=reliability(graded, ~fit, threshold, temperature),
+        before=reliability(graded, ~fit, *old),
+        fitted=reliability(graded, ~fit, *fitted),
     )
+
+
+def _fitted(graded: GradedPredictions, fit: Flags, threshold: float) -> Values:
+    if graded.predictions.null_possible and not graded.answerable[fit].all():
+        threshold, _ = best_threshold(graded.f1[fit], graded.predictions.null_odds[fit], graded.answerable[fit])
+    return Values(threshold, _fitted_temperature(graded, fit, threshold))
+
+
+def _fitted_temperature(graded: GradedPredictions, fit: Flags, threshold: float) -> float:
+    right, weight = graded.right(threshold)[fit], 2.0 * _PRIOR**2 * int(fit.sum())
+    return best_temperature(
+        lambda value: log_loss(graded.confidence(threshold, value)[fit], right) + float(np.log(value)) ** 2 / weight
+    )
+
+
+def _chosen(graded: GradedPredictions, fit: Flags, old: Values, fitted: Values) -> tuple[Values, tuple[str, ...]]:
+    """Return the values to use, and why they are not all new."""
+    if len(fit) < LEAST:
+        few = (
+            f"found {len(fit)} examples; wanted {LEAST} or more: a share measured on half of fewer is off by 10 points"
+        )
+        return old, (few,)
+    against = _objections(graded, ~fit, old, fitted)
+    if not against:
+        return fitted, ()
+    if fitted.threshold == old.threshold:
+        return old, against
+    with_old = Values(old.threshold, _fitted_temperature(graded, fit, old.threshold))
+    more = _objections(graded, ~fit, old, with_old)
+    return (old, (*against, *more)) if more else (with_old, against)
+
+
+def _objections(graded: GradedPredictions, among: Flags, old: Values, new: Values) -> tuple[str, ...]:
+    """Return what some examples that nothing was fitted to say against new values."""
+    said = []
+    if not _TEMPERATURES[0] * _AT_BOUND < new.temperature < _TEMPERATURES[1] / _AT_BOUND:
+        said.append(
+            f"temperature {new.temperature:.3g} is the last that is tried: scores say nothing of these examples"
+        )
+    if new.threshold != old.threshold:
+        answered = 1.0 - float(graded.is_null(new.threshold)[among].mean())
+        if answered < _LEAST_ANSWERED:
+            said.append(f"with threshold {new.threshold:.3g} {answered:.0%} of the questions are answered")
+        before, after = (graded.mean_f1(values.threshold, among) for values in (old, new))
+        if after <= before:
+            said.append(f"F1 with threshold {new.threshold:.3g} is {after:.2f}, not above {before:.2f} as it is")
+    before, after = (
+        log_loss(graded.confidence(*values)[among], graded.right(values.threshold)[among]) for values in (old, new)
+    )
+    if after >= before:
+        said.append(f"log loss with temperature {new.temperature:.3g} is {after:.4f}, not below {before:.4f} as it is")
+    return tuple(said)
 
 
 def first_half(ids: Sequence[str]) -> Flags:

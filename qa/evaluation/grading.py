@@ -26,11 +26,11 @@ class GradedPredictions:
 
     def right(self, threshold: float) -> Flags:
         """Return which examples are answered rightly at that threshold."""
-        return np.where(self._is_null(threshold), ~self.answerable, self.exact == 1.0)
+        return np.where(self.is_null(threshold), ~self.answerable, self.exact == 1.0)
 
     def mean_f1(self, threshold: float, among: Flags) -> float:
         """Return the F1 at that threshold over some examples, in percent."""
-        return float(100.0 * np.where(self._is_null(threshold), ~self.answerable, self.f1)[among].mean())
+        return float(100.0 * np.where(self.is_null(threshold), ~self.answerable, self.f1)[among].mean())
 
     def confidence(self, threshold: float, temperature: float) -> Shares:
         """Return the probability of what is answered at that threshold; 0 for an example without any valid span."""
@@ -38,9 +38,10 @@ class GradedPredictions:
         best = np.zeros(len(scored))
         has_span = np.diff(scored.bounds) > 0
         best[has_span] = scored.probability[scored.bounds[:-1][has_span]]
-        return np.where(self._is_null(threshold), scored.null_probability, best)
+        return np.where(self.is_null(threshold), scored.null_probability, best)
 
-    def _is_null(self, threshold: float) -> Flags:
+    def is_null(self, threshold: float) -> Flags:
+        """Return which examples are answered by "no answer" at that threshold."""
         return (self.predictions.null_odds > threshold) & self.predictions.null_possible
 
 

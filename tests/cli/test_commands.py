@@ -43,9 +43,9 @@ def predicted(folder, tmp_path_factory):
     return where
 
 
-def saved(folder):
+def saved(folder, own=SETTINGS):
     tiny.save_reader(folder)
-    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(SETTINGS)))
+    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(own)))
     return folder
 
 
@@ -417,22 +417,28 @@ def test_inspect_takes_data_without_references(capsys, tmp_path):
 # --- calibrate ---
 
 
-def test_calibrate_saves_what_it_fitted_with_the_model(capsys, tmp_path):
-    folder = saved(tmp_path / "model")
+def test_calibrate_saves_what_does_better_with_the_model(capsys, tmp_path):
+    folder = saved(tmp_path / "model", replace(SETTINGS, temperature=0.1))
     before = Predictor.from_pretrained(folder)(question=QUESTION, context=CONTEXT, no_answer=0.0)
     report = json.loads(output(capsys, "calibrate", folder, "sample", "--max-examples", "60", "--json").out)
     settings = load_settings(folder)
     assert settings == replace(SETTINGS, no_answer_threshold=report["threshold"], temperature=report["temperature"])
-    assert settings.no_answer_threshold != 0
-    assert settings.temperature != 1
+    assert settings.temperature != 0.1
     assert report["fitted_examples"] + report["measured_examples"] == 60
     assert {"exact", "f1", "calibration_error", "area", "log_loss"} <= report["fitted"].keys()
     after = Predictor.from_pretrained(folder)(question=QUESTION, context=CONTEXT, no_answer=0.0)
     assert after["answer"] == before["answer"]
     assert after["score"] != before["score"]
-    shown = output(capsys, "calibrate", folder, "sample", "--max-examples", "20").out
+
+
+def test_calibrate_keeps_what_it_cannot_better_and_says_why(capsys, tmp_path):
+    folder = saved(tmp_path / "model")
+    content = (folder / SETTINGS_FILE).read_bytes()
+    shown = output(capsys, "calibrate", folder, "sample", "--max-examples", "12").out
     assert "expected calibration error" in shown
-    assert str(folder / SETTINGS_FILE) in shown
+    assert "kept as it was: found 12 examples; wanted 50 or more" in " ".join(shown.split())
+    assert "saved in" not in shown
+    assert (folder / SETTINGS_FILE).read_bytes() == content
 
 
 def test_calibrate_does_not_save_unless_it_can_or_may(capsys, folder, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError
 from qa.evaluation.calibration import (
+    LEAST,
     best_temperature,
     calibrate,
     expected_calibration_error,
@@ -178,9 +180,9 @@ def test_reliability_gathers_the_measures_of_some_examples():
 # --- fits ---
 
 
-def random_graded(count, *, temperature, null_bias=0.0):
+def random_graded(count, *, temperature, null_bias=0.0, seed=7):
     """Examples whose right answer is drawn with the probabilities of their scores, which are then multiplied."""
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(seed)
     scores = -np.sort(-random.normal(0, 2, (count, 4)), axis=1)
     nulls = random.normal(0, 2, count)
     shares = [softmax([*row, null]) for row, null in zip(scores, nulls, strict=True)]
@@ -218,7 +220,7 @@ def test_a_fit_sees_its_half_only():
         answerable=np.where(half, graded.answerable, True),
     )
     one, other = (calibrate(given_, threshold=0.0) for given_ in (graded, changed))
-    assert (one.threshold, one.temperature) == (other.threshold, other.temperature)
+    assert (one.fitted_threshold, one.fitted_temperature) == (other.fitted_threshold, other.fitted_temperature)
     assert one.fitted != other.fitted
     assert one.fitted_examples == half.sum()
     assert one.measured_examples == (~half).sum()
@@ -230,6 +232,79 @@ def test_without_unanswerable_examples_the_threshold_stays():
         predictions=graded.predictions, exact=graded.exact, f1=graded.f1, answerable=np.ones(400, dtype=bool)
     )
     assert calibrate(answerable, threshold=1.25).threshold == 1.25
+
+
+# --- what does no better is not used ---
+
+
+def other_half_wrong(graded):
+    """The same examples, of which the half that nothing is fitted to is answered wrongly throughout."""
+    half = first_half(graded.predictions.ids)
+    wrong = np.where(half, graded.exact, 0.0)
+    return replace(graded, exact=wrong, f1=wrong)
+
+
+def used(found):
+    return found.threshold, found.temperature
+
+
+def test_of_few_examples_nothing_is_taken_over_and_the_number_is_said():
+    found = calibrate(random_graded(LEAST - 1, temperature=3.0), threshold=0.25, temperature=1.5)
+    assert used(found) == (0.25, 1.5)
+    assert found.kept == (
+        "found 49 examples; wanted 50 or more: a share measured on half of fewer is off by 10 points",
+    )
+
+
+def test_new_values_that_do_better_on_the_other_half_are_used():
+    found = calibrate(random_graded(4000, temperature=3.0, null_bias=5.0), threshold=0.0)
+    assert found.kept == ()
+    assert used(found) == (found.fitted_threshold, found.fitted_temperature)
+    assert found.fitted.log_loss < found.before.log_loss
+    assert found.fitted.f1 > found.before.f1
+
+
+@given(st.integers(0, 10**6), st.sampled_from([50, 80, 300]), st.sampled_from([0.3, 1.0, 4.0]))
+@settings(max_examples=40, deadline=None)
+def test_what_is_used_is_never_worse_on_the_other_half(seed, count, temperature):
+    graded = random_graded(count, temperature=temperature, seed=seed)
+    found = calibrate(graded, threshold=0.5, temperature=1.2)
+    among = ~first_half(graded.predictions.ids)
+    after = reliability(graded, among, *used(found))
+    assert after.log_loss <= found.before.log_loss
+    assert after.f1 >= found.before.f1
+    assert (used(found) == (0.5, 1.2)) <= bool(found.kept)
+
+
+def test_a_temperature_that_harms_is_not_used():
+    found = calibrate(other_half_wrong(random_graded(400, temperature=0.2)), threshold=0.0, temperature=2.0)
+    assert found.temperature == 2.0
+    assert any(reason.startswith("log loss with temperature") for reason in found.kept)
+
+
+def test_a_temperature_at_the_end_of_the_search_is_said_and_not_used():
+    """As confidence that has nothing to do with being right."""
+    graded = random_graded(4000, temperature=400.0)
+    found = calibrate(replace(graded, exact=graded.exact[::-1].copy(), f1=graded.f1[::-1].copy()), threshold=0.0)
+    assert found.fitted_temperature == pytest.approx(20.0, rel=0.01)
+    assert found.temperature == 1.0
+    assert any("is the last that is tried" in reason for reason in found.kept)
+
+
+def test_a_threshold_at_which_next_to_nothing_is_answered_is_said_and_not_used():
+    graded = random_graded(400, temperature=1.0)
+    none_right = replace(graded, exact=np.zeros(400), f1=np.zeros(400), answerable=graded.predictions.null_odds < -9)
+    found = calibrate(none_right, threshold=0.0)
+    assert found.threshold == 0.0
+    assert any("% of the questions are answered" in reason for reason in found.kept)
+
+
+def test_the_prior_holds_the_temperature_where_examples_are_few():
+    few, many = (
+        calibrate(random_graded(count, temperature=6.0), threshold=0.0).fitted_temperature for count in (50, 6000)
+    )
+    assert many == pytest.approx(6.0, rel=0.15)
+    assert few < many
 
 
 def test_halves_are_by_the_hash_of_the_id():

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 import train_qa
+from qa.cli import main as commands
 from qa.errors import CheckpointError, DataError
 from qa.presets import parse_config
 from tests.support import tiny
@@ -77,6 +78,23 @@ def test_evaluating_the_saved_model_repeats_its_scores_and_training_goes_on_from
     further = run(tmp_path, first / "model", "--training.max-steps", "2", name="further")
     before, after = (load_file(f / "model" / "model.safetensors") for f in (first, further))
     assert not torch.equal(before["qa_outputs.weight"], after["qa_outputs.weight"])
+
+
+def test_two_commands_have_one_answer(tmp_path, readers):
+    """A reader that knows "no answer" says it where every question has one, evaluated or asked."""
+    model = run(tmp_path, readers("bert"), "--training.max-steps", "2") / "model"
+    rows = [row for row in tiny.sample_rows("validation") if row["answers"]["text"]][:9]
+    data = tmp_path / "answerable.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    for asked in ((), ("False",), ("True",)):
+        flags = (*(("--decoding.no-answer", *asked) if asked else ()), "--validation-data", str(data))
+        folder = run(tmp_path, model, "--training.max-steps", "0", *flags, name=f"evaluated{asked}")
+        out = tmp_path / f"predicted{asked}"
+        answer = ("--no-answer", *asked) if asked else ()
+        assert commands.main(["predict", str(model), str(data), str(out), "--max-question-length", "24", *answer]) == 0
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert {line["id"]: line["answer"] for line in lines} == read(folder, "predictions.json")
+        assert read(folder, "metrics.json")["no_answer_possible"] == (asked != ("False",))
 
 
 def test_the_fitted_threshold_is_used_by_the_next_run(tmp_path, readers):
