@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 import qa
-from qa.config import DecodingConfig, FeaturesConfig, RunConfig
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.errors import ExampleError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
@@ -66,7 +66,7 @@ def evaluated(folder, part, own):
     windows = FeaturesConfig(
         max_length=own.max_length, doc_stride=own.doc_stride, max_question_length=own.max_question_length
     )
-    run = RunConfig(features=windows, decoding=config)
+    run = RunConfig(features=windows, decoding=config, training=TrainingConfig(max_steps=0))
     evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader, examples, run)
     assert len(evaluator.features) > len(examples)
     return evaluator.evaluate(reader.model).predictions
