@@ -46,7 +46,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       streaming.py         Examples table by table, for sets larger than memory.
       writing.py           Examples -> SQuAD JSON, JSON Lines, Parquet.
     features/            Examples -> batches of tensors.
-      graphemes.py         Grapheme clusters and words: where a text may be cut.
+      graphemes.py         Grapheme clusters: where a text may be cut.
       pair_template.py     How a tokenizer joins question and context.
       offsets.py           Token offsets that cover the text, whatever a tokenizer reports.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.

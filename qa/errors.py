@@ -123,3 +123,8 @@ class ForkError(Exception):
 
 class GoneError(Exception):
     """Nobody waits for the answer any more."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return the first line of what a library's error says, or its class."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -19,6 +19,7 @@ from qa.data.examples import Examples
 from qa.data.references import NO_PLACE
 from qa.features.labels import build_labels
 from qa.features.round_trip import label_round_trip
+from qa.features.unknown import unknown_tokens
 from qa.features.windows import Encoder, Features, features_of_table
 from qa.modeling.reader import load_tokenizer
 
@@ -54,6 +55,7 @@ def inspect(
     questions = np.array([len(encoding) for encoding in encodings])
     contexts = features.context_ids.lengths
     windows = np.bincount(features.example, minlength=len(examples))
+    unknown = unknown_tokens(features)
     report: dict[str, Any] = {
         "examples": len(examples),
         "contexts": len(contexts),
@@ -64,6 +66,9 @@ def inspect(
         "context_tokens": _summary(contexts),
         "windows": {"total": len(features), **_summary(windows)},
         "examples_of_several_windows": int((windows > 1).sum()),
+        "unknown_question_tokens": unknown.shares["questions"],
+        "unknown_context_tokens": unknown.shares["contexts"],
+        "warnings": [unknown.warning] if unknown.warning is not None else [],
     }
     return report | (_reference_counts(examples, features) if examples.has_references else {})
 
@@ -82,6 +87,8 @@ def _reference_counts(examples: Examples, features: Features) -> dict[str, Any]:
         "labelled_windows": trip.labelled,
         "examples_that_no_window_holds": trip.unlabelled_examples,
         "labels_that_give_back_their_reference": trip.rate / 100.0,
+        "labels_wider_than_their_reference": trip.wider,
+        "labels_narrower_than_their_reference": trip.narrower,
     }
 
 
@@ -125,6 +132,8 @@ def _show(report: dict[str, Any], shown: list[dict[str, Any]], examples: Example
         ("", *(_words(column) for column in columns)),
         [(_words(name), *(value[column] for column in columns)) for name, value in summaries.items()],
     )
+    for warning in report["warnings"]:
+        print_line(f"warning: {warning}")
     counts = Counter((problem.kind, problem.action) for problem in examples.problems)
     show_problems(counts, examples.problems)
     if report["longest"]:

@@ -14,6 +14,7 @@ from qa.cli.loading import AT_ONCE, call_options, load_predictor, progress
 from qa.cli.output import open_output
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
+from qa.features.unknown import UnknownTokens
 from qa.inference.answers import answers_of
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions
@@ -24,7 +25,7 @@ def run(arguments: Predict) -> None:
     examples = load_data(arguments.data, arguments.on_bad_example, "nothing")
     predictor = load_predictor(arguments.model)
     options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
-    began = time.perf_counter()
+    unknown, began = UnknownTokens(), time.perf_counter()
     place, source = arguments.output, origin(arguments, examples, options)
     with open_output(
         place.out, overwrite=place.overwrite, resume=place.resume, source=source, multiple=AT_ONCE
@@ -33,9 +34,11 @@ def run(arguments: Predict) -> None:
         for rows, predictions in progress(predictor, left, options):
             output.lines.writelines(f"{json.dumps(record)}\n" for record in records(rows, predictions, options))
             output.lines.flush()
+            unknown += predictor.unknown_tokens(rows, options)
     seconds, problems = time.perf_counter() - began, len(examples.problems)
     summary = {"examples": len(examples), "problems": problems, "seconds": seconds, "out": output.name}
-    line = f"{len(examples)} examples in {seconds:.1f} s: {output.name}"
+    summary |= {"unknown_tokens": unknown.shares}
+    line = f"{len(examples)} examples in {seconds:.1f} s, {unknown}: {output.name}"
     if output.is_standard:  # where the lines are
         print(line, file=sys.stderr)  # noqa: T201
     elif arguments.json:

@@ -17,6 +17,7 @@ from qa.config import DecodingConfig
 from qa.decoding.search import NO_SPAN
 from qa.decoding.spans import FeatureSpans
 from qa.errors import IncompleteError, NotFiniteError
+from qa.features.graphemes import trimmed
 from qa.features.windows import Features
 
 
@@ -224,11 +225,12 @@ def _candidates(spans: FeatureSpans, features: Features, contexts: Sequence[str]
 
 
 def _trimmed(candidates: _Candidates) -> _Candidates:
-    """Move the borders of each candidate to the first and last character that is not white space; drop blank ones."""
+    """Move the borders of each candidate past white space, but into no grapheme cluster; drop blank ones."""
     text = np.fromiter(map(str.strip, candidates.text), dtype=object, count=len(candidates.text))
     moved = np.flatnonzero(text != candidates.text)
+    text[moved] = np.fromiter(map(trimmed, candidates.text[moved]), dtype=object, count=len(moved))
     start, end = candidates.start.copy(), candidates.end.copy()
-    start[moved] += _lengths(candidates.text[moved]) - _lengths(map(str.lstrip, candidates.text[moved]))
+    start[moved] += np.fromiter(map(str.find, candidates.text[moved], text[moved]), dtype=np.int64)
     end[moved] = start[moved] + _lengths(text[moved])
     return candidates._replace(start=start, end=end, text=text).at(text != "")
 

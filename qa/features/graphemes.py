@@ -1,10 +1,10 @@
-"""Grapheme clusters, what people take for one character, and words: where a text may be cut.
+"""Grapheme clusters, what people take for one character: where a text may be cut.
 
 Clusters are Unicode's extended ones (Standard Annex 29), by the `regex` package, whose tables are those of the current
-Unicode version; it comes with transformers. White space is what `str.isspace` says.
+Unicode version; it comes with transformers. Marks that the annex lets stand alone, such as some vowels of Burmese, are
+of the cluster before them here. White space is what `str.isspace` says.
 """
 
-import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
@@ -12,30 +12,14 @@ import numpy as np
 import regex
 from jaxtyping import Bool, UInt32
 
-_CLUSTER = regex.compile(r"\X")
 _CONTROL = r"\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}"
-_JOINING = regex.compile(
-    r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}"
-    r"\p{GCB=Regional_Indicator}\r]"
-)
+_MARK = r"\p{M}\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}"
+_CLUSTER = regex.compile(rf"\X(?:(?<![{_CONTROL}])[{_MARK}]+)?")
+_JOINING = regex.compile(rf"[{_MARK}\p{{GCB=Prepend}}\p{{GCB=L}}\p{{GCB=V}}\p{{GCB=T}}\p{{GCB=Regional_Indicator}}\r]")
 """Characters without which two neighbours are never of one cluster; carriage return for the sake of CR LF."""
 _INVISIBLE = regex.compile(rf"[\s\x1c-\x1f{_CONTROL}]")
 _TABLE = 0x20000  # code points of which the joining ones are in a table
 _AFTER_WHITE = 0x3001  # the first code point after all that are white space
-_JOINERS = "\u200c\u200d"
-# Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, kana, han.
-_WITHOUT_SPACES = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3005, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
 
 
 def cluster_starts(text: str) -> Bool[np.ndarray, "character"]:
@@ -57,16 +41,6 @@ def cuts_cluster(text: str, at: int) -> bool:
     return next(end for end in ends if end >= at) > at
 
 
-def cuts_word(text: str, at: int) -> bool:
-    """Return whether the place before character `at` is inside a word, or inside a grapheme cluster.
-
-    A word is letters, digits, marks and joiners without anything between; where script has no spaces, a cluster is one.
-    """
-    if not 0 < at < len(text):
-        return False
-    return (_in_word(text[at - 1]) and _in_word(text[at])) or cuts_cluster(text, at)
-
-
 def visible_span(text: str, start: int, end: int) -> tuple[int, int]:
     """Move the borders of a span past white space, control and format characters, but into no grapheme cluster.
 
@@ -82,6 +56,20 @@ def visible_span(text: str, start: int, end: int) -> tuple[int, int]:
     while end < last and cuts_cluster(text, end):
         end += 1
     return start, end
+
+
+def trimmed(text: str) -> str:
+    """Return the text without white space at its ends, unless a mark is on it; it begins and ends with a cluster."""
+    bare = text.strip()
+    if bare == text or not bare:
+        return bare
+    start = len(text) - len(text.lstrip())
+    end = start + len(bare)
+    while cuts_cluster(text, start):
+        start -= 1
+    while cuts_cluster(text, end):
+        end += 1
+    return text[start:end]
 
 
 def may_join(codes: UInt32[np.ndarray, "character"]) -> Bool[np.ndarray, "character"]:
@@ -113,12 +101,3 @@ def _white_table() -> Bool[np.ndarray, "code"]:
 def _may_join(text: str, at: int) -> bool:
     """Return whether one of the two characters around a place inside the text is of a kind that joins."""
     return 0 < at < len(text) and _JOINING.search(text, at - 1, at + 1) is not None
-
-
-def _in_word(character: str) -> bool:
-    if character.isascii():
-        return character.isalnum()
-    if character in _JOINERS:
-        return True
-    code = ord(character)
-    return unicodedata.category(character)[0] in "LMN" and not any(low <= code <= high for low, high in _WITHOUT_SPACES)

@@ -97,7 +97,11 @@ def _compared(
     for start, end, first, last, row in spans.T.tolist():
         context = table["context"][row].as_py()
         found, wanted = visible_span(context, start, end), visible_span(context, first, last)
-        if found != wanted:
-            holds = found[0] <= wanted[0] and found[1] >= wanted[1]
+        if found != wanted and not _are_empty(found, wanted):
+            holds = _are_empty(wanted) or (found[0] <= wanted[0] and found[1] >= wanted[1])
             (wider if holds else narrower).append((context[first:last], context[slice(*found)]))
     return wider, narrower
+
+
+def _are_empty(*spans: tuple[int, int]) -> bool:
+    return all(start == end for start, end in spans)

@@ -1,6 +1,6 @@
 """How much of the texts a tokenizer does not know."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -11,35 +11,58 @@ WARNED_ABOVE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnknownShares:
-    """Shares of tokens that stand for what the tokenizer does not know, from 0 to 1."""
+class UnknownTokens:
+    """Tokens that stand for what the tokenizer does not know, and how many there are in all."""
 
-    questions: float
-    contexts: float
+    unknown_in_questions: int = 0
+    in_questions: int = 0
+    unknown_in_contexts: int = 0
+    in_contexts: int = 0
+
+    def __add__(self, other: "UnknownTokens") -> "UnknownTokens":
+        """Return those of both."""
+        sums = (one + more for one, more in zip(astuple(self), astuple(other), strict=True))
+        return UnknownTokens(**dict(zip(vars(self), sums, strict=True)))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the tokens of questions and of contexts, from 0 to 1."""
+        return {
+            "questions": self.unknown_in_questions / max(1, self.in_questions),
+            "contexts": self.unknown_in_contexts / max(1, self.in_contexts),
+        }
 
     @property
     def warning(self) -> str | None:
         """What is to be said where the shares are too large to answer anything; None where they are not."""
-        if max(self.questions, self.contexts) <= WARNED_ABOVE:
+        if max(self.shares.values()) <= WARNED_ABOVE:
             return None
         return f"the tokenizer does not know these texts ({self}): wanted a model of their language"
 
     def __str__(self) -> str:
-        return f"{self.questions:.1%} of the tokens of questions and {self.contexts:.1%} of contexts are unknown"
+        shares = self.shares
+        return (
+            f"{shares['questions']:.1%} of the tokens of questions and {shares['contexts']:.1%} of contexts are unknown"
+        )
 
 
-def unknown_shares(features: Features) -> UnknownShares:
+def unknown_tokens(features: Features) -> UnknownTokens:
     """Count the unknown tokens of questions and of distinct contexts.
 
     Some tokenizers drop what they do not know. A text of which no token is left counts as an unknown token.
     """
-    unknown = features.template.unknown_id
-    return UnknownShares(
-        questions=_share(features.question_ids, unknown), contexts=_share(features.context_ids, unknown)
+    questions, contexts = (
+        _counted(texts, features.template.unknown_id) for texts in (features.question_ids, features.context_ids)
+    )
+    return UnknownTokens(
+        unknown_in_questions=questions[0],
+        in_questions=questions[1],
+        unknown_in_contexts=contexts[0],
+        in_contexts=contexts[1],
     )
 
 
-def _share(texts: Ragged, unknown_id: int | None) -> float:
+def _counted(texts: Ragged, unknown_id: int | None) -> tuple[int, int]:
     empty = int(np.count_nonzero(texts.lengths == 0))
-    unknown = np.count_nonzero(texts.values == unknown_id) if unknown_id is not None else 0
-    return float((unknown + empty) / max(1, len(texts.values) + empty))
+    unknown = int(np.count_nonzero(texts.values == unknown_id)) if unknown_id is not None else 0
+    return unknown + empty, len(texts.values) + empty

@@ -12,9 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qa.config import Backend
 from qa.errors import ConfigError
 from qa.features.windows import Encoder
-from qa.inference.onnx import load_onnx_model, read_positions
+from qa.inference.onnx import find_exported_layout, load_onnx_model, read_positions
 from qa.modeling.devices import find_device, find_precision
-from qa.modeling.layout import find_layout
+from qa.modeling.layout import Layout, find_layout
 from qa.modeling.probe import Probe
 from qa.modeling.quirks import longest_window
 from qa.modeling.reader import Reader, load_tokenizer, load_trained_reader
@@ -168,13 +168,17 @@ def _load_onnx(backend: Backend) -> "Callable[[str, Device, Precision, str | Non
         model = load_onnx_model(source, backend, revision=revision)
         tokenizer = load_tokenizer(source, revision=revision)
         settings = find_settings(source, revision=revision) or DEFAULT_SETTINGS
+        encoder, layout = Encoder.of(tokenizer), find_exported_layout(source, revision=revision)
+        if layout is None:
+            encoder = _asked(model, model.input_names, tokenizer, source, max_length=settings.max_length)
+            layout = Layout(template=encoder.template, longest=read_positions(source, revision=revision))
         return LoadedReader(
             model=model,
             tokenizer=tokenizer,
-            encoder=_asked(model, model.input_names, tokenizer, source, max_length=settings.max_length),
+            encoder=replace(encoder, template=layout.template),
             settings=settings,
             input_names=model.input_names,
-            longest=_longest(settings, tokenizer, read_positions(source, revision=revision)),
+            longest=_longest(settings, tokenizer, layout.longest),
             device=torch.device("cpu"),
         )
 

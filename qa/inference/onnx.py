@@ -9,12 +9,14 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForQuestionAnswering
 
 from qa.config import Backend
-from qa.errors import ModelError
+from qa.errors import ModelError, in_a_line
+from qa.modeling.layout import LAYOUT_FILE, Layout
 from qa.modeling.quirks import longest_window
 from qa.runtime.cores import model_threads
 
 ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
 """Files of a model's folder; the folder's name is the hub's convention."""
+_LAYOUT = f"onnx/{LAYOUT_FILE}"
 _ERRORS_ONLY = 3  # onnxruntime's severity
 
 
@@ -36,7 +38,7 @@ class OnnxModel(nn.Module):
 
         """
         super().__init__()
-        self._session = _session(path)
+        self._path, self._session = path, _session(path)
         self.input_names = tuple(one.name for one in self._session.get_inputs())
         outputs = tuple(one.name for one in self._session.get_outputs())
         if outputs != SpanLogits._fields:
@@ -47,7 +49,11 @@ class OnnxModel(nn.Module):
     def forward(self, **inputs: Tensor) -> SpanLogits:
         """Run a batch; tensors are on the CPU."""
         values = {name: tensor.numpy() for name, tensor in inputs.items()}
-        start, end = self._session.run(SpanLogits._fields, values)
+        try:
+            start, end = self._session.run(SpanLogits._fields, values)
+        except Exception as error:  # its errors have no common base but this
+            shape = values["input_ids"].shape
+            raise ModelError(f"{self._path} does not take a batch of {shape}: {in_a_line(error)}") from error
         return SpanLogits(torch.from_numpy(start), torch.from_numpy(end))
 
 
@@ -59,6 +65,22 @@ def load_onnx_model(source: str, backend: Backend, *, revision: str | None = Non
 
     """
     return OnnxModel(_onnx_file(source, ONNX_FILES[backend], revision))
+
+
+def find_exported_layout(source: str, *, revision: str | None = None) -> Layout | None:
+    """Return the layout that `qa export` wrote; None beside a file of another program.
+
+    Raises:
+        ModelError: it is torn.
+
+    """
+    path = Path(source) / _LAYOUT
+    if not Path(source).is_dir():
+        try:
+            path = Path(hf_hub_download(source, _LAYOUT, revision=revision))
+        except (OSError, ValueError):
+            return None
+    return Layout.load(path) if path.is_file() else None
 
 
 def read_positions(source: str, *, revision: str | None = None) -> int | None:

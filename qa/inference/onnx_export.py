@@ -13,10 +13,15 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from qa.errors import ExportError
+from qa.errors import ExportError, in_a_line
 from qa.files import whole_folder
 from qa.inference.onnx import ONNX_FILES, SpanLogits
+from qa.modeling.layout import Layout
+from qa.modeling.quirks import full_attention_up_to, longest_window
 from qa.modeling.reader import Reader
+from qa.modeling.settings import DEFAULT_SETTINGS
+
+_TRACED = 3, 9  # tokens of the contexts of the windows that the exporter traces
 
 
 class _Positional(nn.Module):
@@ -38,19 +43,33 @@ def export_onnx(reader: Reader, folder: Path) -> None:
         ExportError: torch's exporter does not take the model, or the exporter or onnxruntime is not installed.
 
     """
-    target = folder / "onnx"
+    target, limit = folder / "onnx", full_attention_up_to(reader.model)
+    usual = (reader.settings or DEFAULT_SETTINGS).max_length
+    if limit is not None and usual > limit:
+        raise ExportError(
+            f"model {reader.name!r} has block-sparse attention beyond {limit} tokens, which an ONNX file has not; "
+            f"its windows have {usual}"
+        )
     with whole_folder(target) as part:
         plain, small = (part / Path(ONNX_FILES[name]).name for name in ("onnx", "onnx_int8"))
         trace_model(reader, plain)
         _quantise(plain, small)
+        Layout(template=reader.encoder.template, longest=_longest(reader)).save(part)
+
+
+def _longest(reader: Reader) -> int | None:
+    limits = longest_window(reader.model), full_attention_up_to(reader.model)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def trace_model(reader: Reader, path: Path) -> None:
-    """Export with any number of rows and tokens; the texts traced with are two, of unlike lengths."""
-    values = reader.tokenizer(
-        ["Who?", "Where is it?"], ["I, you", "It is there."], padding=True, return_tensors="pt",
-        return_token_type_ids=True, return_attention_mask=True,
-    )  # fmt: skip
+    """Export with any number of rows and tokens; it is traced with two windows of unlike lengths.
+
+    Raises:
+        ExportError: as `export_onnx`.
+
+    """
+    values = reader.windows(*_TRACED)
     sizes = {0: "batch", 1: "token"}
     try:
         with _quiet(), torch.inference_mode(), _plain_attention(reader.model):
@@ -67,8 +86,8 @@ def trace_model(reader: Reader, path: Path) -> None:
             program.save(path)
     except ImportError as error:
         raise ExportError(f"cannot export: {error}; install what is missing with: pip install 'qa[onnx]'") from error
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise ExportError(f"model {reader.model.name_or_path!r} does not become an ONNX file: {error}") from error
+    except Exception as error:  # the exporter raises anything
+        raise ExportError(f"model {reader.name!r} does not become an ONNX file: {in_a_line(error)}") from error
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
+from qa.features.unknown import UnknownTokens, unknown_tokens
 from qa.features.windows import Encoder, Features, features_of_table
 from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 from qa.inference.backends import LoadedReader, load_backend
@@ -218,6 +219,10 @@ class Predictor:
         for chunk in self._chunks(rows, options):
             yield chunk.rows, chunk.calibrated(options)
 
+    def unknown_tokens(self, rows: Sequence[Row], options: AnswerOptions) -> UnknownTokens:
+        """Count the tokens of rows, and those that the tokenizer does not know."""
+        return unknown_tokens(self.features(rows, options))
+
     def stream(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Answer | list[Answer]]:
         """Answer rows as they come: an answer each, or a list where more than one is asked for."""
         found = self.answers(rows, options)
@@ -253,6 +258,8 @@ class Predictor:
         for chunk in chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             features = self.features(chunk, options)
+            if not done and (warning := unknown_tokens(features).warning) is not None:
+                _LOG.warning("%s", warning)
             _report_cut_questions(chunk, ids, features, self.encoder, options)
             yield Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
             done += len(chunk)

@@ -1,8 +1,9 @@
 """Ask a model: give it windows of token ids and look at its logits."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from qa.errors import ModelError
+from qa.errors import ModelError, in_a_line
 from qa.features.collation import PAD_MULTIPLE, Batch, collate
 from qa.features.pair_template import PairTemplate
 from qa.features.windows import Features, Ragged
@@ -28,6 +29,7 @@ class Probe:
     input_names: Sequence[str]
     name: str
     """What messages call it."""
+    _seeds: Iterator[int] = field(default_factory=itertools.count)  # another for each call: what is drawn is to show
 
     def batch(self, template: PairTemplate, windows: Sequence[Window], *, padded_to: int | None = None) -> Batch:
         """Join windows as features are joined."""
@@ -58,6 +60,7 @@ class Probe:
         """
         tokens = batch.shape[1]
         with self.told(tokens), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(next(self._seeds))
             output = self.model(**batch.to(self._device()).inputs)
             shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
         if shapes != (batch.shape, batch.shape):
@@ -80,7 +83,7 @@ class Probe:
         try:
             yield
         except Exception as error:  # models raise anything
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            reason = in_a_line(error)
             raise ModelError(f"model {self.name!r} does not take windows of {tokens} tokens: {reason}") from error
 
 

@@ -77,21 +77,24 @@ def longest_window(model: PreTrainedModel) -> int | None:
 # --- attention that depends on length -----------------------------------------------------------------------------
 
 
-def choose_attention_by_length(model: PreTrainedModel) -> int | None:
+def choose_attention_by_length(model: PreTrainedModel) -> None:
     """Let block-sparse attention (BigBird) depend on the batch alone, in place.
 
     The library's own code switches to full attention at the first batch that is too short for blocks, and stays there,
     so that an answer depends on what was asked before.
-
-    Returns:
-        The longest window that has full attention, in tokens; None for a model without such attention.
-
     """
-    sparse = [module for module in model.modules() if hasattr(module, "create_masks_for_block_sparse_attn")]
-    for module in sparse:
-        if module.attention_type == "block_sparse":
-            module.register_forward_pre_hook(_AttentionByLength(module), with_kwargs=True)
-    return min((_full_up_to(module) for module in sparse), default=None)
+    for module in _sparse(model):
+        module.register_forward_pre_hook(_AttentionByLength(module), with_kwargs=True)
+
+
+def full_attention_up_to(model: PreTrainedModel) -> int | None:
+    """Return the longest window that has full attention, in tokens; None: all have what the model has."""
+    return min(map(_full_up_to, _sparse(model)), default=None)
+
+
+def _sparse(model: PreTrainedModel) -> list[nn.Module]:
+    encoders = (module for module in model.modules() if hasattr(module, "create_masks_for_block_sparse_attn"))
+    return [encoder for encoder in encoders if cast("Any", encoder).config.attention_type == "block_sparse"]
 
 
 def _full_up_to(module: nn.Module) -> int:

@@ -11,17 +11,17 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTraine
 
 from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.data.sources import looks_like_path
-from qa.errors import ModelError
+from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
 from qa.modeling.artifacts import fetch_artifact, is_artifact
 from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.layout import find_layout
 from qa.modeling.probe import Probe, ordinary_tokens
-from qa.modeling.quirks import choose_attention_by_length, choose_language, model_inputs, name_of
+from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
 from qa.modeling.structure import configure_for_training
 
-_QUESTION, _CONTEXT = 6, 26  # tokens of a window that parameters are tried with
+_QUESTION = 6  # tokens of windows that the model is tried with
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 
 
@@ -60,12 +60,12 @@ class Reader:
         encoder = Encoder.of(tokenizer)
         check_vocabulary(model, tokenizer, name)
         choose_language(model)
-        full_attention_up_to = choose_attention_by_length(model)
+        choose_attention_by_length(model)
         input_names = model_inputs(model)
         probe = Probe(model=model.train(mode=False), input_names=input_names, name=name)
         template = find_layout(probe, tokenizer, encoder.template, max_length=max_length)
         if template.steady_up_to is None:
-            template = replace(template, steady_up_to=full_attention_up_to)
+            template = replace(template, steady_up_to=full_attention_up_to(model))
         encoder = replace(encoder, template=template)
         return cls(model=model, tokenizer=tokenizer, input_names=input_names, encoder=encoder, settings=None)
 
@@ -74,12 +74,12 @@ class Reader:
         """What messages call the model."""
         return name_of(self.model)
 
-    def window(self) -> dict[str, torch.Tensor]:
-        """Return a window of the reader's layout as its model takes it, where the model is."""
-        words = ordinary_tokens(self.tokenizer, _QUESTION + _CONTEXT)
+    def windows(self, *contexts: int) -> dict[str, torch.Tensor]:
+        """Return windows with contexts of so many tokens, padded, as the model takes them, where the model is."""
+        words = ordinary_tokens(self.tokenizer, _QUESTION + max(contexts))
         probe = Probe(model=self.model, input_names=self.input_names, name=self.name)
-        batch = probe.batch(self.encoder.template, [(words[:_QUESTION], words[_QUESTION:])])
-        return batch.to(self.model.device).inputs
+        made = [(words[:_QUESTION], words[_QUESTION:][:context]) for context in contexts]
+        return probe.batch(self.encoder.template, made).to(self.model.device).inputs
 
     def configure_for_training(self, config: TrainingConfig, recipe: RecipeConfig, device: torch.device) -> None:
         """Set dropout, freeze, and switch on what makes training fast or small, in place; see `structure`."""
@@ -110,7 +110,7 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
             path, revision=revision, dtype=torch.float32, num_labels=2, output_loading_info=True
         )
     except _LOADING_ERRORS as error:
-        raise ModelError(f"model {source!r} does not load: {error}") from error
+        raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
     longest = max_length or (settings or DEFAULT_SETTINGS).max_length
     reader = Reader.fitted(model, tokenizer, max_length=longest, name=source)
     is_whole = all(name.startswith(f"{model.base_model_prefix}.") for name in info["missing_keys"])
@@ -157,7 +157,7 @@ def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTok
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, revision=revision)
     except _LOADING_ERRORS as error:
-        raise ModelError(f"model {source!r} does not load: {error}") from error
+        raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
     return tokenizer
 
 

@@ -18,7 +18,7 @@ from qa.evaluation.evaluator import Evaluation, Evaluator
 from qa.features.collation import Batch
 from qa.features.labels import Labels
 from qa.features.round_trip import label_round_trip
-from qa.features.unknown import unknown_shares
+from qa.features.unknown import unknown_tokens
 from qa.features.windows import Features
 from qa.runtime.logs import for_file
 from qa.runtime.peers import peers
@@ -82,7 +82,7 @@ class RunTracker:
         """Report the size of the training data, and how its labels translate back to the references."""
         if not self.accelerator.is_main_process:
             return
-        trip, unknown = label_round_trip(features, labels, examples.rows), unknown_shares(features)
+        trip, unknown = label_round_trip(features, labels, examples.rows), unknown_tokens(features)
         self._say(
             f"training on {len(examples)} examples, {len(features)} features of {features.lengths.mean():.0f} tokens; "
             f"{trip.labelled} labels: {trip.rate:.2f} % translate back to their reference, {trip.wider} are wider for "

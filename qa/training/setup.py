@@ -11,6 +11,8 @@ from qa.modeling.attention import mask_without_asking
 from qa.modeling.reader import Reader
 from qa.modeling.structure import has_unused_parameters, layer_names
 
+_CONTEXT = 26  # tokens of the window that parameters are tried with
+
 
 def prepare(
     accelerator: Accelerator, reader: Reader, optimizer: torch.optim.Optimizer, config: TrainingConfig
@@ -26,7 +28,7 @@ def prepare(
         settings["gradient_clipping"] = config.max_gradient_norm or 0.0
     elif accelerator.num_processes > 1:
         accelerator.ddp_handler = DistributedDataParallelKwargs(
-            find_unused_parameters=has_unused_parameters(model, reader.window()),
+            find_unused_parameters=has_unused_parameters(model, reader.windows(_CONTEXT)),
             gradient_as_bucket_view=True,  # gradients are exchanged where they are, not copied
             broadcast_buffers=False,  # they never change: encoders have no running statistics
         )

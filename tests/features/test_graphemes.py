@@ -1,4 +1,4 @@
-"""Clusters and words, against the cases of Unicode's annex and against each other."""
+"""Clusters, against the cases of Unicode's annex and against each other."""
 
 import random
 
@@ -8,7 +8,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.features.graphemes import cluster_starts, cuts_cluster, cuts_word, is_white, may_join, visible_span
+from qa.features.graphemes import cluster_starts, cuts_cluster, is_white, may_join, trimmed, visible_span
 
 CLUSTERS = {
     "marks": ["e\u0301", "o\u0302\u0323", "x"],
@@ -19,7 +19,7 @@ CLUSTERS = {
     "Hindi": ["हि", "न्दी", " ", "क्ष"],
     "Thai": ["ท่", "า", "เ", "รื", "อ"],
     "Tamil": ["நி", "னை"],
-    "Myanmar": ["မြ", "န်", "မ", "ာ"],
+    "Myanmar, of which the annex cuts the last": ["မြ", "န်", "မာ"],
     "vocalised Arabic": ["مُ", "حَ", "مَّ", "د"],
     "pointed Hebrew": ["שָׁ", "ל", "וֹ", "ם"],
     "Persian": ["ن", "م", "ی\u200c", "خ"],
@@ -32,7 +32,7 @@ CLUSTERS = {
 
 
 @pytest.mark.parametrize("kind", CLUSTERS)
-def test_clusters_are_those_of_the_annex(kind):
+def test_clusters_are_those_of_the_annex_and_no_mark_is_alone(kind):
     clusters = CLUSTERS[kind]
     text = "".join(clusters)
     wanted = np.cumsum([0, *map(len, clusters)]).tolist()
@@ -77,30 +77,7 @@ def test_looking_at_one_place_of_a_long_text_does_not_read_it():
     text = "word " * 200_000 + "e\u0301" + " word" * 200_000
     assert cuts_cluster(text, 1_000_001)
     places = random.Random(0).sample(range(len(text)), 50_000)  # minutes, if each read the text
-    assert sum(cuts_word(text, at) for at in places) == sum(text[at - 1] != " " != text[at] for at in places if at)
-
-
-# --- words ---
-
-WORDS = {
-    "english": ["Don", "'", "t", " ", "stop", "."],
-    "decomposed": ["Beyonce\u0301", " ", "sang"],
-    "persian": ["او", " ", "نمی\u200cخواهم", " ", "را"],
-    "hindi": ["हिन्दी", " ", "में"],
-    "thai": ["ท่", "า", "เ", "รื", "อ"],
-    "emoji": ["team", " ", "👩\u200d🔬", " ", "met", " ", "🇫🇷", "🇩🇪"],
-    "numbers": ["6", ",", "190", " ", "m"],
-    "japanese": ["葛\U000e0100", "城", "カ", "ナ"],
-    "korean, decomposed": ["\u1103\u1173\u11bc\u1103\u1162", " ", "\u1102\u1173\u11ab"],
-}
-
-
-@pytest.mark.parametrize("kind", WORDS)
-def test_words_are_cut_between_words_only(kind):
-    words = WORDS[kind]
-    text = "".join(words)
-    wanted = np.cumsum([0, *map(len, words)]).tolist()
-    assert [at for at in range(len(text) + 1) if not cuts_word(text, at)] == wanted
+    assert sum(cuts_cluster(text, at) for at in places) == (1_000_001 in places)
 
 
 # --- what is to be seen of a span ---
@@ -124,3 +101,19 @@ def test_what_cannot_be_seen_at_the_ends_is_left_out_without_cutting_a_cluster(t
     around = f"x {text} y"
     start, end = visible_span(around, 2, 2 + len(text))
     assert around[start:end] == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (" Ada\n", "Ada"),
+        ("  \u0301Ada ", " \u0301Ada"),
+        ("\n\u0301Ada", "\u0301Ada"),
+        ("Ada\u0600  ", "Ada\u0600 "),
+        ("\u200bAda\r\n", "\u200bAda"),
+        (" \u2003", ""),
+        ("", ""),
+    ],
+)
+def test_white_space_at_the_ends_goes_unless_a_mark_is_on_it(text, kept):
+    assert trimmed(text) == kept

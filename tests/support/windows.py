@@ -64,7 +64,11 @@ def plain_offsets(tokenizer, context):
 
 
 def cluster_borders(text):
-    return list(itertools.accumulate((len(cluster) for cluster in regex.findall(r"\X", text)), initial=0))
+    """Those of Unicode's annex, but for marks, which are never the first of a cluster unless controls are before."""
+    borders = itertools.accumulate((len(cluster) for cluster in regex.findall(r"\X", text)), initial=0)
+    return [
+        at for at in borders if at in (0, len(text)) or not regex.match(r"[^\p{GCB=Control}\r\n]\p{M}", text[at - 1 :])
+    ]
 
 
 def uncut(text, spans):
