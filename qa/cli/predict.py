@@ -14,7 +14,7 @@ from qa.cli.loading import AT_ONCE, call_options, load_predictor, progress
 from qa.cli.output import open_output
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
-from qa.features.unknown import UnknownTokens
+from qa.features.unknown import UnknownTokens, unknown_tokens
 from qa.inference.answers import answers_of
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions
@@ -34,7 +34,7 @@ def run(arguments: Predict) -> None:
         for rows, predictions in progress(predictor, left, options):
             output.lines.writelines(f"{json.dumps(record)}\n" for record in records(rows, predictions, options))
             output.lines.flush()
-            unknown += predictor.unknown_tokens(rows, options)
+            unknown += unknown_tokens(predictor.features(rows, options))
     seconds, problems = time.perf_counter() - began, len(examples.problems)
     summary = {"examples": len(examples), "problems": problems, "seconds": seconds, "out": output.name}
     summary |= {"unknown_tokens": unknown.shares}

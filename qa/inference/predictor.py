@@ -20,7 +20,7 @@ from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
-from qa.features.unknown import UnknownTokens, unknown_tokens
+from qa.features.unknown import unknown_tokens
 from qa.features.windows import Encoder, Features, features_of_table
 from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 from qa.inference.backends import LoadedReader, load_backend
@@ -218,10 +218,6 @@ class Predictor:
         """Answer rows chunk by chunk, as evaluation does, with calibrated probabilities; ids are indices of rows."""
         for chunk in self._chunks(rows, options):
             yield chunk.rows, chunk.calibrated(options)
-
-    def unknown_tokens(self, rows: Sequence[Row], options: AnswerOptions) -> UnknownTokens:
-        """Count the tokens of rows, and those that the tokenizer does not know."""
-        return unknown_tokens(self.features(rows, options))
 
     def stream(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Answer | list[Answer]]:
         """Answer rows as they come: an answer each, or a list where more than one is asked for."""
