@@ -254,8 +254,7 @@ class Predictor:
         for chunk in chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             features = self.features(chunk, options)
-            if not done and (warning := unknown_tokens(features).warning) is not None:
-                _LOG.warning("%s", warning)
+            _report_unknown_tokens(features, first=not done)
             _report_cut_questions(chunk, ids, features, self.encoder, options)
             yield Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
             done += len(chunk)
@@ -307,6 +306,13 @@ class Chunk:
             null_possible=null_possible,
             counted=options.n_best,
         )
+
+
+def _report_unknown_tokens(features: Features, *, first: bool) -> None:
+    """Log that the tokenizer does not know the first texts of a call, which say enough of all."""
+    warning = unknown_tokens(features).warning if first else None
+    if warning is not None:
+        _LOG.warning("%s", warning)
 
 
 def _report_cut_questions(

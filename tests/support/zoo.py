@@ -39,8 +39,15 @@ REFUSED = {
     "roc_bert": "reads input_shape_ids besides text",
 }
 """What messages say about the types that are not taken; all others are."""
-NOT_EXPORTED = {}
-"""What messages say about the types that do not become ONNX files."""
+EXPORTED = ("bert", "distilbert", "electra", "gpt2", "llama")
+NOT_EXPORTED = {
+    "big_bird": "block-sparse attention beyond 28 tokens",
+    "bigbird_pegasus": "block-sparse attention beyond 28 tokens",
+    "funnel": "does not become an ONNX file",
+    "led": "does not become an ONNX file",
+    "longformer": "does not become an ONNX file",
+}
+"""Types that become ONNX files, and what messages say about some that do not."""
 SIZES = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
