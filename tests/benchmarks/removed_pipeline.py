@@ -1,0 +1,56 @@
+"""Make the table of what the removed pipeline answers, with transformers 5.2.0 in an environment of its own.
+
+    python -m venv OLD && OLD/bin/pip install torch transformers==5.2.0
+    python -m tests.support.removed_pipeline FOLDER [--data SQUAD]  # writes the reader and the questions
+    OLD/bin/python tests/benchmarks/removed_pipeline.py FOLDER      # writes tests/support/removed_pipeline_*.json.gz
+
+This file knows nothing of the project: that needs a newer transformers. The tables are compared with by
+`tests/inference/test_pipeline.py`.
+"""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+OPTIONS = (
+    {},
+    {"handle_impossible_answer": True},
+    {"align_to_words": False},
+    {"max_answer_len": 4},
+    {"top_k": 3},
+    {"top_k": 3, "handle_impossible_answer": True, "max_answer_len": 30},
+    {"top_k": 20, "align_to_words": False},
+    {"max_seq_len": 128, "doc_stride": 32},
+    {"max_seq_len": 128, "doc_stride": 64, "top_k": 3, "handle_impossible_answer": True},
+    {"max_seq_len": 96, "doc_stride": 8, "top_k": 3, "align_to_words": False, "max_answer_len": 8},
+)
+"""The grid: every option with two values at least, alone and together."""
+TABLES = Path(__file__).parents[1] / "support"
+
+
+def main(folder):
+    import transformers
+    from transformers import pipeline
+
+    assert transformers.__version__ == "5.2.0", transformers.__version__
+    answer = pipeline("question-answering", model=str(folder / "reader"), device=-1)
+    for questions in sorted(folder.glob("*.jsonl")):
+        rows = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()]
+        table = {row["id"]: [plain(answer, row, options) for options in OPTIONS] for row in rows}
+        content = json.dumps({"transformers": transformers.__version__, "options": OPTIONS, "answers": table})
+        path = TABLES / f"removed_pipeline_{questions.stem}.json.gz"
+        path.write_bytes(gzip.compress(content.encode(), 9, mtime=0))
+        print(path, len(rows), path.stat().st_size)
+
+
+def plain(answer, row, options):
+    """Start, end and score of every answer; the texts are in the contexts."""
+    found = answer(question=row["question"], context=row["context"], **options)
+    listed = [found] if isinstance(found, dict) else found
+    assert all(row["context"][one["start"] : one["end"]] == one["answer"] for one in listed)
+    return [[one["start"], one["end"], float(f"{one['score']:.6g}")] for one in listed]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
