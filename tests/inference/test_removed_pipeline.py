@@ -1,4 +1,4 @@
-"""The drop-in beside a table of what the removed pipeline itself answered; see `tests/benchmarks/removed_pipeline.py`."""
+"""The drop-in beside a stored table of what the removed pipeline answered; see its file in `tests/benchmarks`."""
 
 import pytest
 
