@@ -14,7 +14,7 @@ import pytest
 
 import train_qa
 from qa.files import write_json
-from qa.modeling.reader import load_reader
+from qa.modeling.reader import load_reader_for
 from qa.modeling.settings import SETTINGS_FILE, settings_of
 from qa.presets import parse_config
 from qa.run_folder import model_card
@@ -32,10 +32,16 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
+COMMANDS = [line for block in blocks("bash") for line in block.replace("\\\n", "").splitlines() if line.strip()]
 TARGETS = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 NEEDS_HUB = [line for line in COMMANDS if "train_qa.py" in line and re.search(r"\b[\w-]*squad[\w-]*\b", line)]
 LOCAL = [line for line in COMMANDS if line not in NEEDS_HUB and not re.match(r"make |.*pytest", line)]
+
+
+def test_the_readme_is_short_and_narrow():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 300
+    assert [line for line in lines if len(line) > 120] == []
 
 
 def test_the_readme_opens_with_the_two_commands():
@@ -115,7 +121,9 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(model_card, "HfApi", lambda: client)
     reader = str(tiny.save_reader(tmp_path / "reader", "bert"))
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, split, **__: tiny.sample(split))
-    monkeypatch.setattr(train_qa, "load_reader", lambda _, **options: load_reader(reader, **options))
+    monkeypatch.setattr(
+        train_qa, "load_reader_for", lambda config: load_reader_for(dataclasses.replace(config, model=reader))
+    )
     monkeypatch.chdir(tmp_path)
     return client
 
