@@ -138,7 +138,7 @@ def test_json_lines_are_read_one_at_a_time(tmp_path):
 # Damage
 
 
-@pytest.mark.parametrize("content", [b"", b" \n\t", b"\xef\xbb\xbf", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b" \n\t", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_named(tmp_path, content):
     assert "a.json: the file is empty" in failure(write(tmp_path / "a.json", content))
 
@@ -218,7 +218,7 @@ def test_parquet_without_a_needed_column_and_truncated(tmp_path):
 
 
 def test_truncated_and_broken_gzip(tmp_path):
-    packed = gzip.compress(TEXTS["lines"].encode() * 100)
+    packed = gzip.compress(TEXTS["lines"].encode() * 100, mtime=0)
     assert "cannot be read: EOFError" in failure(write(tmp_path / "a", packed[:-30]))
     assert "cannot be read: BadGzipFile" in failure(write(tmp_path / "b", packed[:-8] + b"12345678"))
 

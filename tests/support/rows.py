@@ -26,7 +26,7 @@ def write(path, content):
         lines = ".jsonl" in path.name
         content = "".join(f"{json.dumps(one)}\n" for one in content) if lines else json.dumps(content)
     content = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
 
 
