@@ -46,7 +46,7 @@ BASE = {
 HUB = {"train-data": "someone/data", "validation-data": None}
 LONG = {"training.max-steps": None, "max-train-examples": "4"}
 TRACKED = {"tracking.report-to": "tensorboard"}
-CLOCKED = ("per_second", "mfu")
+CLOCKED = ("seconds", "per_second", "mfu")
 """Ends of the names of values that depend on the clock."""
 CASES = {
     "model": ("READER", "OTHER", {}),
@@ -121,7 +121,11 @@ CASES = {
     "decoding.no-answer": ("True", "False", {}),
     "decoding.no-answer-threshold": ("0.0", "100.0", {}),
     "decoding.batch-size": ("32", "1", {}),
-    "decoding.language": ("en", "zh", {"validation-data": "WHOLE", "max-validation-examples": None}),
+    "decoding.language": (
+        "en",
+        "ko",
+        {"validation-data": "WHOLE", "max-validation-examples": None, "decoding.no-answer": "False"},
+    ),
     "tracking.report-to": ("none", "tensorboard", {}),
     "tracking.project": ("one", "two", TRACKED),
     "tracking.run-name": ("one", "two", {"tracking.report-to": "wandb"}),
@@ -263,7 +267,7 @@ def loop_of(calls):
 def arguments_of(given, words):
     arguments = []
     for name, value in given.items():
-        if value in {"True", "False"} and name != "training.fused":
+        if value in {"True", "False"} and name not in {"training.fused", "decoding.no-answer"}:
             section, _, switch = name.rpartition(".")
             arguments.append(f"--{section}.{switch if value == 'True' else f'no-{switch}'}")
         else:
