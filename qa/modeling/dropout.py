@@ -45,7 +45,7 @@ class CheapDropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name in torch
         """Drop elements while training; otherwise return the input itself."""
-        dropped = _dropped_levels(self.p)
+        dropped = _dropped_levels(float(self.p))
         if not self.training or dropped == 0:
             return input
         return input * _scaled_mask(input, dropped)

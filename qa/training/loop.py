@@ -74,6 +74,7 @@ class TrainingLoop:
         self.loader = StepLoader(
             features=features, labels=labels, plan=plan, progress=self.progress, device=accelerator.device
         )
+        self._encoder: nn.Module = accelerator.unwrap_model(model)
         self._unsettled: _TakenStep | None = None
         self._loss_scale: float | None = None
 
@@ -121,7 +122,7 @@ class TrainingLoop:
             start=self.progress.schedule_start,
         )
         set_learning_rate(self.optimizer, rate)
-        if not self.model.training:
+        if not self._encoder.training:  # what wraps it has a mode of its own, which says nothing
             self.model.train()
         gradient, overflows = self.compute_gradient(step), 0
         taken = _TakenStep(number=self.progress.step, rate=rate, gradient=gradient, loaded=step)

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,6 +40,7 @@ from tests.benchmarks import baselines
 WINDOW = FeaturesConfig(max_length=384, doc_stride=128)
 BATCH = 16
 LEARNING_RATE = 2e-4
+TIMEOUT = timedelta(minutes=10)
 OUR_WARM_UP = 12
 """Steps until memory grows no more: it is mapped once and kept; the recipe's is mapped anew all the time."""
 MATRIX, PRODUCTS = 2048, 100
@@ -106,7 +108,7 @@ def distilbert() -> Reader:
 
 def ours_accelerator(setup: Setup, config: RunConfig) -> Accelerator:
     os.environ["ACCELERATE_MIXED_PRECISION"] = setup.precision  # as the launcher tells it
-    return make_accelerator(trackers=(), folder=config.output_dir)
+    return make_accelerator(trackers=(), folder=config.output_dir, timeout=TIMEOUT)
 
 
 def theirs_model(precision: str):
@@ -182,7 +184,7 @@ def theirs_training(setup: Setup, *, pad: bool) -> Iterator[float]:
 def theirs_matmul(setup: Setup) -> Iterator[float]:
     """Large matrix products for some seconds: the arithmetic that this machine holds up as long as training does."""
     del setup
-    make_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    make_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()), timeout=TIMEOUT)
     left, right = torch.randn(2, MATRIX, MATRIX)
     product = torch.empty(MATRIX, MATRIX)
     while True:
@@ -284,7 +286,7 @@ def our_answers(features, batches, logits, rows, config: DecodingConfig):
 def ours_answers(setup: Setup, *, write: bool = False) -> Iterator[float]:
     rows, config = validation_rows(setup, setup.blocks), DecodingConfig()
     folder = Path(tempfile.mkdtemp())
-    make_accelerator(trackers=(), folder=folder)
+    make_accelerator(trackers=(), folder=folder, timeout=TIMEOUT)
     features = build_features(rows, minilm().tokenizer, WINDOW)
     batches, logits = played_back(features, *peaked_logits(features.lengths), config)
     while True:

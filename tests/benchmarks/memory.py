@@ -23,7 +23,7 @@ _BATCHES, _ROWS = 1500, 32
 
 def ours_memory(setup: c.Setup) -> Iterator[float]:
     config = DecodingConfig()
-    make_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()))
+    make_accelerator(trackers=(), folder=Path(tempfile.mkdtemp()), timeout=c.TIMEOUT)
     features = build_features(
         c.validation_rows(setup, setup.blocks).select(range(_ROWS)), c.minilm().tokenizer, c.WINDOW
     )

@@ -67,6 +67,7 @@ def test_errors_come_before_right_answers_wherever_they_are_in_the_set():
         end_logit=np.ones(60, dtype=np.float32),
         probability=np.full(60, 0.5),
         null_logits=np.array([[9.0 * (at % 3 == 2), 0.0] for at in range(60)], dtype=np.float32),
+        counted=np.ones(60, dtype=bool),
         null_probability=np.full(60, 0.5),
         null_possible=True,
     )

@@ -239,6 +239,8 @@ def test_processes_that_read_other_data_are_refused(tmp_path, reader):
         *STEPS,
         "--train-data",
         str(tmp_path / "data.jsonl"),
+        "--validation-data",
+        "sample",
         processes=2,
         before=faults.other_examples_elsewhere,
     )

@@ -16,6 +16,8 @@ from qa.presets import parse_config
 from tests.support import tiny
 
 FILES = {
+    ".lock",
+    "log.txt",
     "config.json",
     "environment.json",
     "metrics.json",
@@ -56,7 +58,12 @@ def read(folder, name):
 
 def test_a_run_leaves_a_complete_folder_whose_model_loads(tmp_path, readers):
     folder = run(tmp_path, readers("bert"), "--training.max-steps", "3")
-    assert {path.name for path in folder.iterdir()} == FILES | {"checkpoints", "model"}
+    assert {path.name for path in folder.iterdir()} == FILES | {
+        "attempts.jsonl",
+        "history.jsonl",
+        "checkpoints",
+        "model",
+    }
     scores = read(folder, "metrics.json")
     assert set(scores) >= OFFICIAL_V2 | {"HasAns_f1", "NoAns_f1"}
     assert scores["total"] == 9

@@ -77,7 +77,7 @@ def test_two_machines_train_as_two_processes_of_one(machines, tmp_path):
         for process in started:
             process.kill()
     assert [process.returncode for process in started] == [0, 0], "\n".join(outputs)
-    assert [bool(list((folder / "cache").glob("*/template.json"))) for folder in folders] == [True, True]
+    assert [bool(list((folder / "cache").glob("*/layout.json"))) for folder in folders] == [True, True]
     assert not list((folders[1] / "run").glob("*")), "only the main process writes the run folder"
     seen = json.loads((folders[0] / "run" / "environment.json").read_text())
     assert seen["processes"] == 2
