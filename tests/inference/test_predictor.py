@@ -75,18 +75,22 @@ def evaluated(folder, part, own):
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlnet"])
 @pytest.mark.parametrize("search", ["exact", "hf_parity"])
 def test_answers_are_those_that_evaluation_writes(tmp_path, family, search):
-    own = replace(SETTINGS, search=search, max_question_length=60)  # evaluation cuts longer ones, calls do not
+    own = replace(SETTINGS, search=search, max_question_length=60)
+    same = {"max_question_length": 60}  # evaluation cuts longer ones, calls do not by themselves
     folder = saved(tmp_path, family, own)
     part = rows(40)
     predictions = evaluated(folder, part, own)
     predictor = Predictor.from_pretrained(folder, device="cpu")
     for threshold in (0.0, float(np.median(predictions.null_odds))):
         texts = predictions.texts(threshold)
-        assert [found["answer"] for found in predictor(part, no_answer=threshold)] == texts
-        assert [found["answer"] for found in with_settings(predictor, no_answer_threshold=threshold)(part)] == texts
+        assert [found["answer"] for found in predictor(part, no_answer=threshold, **same)] == texts
+        fixed = with_settings(predictor, no_answer_threshold=threshold)
+        assert [found["answer"] for found in fixed(part, **same)] == texts
     assert 15 < texts.count("") < 25
     assert len(set(texts)) > 3
-    plain = predictor(part, top_k=own.n_best)
+    if search == "hf_parity":
+        return  # its lists of starts and ends take padding in, as the script's do, and that is the batch's
+    plain = predictor(part, top_k=own.n_best, **same)
     n_best = predictions.n_best()
     for row, found in zip(part, plain, strict=True):
         wanted = [(one["text"], one["probability"]) for one in n_best[row["id"]]]

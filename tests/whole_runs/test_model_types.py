@@ -65,6 +65,10 @@ def test_answers_follow_from_question_and_context_and_from_nothing_else(kind, tm
     assert (logits(2)[1] - null).abs().max() > scale
 
 
+LOOSE = {"mobilebert": 0.05}
+"""Largest differences where logits are over a thousand, for want of a norm in the layers."""
+
+
 def run(folder, reader, *flags):
     windows = ["--features.max-length", "80", "--features.doc-stride", "16", "--features.max-question-length", "16"]
     steps = ["--training.max-steps", "2", "--training.save-every", "1", "--training.batch-size", "4"]
@@ -107,7 +111,7 @@ def test_a_type_is_exported_with_its_logits_or_refused_in_a_line(kind, tmp_path)
         assert "\n" not in found
     else:
         assert kind not in zoo.NOT_EXPORTED
-        assert found <= TOLERANCE
+        assert found <= LOOSE.get(kind, TOLERANCE)
 
 
 def difference(reader, folder):
