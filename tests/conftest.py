@@ -1,5 +1,6 @@
 """What every test runs under: no network, offline trackers, a cache of its own."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -26,6 +27,15 @@ def fresh_accelerator():
     forget()
     yield forget
     forget()
+
+
+@pytest.fixture(autouse=True)
+def no_terminal_handlers_left():
+    """Forget the handlers that a run gave the root logger: they write to what was the terminal of one test."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in [one for one in logging.root.handlers if type(one) is logging.StreamHandler and one not in before]:
+        logging.root.removeHandler(handler)
 
 
 def pytest_sessionfinish():
