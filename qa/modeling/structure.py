@@ -49,6 +49,8 @@ def set_dropout(model: PreTrainedModel, *, hidden: float | None, attention: floa
     configuration in which each has a probability of its own, which tells where it went. The model's configuration, with
     which it is saved, stays.
     """
+    if hidden is None and attention is None:
+        return  # some architectures allow no dropout at all
     chosen = {_HIDDEN: hidden, _ATTENTION: attention}
     config = copy.deepcopy(model.config)
     for name, value in vars(config).items():
