@@ -97,11 +97,15 @@ def _room_for(features: int, candidates: int) -> FeatureSpans:
 
 
 def _logits(model: nn.Module, batch: Batch) -> _Logits:
+    """Return the logits, those of padding lower than all: how much there is, is the batch's."""
     output = model(**batch.inputs)
+    start, end = output.start_logits.float(), output.end_logits.float()
+    if (mask := batch.inputs.get("attention_mask")) is not None:
+        start, end = (logits.masked_fill(mask == 0, -torch.inf) for logits in (start, end))
     return _Logits(
         feature=batch.feature,
-        start_logits=output.start_logits.float(),
-        end_logits=output.end_logits.float(),
+        start_logits=start,
+        end_logits=end,
         in_context=batch.in_context,
         context_begin=batch.context_begin,
         null_position=batch.null_position,

@@ -1,8 +1,8 @@
-"""Borders of words and of what a reader takes for one sign, in any script."""
+"""Borders of words, in any script."""
 
 import unicodedata
 
-import regex
+from qa.features.graphemes import cuts_cluster
 
 # Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, Tai, kana, han.
 _WITHOUT_SPACES = (
@@ -21,8 +21,6 @@ _WITHOUT_SPACES = (
     (0xFF66, 0xFF9F),
     (0x20000, 0x3FFFF),
 )
-_CLUSTER = regex.compile(r"\X")  # an extended grapheme cluster of Unicode's annex 29
-_FARTHEST = 256  # characters that a cluster is looked for behind a place; longer ones are no writing
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -39,37 +37,13 @@ def word_borders(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def is_inside_cluster(text: str, at: int) -> bool:
-    """Return whether a border before character `at` would cut a sign: an emoji sequence, a flag, a vowel's mark."""
-    if at <= 0 or at >= len(text):
-        return False
-    if text[at - 1].isascii() and text[at].isascii():
-        return text[at - 1] == "\r" and text[at] == "\n"
-    if unicodedata.category(text[at]).startswith("M") and unicodedata.category(text[at - 1]) != "Cc":
-        return True  # also those that the annex lets stand alone, as Burmese's
-    return any(found.start() < at < found.end() for found in _clusters_around(text, at))
-
-
-def _clusters_around(text: str, at: int) -> "list[regex.Match[str]]":
-    """Return the clusters from the last certain border before `at` to the one that reaches it."""
-    begin = at - 1
-    while begin > max(0, at - _FARTHEST) and not (text[begin - 1].isascii() and text[begin].isascii()):
-        begin -= 1  # two ASCII characters are two clusters
-    found = []
-    for cluster in _CLUSTER.finditer(text, begin):
-        found.append(cluster)
-        if cluster.end() >= at:
-            break
-    return found
-
-
 def _is_inside(text: str, at: int) -> bool:
     before, after = at - 1, at
     while before > 0 and _is_unseen(text[before]):
         before -= 1
     while after < len(text) - 1 and _is_unseen(text[after]):
         after += 1
-    return (_in_word(text[before]) and _in_word(text[after])) or is_inside_cluster(text, at)
+    return (_in_word(text[before]) and _in_word(text[after])) or cuts_cluster(text, at)
 
 
 def _is_unseen(character: str) -> bool:

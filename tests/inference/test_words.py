@@ -1,14 +1,13 @@
-"""Borders of words and of signs."""
+"""Borders of words."""
 
 import unicodedata
 
 import pytest
-import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.inference.words import is_inside_cluster, word_borders
-from tests.support import tiny
+from qa.features.graphemes import cuts_cluster
+from qa.inference.words import word_borders
 from tests.support.predictors import byte_level_predictor
 
 
@@ -45,18 +44,6 @@ def test_word_borders_equal_the_dull_way(text, data):
 SIGNS = "ab း1\r\n\u0301\u200d\u200c👩🔬🇫🇷👍🏽ทำ่क्षி가각\ufe0f"
 
 
-@given(st.text(alphabet=SIGNS, max_size=14))
-@settings(max_examples=400, deadline=None)
-def test_cluster_borders_equal_those_of_the_whole_text(text):
-    borders = {found.start() for found in regex.finditer(r"\X", text)} | {0, len(text)}
-    borders -= {
-        at for at in borders if at and text[at : at + 1] == "း" and text[at - 1] not in "\r\n"
-    }  # a mark that Unicode lets stand alone
-    assert [is_inside_cluster(text, at) for at in range(len(text) + 1)] == [
-        at not in borders for at in range(len(text) + 1)
-    ]
-
-
 @given(st.text(alphabet=SIGNS, min_size=1, max_size=14), st.data())
 @settings(max_examples=300, deadline=None)
 def test_aligned_spans_hold_the_span_and_whole_signs(text, data):
@@ -64,8 +51,8 @@ def test_aligned_spans_hold_the_span_and_whole_signs(text, data):
     end = data.draw(st.integers(start + 1, len(text)))
     begin, stop = word_borders(text, start, end)
     assert begin <= start < end <= stop
-    assert not is_inside_cluster(text, begin)
-    assert not is_inside_cluster(text, stop)
+    assert not cuts_cluster(text, begin)
+    assert not cuts_cluster(text, stop)
     assert word_borders(text, begin, stop) == (begin, stop)
 
 
@@ -97,8 +84,8 @@ def test_aligned_answers_do_not_begin_with_a_mark(byte_predictor, context):
 def test_aligned_answers_do_not_cut_signs_of_several_code_points(byte_predictor):
     context = "The team 👩‍🔬 met in 🇫🇷🇩🇪 and said 👍🏽 twice, 1️⃣ e\u0301te\u0301."
     for one in aligned(byte_predictor, context):
-        assert not is_inside_cluster(context, one["start"])
-        assert not is_inside_cluster(context, one["end"])
+        assert not cuts_cluster(context, one["start"])
+        assert not cuts_cluster(context, one["end"])
 
 
 @pytest.mark.parametrize("joiner", ["\u200c", "\u200d", "\u00ad", "\u2060"])
@@ -119,4 +106,3 @@ def test_a_space_without_width_is_between_words():
 def test_borders_in_a_long_text_without_spaces_are_found_at_once():
     text = "ท่า" * 200_000
     assert word_borders(text, 300_001, 300_002) == (300_000, 300_002)
-    assert tiny.POSITIONS
