@@ -33,7 +33,7 @@ def read_marks(answers: object) -> list[Mark] | None:
     Raises:
         BadRowError: another layout.
     """
-    if _absent(answers):
+    if absent(answers):
         return None
     if isinstance(answers, str):
         return read_marks(_structure(answers)) if holds_structure(answers) else [Mark(answers)]
@@ -144,10 +144,10 @@ def _pairs_of(places: object) -> list[tuple[Any, Any]]:
 def with_places(marks: Iterable[Mark], starts: object, ends: object) -> list[Mark]:
     """Put the places of columns of their own into marks that have none."""
     marks = list(marks)
-    if any(mark.start is not None for mark in marks) or _absent(starts):
+    if any(mark.start is not None for mark in marks) or absent(starts):
         return marks
     texts: list[object] = [mark.text for mark in marks]
-    return list(_columns(texts, _numbers(starts), _MISSING if _absent(ends) else _numbers(ends)))
+    return list(_columns(texts, _numbers(starts), _MISSING if absent(ends) else _numbers(ends)))
 
 
 def _numbers(value: object) -> object:
@@ -177,7 +177,8 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _absent(value: object) -> bool:
+def absent(value: object) -> bool:
+    """Tell what stands for nothing: None, and the NaN that pandas makes of it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 

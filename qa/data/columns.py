@@ -1,11 +1,10 @@
 """A flat row under any program's names -> the columns of an example, unchecked."""
 
-import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from qa.data.annotations import Mark, read_marks, with_places
+from qa.data.annotations import Mark, absent, read_marks, with_places
 from qa.data.names import (
     ANSWERS,
     CONTEXT,
@@ -88,11 +87,6 @@ def read_columns(row: Mapping[str, Any], *, with_answers: bool = True) -> RawRow
         read_from=read_from,
         ignored=ignored,
     )
-
-
-def absent(value: object) -> bool:
-    """Tell what stands for nothing: None, and the NaN that pandas makes of it."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _first(row: Mapping[str, Any], names: Iterable[str]) -> object:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from qa.data.annotations import Mark
-from qa.data.columns import absent
+from qa.data.annotations import Mark, absent
 from qa.data.placing import CharSpan, choose_place, find_places
 from qa.data.problems import Action, BadRowError, Change, shown
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qa.config import OnBadExample
-from qa.data.columns import RawRow, absent, id_of, missing_columns, read_columns
+from qa.data.annotations import absent
+from qa.data.columns import RawRow, id_of, missing_columns, read_columns
 from qa.data.ids import NO_ID, Ids
 from qa.data.names import ANSWERS as NAMES_OF_ANSWERS
 from qa.data.names import tidy

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from qa.data.columns import RawRow, absent
+from qa.data.annotations import absent
+from qa.data.columns import RawRow
 from qa.data.problems import Action, BadRowError, Change, DataProblem, shown
 from qa.data.references import Purpose, ReferenceReader, encodable
 
