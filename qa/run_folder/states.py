@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from qa.training.loop import TrainingLoop
+from qa.training.optimization import set_learning_rate
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def _deepspeed_steps(loop: TrainingLoop) -> float:
 
 def _load_into_deepspeed(loop: TrainingLoop, weights: dict[str, Any], optimizer: Mapping[str, Tensor]) -> None:
     """Set every parameter and its moments from what the main process has; the others receive one at a time."""
-    loop.create_optimizer_state()
+    _create_optimizer_state(loop)
     (steps,) = broadcast_object_list([next((float(optimizer[name]) for name in optimizer if _is_step(name)), 0.0)])
     for name, parameter in _deepspeed_parameters(loop):
         _api().safe_set_full_fp32_param(parameter, _from_main(loop, weights.get(name), parameter))
@@ -127,6 +128,20 @@ def _load_into_deepspeed(loop: TrainingLoop, weights: dict[str, Any], optimizer:
             _api().safe_set_full_optimizer_state(parameter, value, key)
     for state in _inner_states(loop):
         state[_STEP] = torch.full_like(state[_STEP], steps) if torch.is_tensor(state[_STEP]) else int(steps)
+
+
+def _create_optimizer_state(loop: TrainingLoop) -> None:
+    """Let the optimizer create its state, which it does in its first step, without a change of the weights.
+
+    There is no other way: a step at learning rate zero on a gradient of zero. Collective.
+    """
+    set_learning_rate(loop.optimizer, 0.0)
+    (step,) = loop.loader.load(loop.loader.epoch_steps(0)[:1])
+    output = loop.model(**step.batches[0].inputs)
+    loop.accelerator.sync_gradients = True
+    loop.accelerator.backward(0.0 * (output.start_logits.sum() + output.end_logits.sum()))
+    loop.optimizer.step()
+    loop.optimizer.zero_grad(set_to_none=True)
 
 
 def _is_step(name: str) -> bool:

@@ -74,7 +74,7 @@ class TrainingLoop:
         self.loader = StepLoader(
             features=features, labels=labels, plan=plan, progress=self.progress, device=accelerator.device
         )
-        self._encoder: nn.Module = accelerator.unwrap_model(model)
+        self._plain: nn.Module = accelerator.unwrap_model(model)
         self._unsettled: _TakenStep | None = None
         self._loss_scale: float | None = None
 
@@ -122,7 +122,7 @@ class TrainingLoop:
             start=self.progress.schedule_start,
         )
         set_learning_rate(self.optimizer, rate)
-        if not self._encoder.training:  # what wraps it has a mode of its own, which says nothing
+        if not self._plain.training:  # a wrapper has a mode of its own, which says nothing
             self.model.train()
         gradient, overflows = self.compute_gradient(step), 0
         taken = _TakenStep(number=self.progress.step, rate=rate, gradient=gradient, loaded=step)
@@ -149,10 +149,9 @@ class TrainingLoop:
             overflows=overflows,
             seconds=time.perf_counter() - step.began,
         )
+        known = taken.gradient  # not `taken`: a report that is not read yet would hold the step's batches
         return report.read_later(
-            loss=lambda: taken.gradient.loss,
-            gradient_norm=lambda: taken.gradient.norm,
-            padded_tokens=lambda: taken.gradient.padded_tokens,
+            loss=lambda: known.loss, gradient_norm=lambda: known.norm, padded_tokens=lambda: known.padded_tokens
         )
 
     def settle(self) -> None:
@@ -221,20 +220,6 @@ class TrainingLoop:
             return True
         before, self._loss_scale = self._loss_scale, scaler.get_scale()
         return self._loss_scale >= before
-
-    def create_optimizer_state(self) -> None:
-        """Make an optimizer that creates its state in its first step create it, without a change of the weights.
-
-        DeepSpeed's has no other way: a step at learning rate zero on a gradient of zero. Collective.
-        """
-        set_learning_rate(self.optimizer, 0.0)
-        (step,) = self.loader.load(self.loader.epoch_steps(0)[:1])
-        batch = step.batches[0]
-        output = self.model(**batch.inputs)
-        self.accelerator.sync_gradients = True
-        self.accelerator.backward(0.0 * (output.start_logits.sum() + output.end_logits.sum()))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
 
     def _position(self) -> StepPosition:
         step, plan = self.progress.step, self.plan

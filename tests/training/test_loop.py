@@ -1,7 +1,9 @@
 """The loop: a loss that no batch changes, gradients that no split changes, one clock, and errors that stop it."""
 
+import gc
 import itertools
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -397,6 +399,20 @@ def test_a_wrong_last_step_of_a_device_is_noticed():
     next(steps)
     with pytest.raises(NotFiniteError, match="step 1"):
         next(steps)
+
+
+@pytest.mark.usefixtures("late")
+def test_reports_that_are_not_read_hold_no_batches():
+    loop = loop_for(max_steps=4)
+    steps, loaded, reports = loop.loader.remaining(), [], []
+    for _ in range(4):
+        step = next(steps)
+        loaded.append(weakref.ref(step))
+        reports.append(loop.step(step))
+    del step, steps
+    gc.collect()
+    assert [step() is None for step in loaded] == [True, True, True, False]  # the last one is not settled
+    assert all(math.isfinite(report.loss) for report in reports)
 
 
 @pytest.mark.usefixtures("late", "fresh_accelerator")
