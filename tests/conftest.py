@@ -31,10 +31,9 @@ def fresh_accelerator():
 
 @pytest.fixture(autouse=True)
 def no_terminal_handlers_left():
-    """Forget the handlers that a run gave the root logger: they write to what was the terminal of one test."""
-    before = list(logging.root.handlers)
+    """Forget the handlers that runs gave the root logger: they write to what was the terminal of one test."""
     yield
-    for handler in [one for one in logging.root.handlers if type(one) is logging.StreamHandler and one not in before]:
+    for handler in [one for one in logging.root.handlers if type(one) is logging.StreamHandler]:
         logging.root.removeHandler(handler)
 
 

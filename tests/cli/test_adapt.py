@@ -10,7 +10,7 @@ from qa.cli.main import main
 from tests.adaptation.test_clozes import FILLERS, TEXT
 from tests.support import tiny
 from tests.support.finished import write_data
-from tests.support.sweeps import write_program
+from tests.support.sweeps import calls, write_program
 
 ROOT = Path(qa.__file__).parents[1]
 
@@ -30,11 +30,6 @@ def adapt(capsys, *arguments, status=0):
     capsys.readouterr()
     assert main(["adapt", *map(str, arguments)]) == status
     return capsys.readouterr()
-
-
-def calls(folder):
-    found = {path.parent.name: path.read_text().splitlines() for path in sorted(folder.glob("*/calls.jsonl"))}
-    return {name: [json.loads(line) for line in lines] for name, lines in found.items()}
 
 
 def flag(words, name):

@@ -9,7 +9,7 @@ import qa
 from qa.cli.main import main
 from tests.support import tiny
 from tests.support.finished import ROWS, write_data
-from tests.support.sweeps import write_program
+from tests.support.sweeps import calls, write_program
 
 ROOT = Path(qa.__file__).parents[1]
 ANSWERS = """
@@ -42,11 +42,6 @@ def crossval(capsys, *arguments, status=0):
     return capsys.readouterr()
 
 
-def calls(folder):
-    found = {path.parent.name: path.read_text().splitlines() for path in sorted(folder.glob("fold=*/calls.jsonl"))}
-    return {name: [json.loads(line) for line in lines] for name, lines in found.items()}
-
-
 def rows(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
@@ -58,14 +53,14 @@ def parts(words):
 
 def test_every_example_is_in_one_fold_and_no_context_in_two(capsys, here):
     crossval(capsys, "own.jsonl", "--folds", "3", "--out", "out")
-    found = [parts(words) for (words,) in calls(here / "out").values()]
+    found = [parts(words) for (words,) in calls(here / "out", "fold=*").values()]
     assert len(found) == 3
     held_out = [row["id"] for _, validation in found for row in validation]
     assert sorted(held_out) == sorted(row["id"] for row in ROWS)
     for train, validation in found:
         assert len(train) + len(validation) == len(ROWS)
         assert not {row["context"] for row in train} & {row["context"] for row in validation}
-    for (words,) in calls(here / "out").values():
+    for (words,) in calls(here / "out", "fold=*").values():
         assert words[0] == "few-labels"
         assert "--training.evaluate-every=0" in words
 
@@ -89,12 +84,12 @@ def test_answers_of_all_folds_are_scored_and_read_like_those_of_a_run(capsys):
 def test_the_same_command_goes_on_and_other_data_are_other_runs(capsys, here):
     crossval(capsys, "own.jsonl", "--folds", "2", "--out", "out")
     crossval(capsys, "own.jsonl", "--folds", "2", "--out", "out")
-    assert [len(times) for times in calls(here / "out").values()] == [1, 1]
+    assert [len(times) for times in calls(here / "out", "fold=*").values()] == [1, 1]
     crossval(capsys, "own.jsonl", "--folds", "2", "--seed", "5", "--out", "out")
-    assert len(calls(here / "out")) == 4
+    assert len(calls(here / "out", "fold=*")) == 4
     write_data(here / "own.jsonl", ROWS[:40])
     crossval(capsys, "own.jsonl", "--folds", "2", "--out", "out")
-    assert len(calls(here / "out")) == 6
+    assert len(calls(here / "out", "fold=*")) == 6
 
 
 def test_a_failed_fold_is_named(capsys, here):

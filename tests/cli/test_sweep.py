@@ -14,7 +14,7 @@ import pytest
 import qa
 from qa.cli.main import main
 from tests.support import tiny
-from tests.support.sweeps import values, write_program, write_sweep
+from tests.support.sweeps import calls, values, write_program, write_sweep
 
 ROOT = Path(qa.__file__).parents[1]
 PARAMETERS = {"training.learning-rate": values(1e-3, 1e-2), "seed": values(1, 2, 3)}
@@ -40,12 +40,6 @@ def sweep(capsys, *arguments, status=0):
 def plain(text):
     """Without the blanks that make columns."""
     return re.sub(r" +", " ", text)
-
-
-def calls(folder):
-    """Flags of each time that the program ran, by the run's folder."""
-    found = {path.parent: path.read_text().splitlines() for path in sorted(folder.glob("*/calls.jsonl"))}
-    return {path.name: [json.loads(line) for line in lines] for path, lines in found.items()}
 
 
 def ledger(folder):

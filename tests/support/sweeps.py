@@ -1,5 +1,6 @@
 """Sweep files, and a program that takes train_qa.py's flags and answers in milliseconds."""
 
+import json
 import textwrap
 
 import yaml
@@ -24,6 +25,12 @@ def write_program(folder, before=""):
     path = folder / "train_qa.py"
     path.write_text(PROGRAM.format(before=textwrap.dedent(before)))
     return path
+
+
+def calls(folder, runs="*"):
+    """Flags of each time that the program ran, by the name of the run's folder."""
+    found = {path.parent.name: path.read_text().splitlines() for path in sorted(folder.glob(f"{runs}/calls.jsonl"))}
+    return {name: [json.loads(line) for line in lines] for name, lines in found.items()}
 
 
 def write_sweep(folder, *, method="grid", name="sweep.yaml", program=None, **keys):
