@@ -19,6 +19,7 @@ from qa.modeling.probe import Probe
 from qa.modeling.quirks import longest_window
 from qa.modeling.reader import Reader, load_tokenizer, load_trained_reader
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
+from qa.runtime.cores import settle_after_fork
 
 Device = str | int | torch.device | None
 Precision = str | torch.dtype | None
@@ -57,6 +58,7 @@ def load_backend(
         ConfigError: an unknown device, precision or backend, or one that the backend does not have.
 
     """
+    settle_after_fork(torch.device("cpu"))
     for name, load in _BACKENDS.items():
         if backend == name:
             return load(source, device, dtype, revision)
@@ -99,6 +101,7 @@ def loaded_objects(
         ConfigError: an unknown device or precision.
 
     """
+    settle_after_fork(torch.device("cpu"))
     plain, called = _unwrapped(model), model if isinstance(model, nn.Module) else _Called(model)
     source = getattr(plain, "name_or_path", "")
     settings = (find_settings(source) if source else None) or DEFAULT_SETTINGS

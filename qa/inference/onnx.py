@@ -1,5 +1,7 @@
 """A reader that onnxruntime runs on the CPU; its inputs and outputs are those of the PyTorch model."""
 
+import ctypes
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +40,9 @@ class OnnxModel(nn.Module):
 
         """
         super().__init__()
-        self._path, self._session = path, _session(path)
-        self.input_names = tuple(one.name for one in self._session.get_inputs())
-        outputs = tuple(one.name for one in self._session.get_outputs())
+        self._path, self._session = path, _Session(path)
+        self.input_names = tuple(one.name for one in self._session.loaded.get_inputs())
+        outputs = tuple(one.name for one in self._session.loaded.get_outputs())
         if outputs != SpanLogits._fields:
             raise ModelError(
                 f"{path} has the outputs {outputs}; wanted {SpanLogits._fields}, as `qa export` makes them"
@@ -48,9 +50,9 @@ class OnnxModel(nn.Module):
 
     def forward(self, **inputs: Tensor) -> SpanLogits:
         """Run a batch; tensors are on the CPU."""
-        values = {name: tensor.numpy() for name, tensor in inputs.items()}
+        values, session = {name: tensor.numpy() for name, tensor in inputs.items()}, self._session.loaded
         try:
-            start, end = self._session.run(SpanLogits._fields, values)
+            start, end = session.run(SpanLogits._fields, values)
         except Exception as error:  # its errors have no common base but this
             shape = values["input_ids"].shape
             raise ModelError(f"{self._path} does not take a batch of {shape}: {in_a_line(error)}") from error
@@ -111,7 +113,74 @@ def _onnx_file(source: str, name: str, revision: str | None) -> Path:
         raise ModelError(f"{missing} ({error})") from error
 
 
-def _session(path: Path) -> Any:  # noqa: ANN401  # the library has no types
+# --- sessions ---
+
+
+class _Session:
+    """onnxruntime's session of a file; several threads may use it.
+
+    Deep copies share it, since nothing of it changes. A pickled one takes the file's content along, to where the file
+    need not be. A forked process loads the file anew: the threads of its parent's session are not in it.
+    """
+
+    def __init__(self, path: Path, content: bytes | None = None, version: "_Version | None" = None) -> None:
+        self._path, self._version = path, version or _version(path)
+        self._process, self._loaded = os.getpid(), _load(path, content)
+
+    @property
+    def loaded(self) -> Any:  # noqa: ANN401  # the library has no types
+        """The session of this process.
+
+        Raises:
+            ModelError: the process was forked, and the file is not what it was.
+
+        """
+        if self._process != os.getpid():
+            _keep_for_ever(self._loaded)
+            self._loaded, self._process = _load(self._unchanged(), None), os.getpid()
+        return self._loaded
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Session":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = self._unchanged()
+        # Of more than two gigabytes the weights lie in a file beside it, which only the folder has.
+        is_whole = not path.with_name(f"{path.name}.data").exists()
+        return _Session, (path, path.read_bytes() if is_whole else None, self._version)
+
+    def _unchanged(self) -> Path:
+        version = _version(self._path)
+        if version is None or version != self._version:
+            found = "is not there any more" if version is None else "has changed since it was loaded"
+            raise ModelError(
+                f"{self._path} {found}; another process needs it as it was: load the reader in that process"
+            )
+        return self._path
+
+
+class _Version(NamedTuple):
+    """What changes when a file is written anew."""
+
+    size: int
+    time: int
+
+
+def _version(path: Path) -> _Version | None:
+    """Return a file's version; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _Version(found.st_size, found.st_mtime_ns)
+
+
+def _keep_for_ever(session: object) -> None:
+    """Let nobody end a session whose threads are gone: it would wait for them."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+def _load(path: Path, content: bytes | None) -> Any:  # noqa: ANN401  # the library has no types
     try:
         import onnxruntime  # noqa: PLC0415  # an extra: whoever runs PyTorch does without it
     except ImportError as error:
@@ -120,6 +189,6 @@ def _session(path: Path) -> Any:  # noqa: ANN401  # the library has no types
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = model_threads()  # onnxruntime would take all of the machine's cores
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base but this
         raise ModelError(f"{path} does not load: {error}") from error

@@ -28,6 +28,7 @@ from qa.inference.inputs import Row, chunks, paired, passages_of
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
 from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.settings import ReaderSettings
+from qa.runtime.cores import settle_after_fork
 
 _FOUND = 5  # answers of a search, unless told otherwise
 _NAMED = 3  # inputs that a warning names
@@ -54,6 +55,9 @@ class Predictor:
     - `align_to_words` is off unless asked for. So a call returns exactly the texts that evaluation writes for the same
       model, settings and examples. On, an answer that ends inside a word (letters, digits and marks between spaces or
       punctuation) grows to the word's border.
+
+    Threads may share one. Copies and pickled ones answer alike. A forked process answers on one thread, or is refused
+    where its parent used an accelerator.
     """
 
     def __init__(self, reader: LoadedReader) -> None:
@@ -246,6 +250,7 @@ class Predictor:
 
     def features(self, rows: Sequence[Row], options: AnswerOptions) -> Features:
         """Cut rows into windows."""
+        settle_after_fork(self.device)
         columns = {name: [row[name] for row in rows] for name in ("question", "context")}
         return features_of_table(pa.table(columns), self.encoder, options.features)
 

@@ -1,6 +1,7 @@
 """What some architectures need to be asked, and answered for, like the others."""
 
 import inspect
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -84,7 +85,9 @@ def choose_attention_by_length(model: PreTrainedModel) -> None:
     so that an answer depends on what was asked before.
     """
     for module in _sparse(model):
-        module.register_forward_pre_hook(_AttentionByLength(module), with_kwargs=True)
+        attention = _AttentionByLength(module)
+        module.register_forward_pre_hook(attention, with_kwargs=True)
+        module.register_forward_hook(attention.leave, always_call=True)
 
 
 def full_attention_up_to(model: PreTrainedModel) -> int | None:
@@ -102,11 +105,25 @@ def _full_up_to(module: nn.Module) -> int:
     return int((5 + 2 * config.num_random_blocks) * config.block_size)  # what the library's own code compares with
 
 
+class _Turn:
+    """A lock of threads that a copy has anew."""
+
+    def __init__(self) -> None:
+        lock = threading.RLock()
+        self.take, self.leave = lock.acquire, lock.release
+
+    def __reduce__(self) -> tuple[type["_Turn"], tuple[()]]:
+        return _Turn, ()
+
+
 class _AttentionByLength:
-    """Called before an encoder with each batch; keeps both kinds of attention of every layer, with the same weights."""
+    """Called before an encoder with each batch; keeps both kinds of attention of every layer, with the same weights.
+
+    Until the encoder is done with the batch, other threads wait.
+    """
 
     def __init__(self, encoder: nn.Module) -> None:
-        self.full_up_to = _full_up_to(encoder)
+        self.full_up_to, self.turn = _full_up_to(encoder), _Turn()
         self.states: list[Any] = [module for module in encoder.modules() if hasattr(module, "attention_type")]
         self.holders: list[Any] = [module for module in encoder.modules() if hasattr(module, "self")]
         self.sparse = [holder.self for holder in self.holders]
@@ -116,6 +133,7 @@ class _AttentionByLength:
 
     def __call__(self, encoder: nn.Module, args: tuple[Any, ...], inputs: Mapping[str, Any]) -> None:
         """Switch to the kind of attention that batches of this length have."""
+        self.turn.take()
         tokens = inputs.get("input_ids", args[0] if args else None)
         length = (inputs["inputs_embeds"] if tokens is None else tokens).shape[1]
         is_short = length <= self.full_up_to
@@ -123,6 +141,10 @@ class _AttentionByLength:
             module.attention_type = "original_full" if is_short else "block_sparse"
         for holder, attention in zip(self.holders, self.full if is_short else self.sparse, strict=True):
             holder.self = attention.train(encoder.training)
+
+    def leave(self, *_: object) -> None:
+        """Let another thread's batch in."""
+        self.turn.leave()
 
 
 def name_of(model: PreTrainedModel) -> str:

@@ -1,12 +1,18 @@
 """The cores of this process, and the memory that it keeps."""
 
 import ctypes
+import functools
+import logging
 import os
 import sys
 from pathlib import Path
 
 import torch
 
+from qa.errors import ConfigError
+
+_LOG = logging.getLogger(__name__)
+_LOADED_IN = os.getpid()
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
@@ -76,6 +82,31 @@ def use_all_cores(local_processes: int) -> None:
 def use_model_threads() -> None:
     """Let torch use `model_threads`: by itself it takes all cores, whatever a container's quota."""
     torch.set_num_threads(model_threads())
+
+
+def settle_after_fork(device: torch.device) -> None:
+    """Let a forked process compute on its one thread: those of its parent's pools are not in it, and it would wait.
+
+    Raises:
+        ConfigError: its parent used the accelerator, which a forked process cannot.
+
+    """
+    if (process := os.getpid()) == _LOADED_IN:
+        return
+    is_lost = getattr(getattr(torch, device.type, None), "_is_in_bad_fork", None)  # there is no public name
+    if is_lost is not None and is_lost():
+        raise ConfigError(
+            f"process {process} was forked from one that used {device}, which no forked process can use; wanted a "
+            "spawned one, as multiprocessing.get_context('spawn') starts it"
+        )
+    _use_one_thread(process)
+
+
+@functools.cache  # once in each process
+def _use_one_thread(process: int) -> None:
+    torch.set_num_threads(1)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _LOG.info("process %d was forked and computes on one thread; a spawned one would use all cores", process)
 
 
 def keep_freed_memory() -> None:

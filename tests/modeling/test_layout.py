@@ -1,6 +1,8 @@
 """How question and context are joined is what the model can read; what it cannot read is refused by name."""
 
 import inspect
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -159,6 +161,18 @@ def test_block_sparse_attention_does_not_depend_on_what_was_asked_before(tmp_pat
         zoo.save(tmp_path / "full", kind, windows=96, attention_type="original_full"), device="cpu"
     )
     assert full(**long)["score"] != pytest.approx(first["score"], rel=1e-6), "the attention is sparse"
+
+
+def test_block_sparse_attention_depends_on_its_own_batch_alone_in_threads(tmp_path):
+    predictor = Predictor.from_pretrained(zoo.save(tmp_path, "big_bird", windows=96), device="cpu")
+    long = {"question": QUESTIONS[0], "context": CONTEXT * 6, "max_length": 96}
+    short = {"question": QUESTIONS[0], "context": "Ragna Lund built it.", "max_length": 24}
+    calls = [long, short] * 10
+    wanted = [predictor(**call) for call in calls]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda call: predictor(**call), calls)) == wanted
+    copied = pickle.loads(pickle.dumps(predictor))
+    assert [copied(**call) for call in calls[:2]] == wanted[:2]
 
 
 # --- beside an exported model ---
