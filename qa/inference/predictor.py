@@ -5,7 +5,6 @@ Features, batches, search and predictions are those of evaluation; here is only 
 
 import heapq
 import itertools
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,19 +19,17 @@ from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
-from qa.features.unknown import unknown_tokens
-from qa.features.windows import Encoder, Features, features_of_table
+from qa.features.windows import Features, features_of_table
 from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
 from qa.inference.backends import LoadedReader, load_backend
 from qa.inference.inputs import Row, chunks, paired, passages_of
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
+from qa.inference.remarks import report_cut_questions, report_unknown_tokens
 from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.settings import ReaderSettings
 from qa.runtime.cores import settle_after_fork
 
 _FOUND = 5  # answers of a search, unless told otherwise
-_NAMED = 3  # inputs that a warning names
-_LOG = logging.getLogger(__name__)
 _PASS_TOKENS = 512  # of a forward pass on a CPU: no slower than larger ones, and a service can change between requests
 
 
@@ -198,10 +195,9 @@ class Predictor:
             )
             kept = heapq.nsmallest(options.decoding.n_best, itertools.chain(kept, found))
             done += len(chunk.rows)
-        null_score = -options.threshold if options.null_possible else -np.inf
         return passage_answers(
             kept,
-            null_score=null_score,
+            null_score=-options.threshold if options.null_possible else -np.inf,
             temperature=options.temperature,
             n_best=options.n_best,
             top_k=options.top_k,
@@ -259,8 +255,8 @@ class Predictor:
         for chunk in chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             features = self.features(chunk, options)
-            _report_unknown_tokens(features, first=not done)
-            _report_cut_questions(chunk, ids, features, self.encoder, options)
+            report_unknown_tokens(features, first=not done)
+            report_cut_questions(chunk, ids, features, self.encoder, options)
             yield Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
             done += len(chunk)
 
@@ -310,31 +306,6 @@ class Chunk:
             config=options.decoding,
             null_possible=null_possible,
             counted=options.n_best,
-        )
-
-
-def _report_unknown_tokens(features: Features, *, first: bool) -> None:
-    """Log that the tokenizer does not know the first texts of a call, which say enough of all."""
-    warning = unknown_tokens(features).warning if first else None
-    if warning is not None:
-        _LOG.warning("%s", warning)
-
-
-def _report_cut_questions(
-    rows: Sequence[Row], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
-) -> None:
-    """Log which questions are longer than what is read of them: their end may say what is asked."""
-    read = options.features.max_question_length
-    full = np.flatnonzero(features.question_ids.lengths == read).tolist()
-    if not full:
-        return
-    encodings = encoder.backend.encode_batch([rows[at]["question"] for at in full], add_special_tokens=False)
-    cut = [(ids[at], len(encoding)) for at, encoding in zip(full, encodings, strict=True) if len(encoding) > read]
-    if cut:
-        named = ", ".join(f"{name} has {tokens} tokens" for name, tokens in cut[:_NAMED])
-        _LOG.warning(
-            "%d questions are cut to their first %d tokens (windows have %d): %s",
-            *(len(cut), read, options.features.max_length, named),
         )
 
 
