@@ -45,6 +45,7 @@ def gather_optimizer(loop: TrainingLoop) -> dict[str, Tensor]:
         state: dict[str, Any] = get_optimizer_state_dict(loop.model, optimizer, options=_FULL)
         nested = cast("dict[str, dict[str, Tensor]]", state.get("state", {}))  # elsewhere there is nothing at all
         return {f"{outer}/{inner}": tensor for outer, values in nested.items() for inner, tensor in values.items()}
+    _link_states(loop)
     step = torch.tensor(float(_deepspeed_steps(loop)))
     found: dict[str, Tensor] = {}
     for name, parameter in _deepspeed_parameters(loop):
@@ -107,6 +108,16 @@ def _deepspeed_parameters(loop: TrainingLoop) -> Iterator[tuple[str, nn.Paramete
         yield from ((name, one) for name, one in _plain(loop).named_parameters() if one.requires_grad)
 
 
+def _link_states(loop: TrainingLoop) -> None:
+    """Let each parameter know its part of the optimizer's state.
+
+    DeepSpeed does so once, when the first parameter group has made its step and the others have no state yet.
+    """
+    sharded = cast("Any", loop.model).optimizer
+    for parameters, flat in zip(sharded.bit16_groups, sharded.single_partition_of_fp32_groups, strict=True):
+        _api().lazy_init_hp_params_optimizer_state(parameters, flat, sharded.optimizer.state)
+
+
 def _inner_states(loop: TrainingLoop) -> list[dict[str, Any]]:
     """Return the state of each flat piece of this process, as the optimizer inside of DeepSpeed's has it."""
     engine = cast("Any", loop.model)
@@ -120,9 +131,12 @@ def _deepspeed_steps(loop: TrainingLoop) -> float:
 def _load_into_deepspeed(loop: TrainingLoop, weights: dict[str, Any], optimizer: Mapping[str, Tensor]) -> None:
     """Set every parameter and its moments from what the main process has; the others receive one at a time."""
     _create_optimizer_state(loop)
+    _link_states(loop)
     (steps,) = broadcast_object_list([next((float(optimizer[name]) for name in optimizer if _is_step(name)), 0.0)])
     for name, parameter in _deepspeed_parameters(loop):
-        _api().safe_set_full_fp32_param(parameter, _from_main(loop, weights.get(name), parameter))
+        weight = _from_main(loop, weights.get(name), parameter)
+        _api().safe_set_full_fp32_param(parameter, weight)
+        parameter.data.copy_(weight)  # what the forward pass reads; the call above sets the copy that is trained
         for key in _MOMENTS:
             value = _from_main(loop, optimizer.get(f"{name}/{key}"), parameter)
             _api().safe_set_full_optimizer_state(parameter, value, key)

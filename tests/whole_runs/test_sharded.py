@@ -73,7 +73,7 @@ def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, tmp_path):
 @pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
-def test_deepspeed_trains_and_answers_as_whole_models_do(tmp_path, monkeypatch):
+def test_deepspeed_trains_resumes_and_answers_as_whole_models_do(tmp_path, monkeypatch):
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
     reader = tiny.save_reader(tmp_path / "reader", "bert")
     for name, clipping in (("clipped", "0.1"), ("unclipped", "None")):
@@ -81,6 +81,10 @@ def test_deepspeed_trains_and_answers_as_whole_models_do(tmp_path, monkeypatch):
         whole = run(tmp_path / f"whole-{name}", reader, *flags)
         sharded = run(tmp_path / name, reader, *flags, before=deepspeed(), kind="DEEPSPEED")
         assert_same_end(sharded, whole, within=1e-4)
+    stopped = tmp_path / "stopped"
+    shutil.copytree(sharded / "checkpoints" / "step-00000001", stopped / "checkpoints" / "step-00000001")
+    run(stopped, reader, *flags, "--resume", before=deepspeed(), kind="DEEPSPEED")
+    assert_same_end(stopped, sharded, within=0)
     asked = run(tmp_path / "asked", sharded / "model", *EVALUATE, before=deepspeed(), kind="DEEPSPEED")
     assert (asked / "nbest_predictions.json").read_bytes() == (sharded / "nbest_predictions.json").read_bytes()
 
