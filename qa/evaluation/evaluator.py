@@ -168,7 +168,7 @@ class Evaluator:
                     raise
                 log.warning("%s; going on with halved batches", error)
                 self.memory.limit = self.batch_size // 2
-                free_memory()
+            free_memory()  # after the error, which knows the frames that hold what did not fit
 
     def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> FeatureSpans:
         """Run this process's batches through the model; where memory ends on one process, all raise. Collective.

@@ -14,6 +14,7 @@ from qa.errors import ConfigError
 _LOG = logging.getLogger(__name__)
 _LOADED_IN = os.getpid()
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_MAPPED = 1 << 17  # bytes of a block that is mapped for itself, by glibc's default
 
 
 def usable_cores() -> int:
@@ -114,9 +115,18 @@ def keep_freed_memory() -> None:
 
     Other C libraries are left as they are.
     """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "gnu_get_libc_version"):
+    if (libc := _glibc()) is not None:
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def return_freed_memory() -> None:
+    """Give the system what glibc's allocator keeps, and keep nothing from now on: so blocks of any size fit."""
+    if (libc := _glibc()) is not None:
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return libc if hasattr(libc, "gnu_get_libc_version") else None

@@ -8,12 +8,17 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import nn
 
 from qa.errors import MemoryLimitError
+from qa.runtime.cores import return_freed_memory
+
+_OF_ONEDNN = ("could not create a primitive", "could not create a memory object")
+"""What torch's CPU kernels say where oneDNN found no memory, without saying so."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether `error` is an allocator's: torch's own classes, by accelerate's list of texts, or Python's."""
-    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return known or (isinstance(error, Exception) and should_reduce_batch_size(error))
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and (should_reduce_batch_size(error) or str(error).startswith(_OF_ONEDNN))
 
 
 def memory_error(shape: tuple[int, int]) -> MemoryLimitError:
@@ -47,3 +52,4 @@ def free_memory() -> None:
     """Give back what a failed pass left behind."""
     gc.collect()
     clear_device_cache()
+    return_freed_memory()

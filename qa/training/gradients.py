@@ -104,10 +104,7 @@ def _forward_backward(
         accelerator.sync_gradients = batch is batches[-1]
         try:
             with contextlib.nullcontext() if exchanges else accelerator.no_sync(model):
-                output = model(**batch.inputs)
-                share = loss(output.start_logits, output.end_logits, batch) / features
-                accelerator.backward(share * accelerator.num_processes)
-                summed[0] += share.detach()
+                summed[0] += _batch_gradient(accelerator, model, loss, batch, features=features)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -120,6 +117,19 @@ def _forward_backward(
         average_gradients(accelerator, model.parameters())
     total: Tensor = accelerator.reduce(summed, "sum")
     return total
+
+
+def _batch_gradient(
+    accelerator: Accelerator, model: nn.Module, loss: SpanLoss, batch: Batch, *, features: int
+) -> Float[Tensor, ""]:
+    """Add a batch's part to the gradient; return its part of the loss.
+
+    Apart from its caller, whose frame outlives an error: so what a failed pass has computed is freed with it.
+    """
+    output = model(**batch.inputs)
+    share = loss(output.start_logits, output.end_logits, batch) / features
+    accelerator.backward(share * accelerator.num_processes)
+    return share.detach()
 
 
 def _clipped_norm(accelerator: Accelerator, model: nn.Module, max_norm: float | None) -> Tensor | None:

@@ -197,8 +197,8 @@ class TrainingLoop:
                 )
             except MemoryLimitError as error:
                 self.loader.halve(step, error)
-                self.model.zero_grad()  # not the optimizer's, which accelerate leaves alone between a step's batches
-                free_memory()
+            self.model.zero_grad()  # not the optimizer's, which accelerate leaves alone between a step's batches
+            free_memory()  # after the error, which knows the frames that hold what did not fit
 
     def apply(self) -> bool:
         """Update the weights; return False if fp16's scaler found an overflow and skipped.

@@ -1,9 +1,12 @@
 """Faults that tests put into the processes of a run: each function changes one seam before the run starts."""
 
 import os
+import re
+import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 import torch
 from accelerate import utils
@@ -76,6 +79,21 @@ def limited_memory(features):
         return span_loss(start, end, batch)
 
     train_qa.choose_loss = lambda _: limited
+
+
+def scarce_memory(mebibytes, method):
+    """The system itself allows the process only so much more, from the first call of a method of the loop on."""
+    original, limited = getattr(TrainingLoop, method), []
+
+    def scarce(loop, *given):
+        if not limited:
+            (data,) = re.findall(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            limit = 1024 * int(data) + mebibytes * 2**20
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+            limited.append(limit)
+        return original(loop, *given)
+
+    setattr(TrainingLoop, method, scarce)
 
 
 def sharded_by_fsdp(variables):

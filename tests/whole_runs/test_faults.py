@@ -7,9 +7,11 @@ told. `QA_FAULT_SEED` draws other moments for the kills.
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from functools import partial
 
@@ -273,3 +275,48 @@ def test_out_of_memory_is_named_or_halves_the_batches(processes, tmp_path):
     for name in auto:
         if not name.endswith(("key.bias", "qa_outputs.bias")):  # these have no gradient but rounding noise
             torch.testing.assert_close(auto[name], whole[name], atol=1e-4, rtol=0, msg=name)
+
+
+WIDE = {"intermediate_size": 2**15, "num_hidden_layers": 1}
+"""A model whose every batch of 16 features takes 200 MB a tensor, and whose weights take 17."""
+MANY_WEIGHTS = {"type_vocab_size": 500_000, "num_hidden_layers": 1}
+LARGE = ["--training.max-steps", "2", "--training.batch-size", "16", "--training.save-every", "0"]
+LARGE += ["--decoding.batch-size", "32", "--max-validation-examples", "60"]
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is set by what /proc tells")
+
+
+@ON_LINUX
+@pytest.mark.parametrize(
+    ("mebibytes", "method", "model", "said"),
+    [
+        (150, "step", WIDE, r"out of memory in a batch of 1\d features × "),
+        (
+            20,
+            "apply",
+            MANY_WEIGHTS,
+            "out of memory in the optimizer's step: AdamW keeps two values for every parameter, ",
+        ),
+        (300, "averaged", WIDE, "out of memory in an evaluation with batches of up to 32 features"),
+    ],
+)
+def test_a_limit_of_the_system_is_named(mebibytes, method, model, said, tmp_path):
+    """The allocator itself fails, in the pass, the optimizer's first step, or the evaluation."""
+    reader = tiny.save_reader(tmp_path / "reader", "bert", **model)
+    run = Attempt(tmp_path / "named", reader, *LARGE, before=partial(faults.scarce_memory, mebibytes, method))
+    assert run.statuses() == [1], run.output()
+    assert re.search(said, run.output()), run.output()
+    assert "Traceback" not in run.output()
+
+
+@ON_LINUX
+@pytest.mark.parametrize(("mebibytes", "method"), [(600, "step"), (300, "averaged")])
+def test_batches_are_halved_until_the_system_s_limit_holds_them(mebibytes, method, tmp_path):
+    reader = tiny.save_reader(tmp_path / "reader", "bert", **WIDE)
+    before = partial(faults.scarce_memory, mebibytes, method)
+    folder = tmp_path / "auto"
+    output = finish(folder, reader, *LARGE, "--training.auto-batch-size", before=before)
+    assert "going on with halved batches" in output
+    end = json.loads((folder / "checkpoints" / "step-00000002" / "state.json").read_text())
+    limit = end["progress"]["batch_limit"]
+    assert limit is None if method == "averaged" else 1 <= limit <= 8
+    assert len(json.loads((folder / "predictions.json").read_text())) == 60
