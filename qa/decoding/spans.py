@@ -97,11 +97,12 @@ def _room_for(features: int, candidates: int) -> FeatureSpans:
 
 
 def _logits(model: nn.Module, batch: Batch) -> _Logits:
-    """Return the logits, those of padding lower than all: how much there is, is the batch's."""
+    """Return the logits, those of padding lower than all (how much there is, is the batch's) unless they are NaN."""
     output = model(**batch.inputs)
     start, end = output.start_logits.float(), output.end_logits.float()
     if (mask := batch.inputs.get("attention_mask")) is not None:
-        start, end = (logits.masked_fill(mask == 0, -torch.inf) for logits in (start, end))
+        lowered = torch.zeros_like(start).masked_fill(mask == 0, -torch.inf)
+        start, end = start + lowered, end + lowered
     return _Logits(
         feature=batch.feature,
         start_logits=start,
