@@ -31,10 +31,14 @@ def fresh_accelerator():
 
 @pytest.fixture(autouse=True)
 def no_terminal_handlers_left():
-    """Forget the handlers that runs gave the root logger: they write to what was the terminal of one test."""
+    """Forget the handlers that runs and the service gave loggers: they write to what was the terminal of one test."""
     yield
-    for handler in [one for one in logging.root.handlers if type(one) is logging.StreamHandler]:
-        logging.root.removeHandler(handler)
+    for logger in map(logging.getLogger, ("", "qa", "uvicorn.error", "py.warnings")):
+        for handler in [one for one in logger.handlers if type(one) is logging.StreamHandler]:
+            logger.removeHandler(handler)
+            logger.propagate = True
+    logging.captureWarnings(capture=False)
+    logging.getLogger("qa.access").disabled = False
 
 
 def pytest_sessionfinish():

@@ -6,22 +6,13 @@ import logging
 import pytest
 
 from qa.serving.logs import JsonLines, log_as_json
-from qa.serving.measures import ACCESS_LOG
 from tests.support.service import ONE
-
-NAMES = ("uvicorn.error", "qa", "py.warnings")
 
 
 @pytest.fixture
 def errors(capsys):
-    """What is written to standard error; the loggers' own settings come back afterwards."""
-    loggers = [logging.getLogger(name) for name in NAMES]
-    before = [(one, one.handlers, one.propagate, one.level) for one in loggers]
-    yield lambda: capsys.readouterr().err
-    for one, handlers, propagate, level in before:
-        one.handlers, one.propagate, one.level = handlers, propagate, level
-    ACCESS_LOG.disabled = False
-    logging.captureWarnings(capture=False)
+    """What is written to standard error."""
+    return lambda: capsys.readouterr().err
 
 
 @pytest.mark.parametrize("access", [True, False])
