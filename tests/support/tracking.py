@@ -88,13 +88,13 @@ EVALUATION = Evaluation(
 )
 
 
-def track(config, progress=None):
-    """A short run: five steps of an epoch, an evaluation in the middle and two further steps."""
+def track(config, progress=None, *, after=0):
+    """A short run: five steps of an epoch, an evaluation in the middle and two further steps; or what is left of it."""
     accelerator = Accelerator(cpu=True, log_with=list(config.tracking.trackers) or None, project_dir=config.output_dir)
     config.output_dir.mkdir(parents=True, exist_ok=True)
     progress = progress or Progress()
     tracking = RunTracker(accelerator, config, plan(7), progress)
-    for step in range(1, 8):
+    for step in range(after + 1, 8):
         tracking.step(report(step))
         if step == 5:
             tracking.evaluation(EVALUATION, step=step, best=True)

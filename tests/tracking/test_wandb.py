@@ -72,15 +72,24 @@ def test_offline_run_holds_the_table_of_predictions(offline_run):
     assert missed["question word"] == "which"
 
 
-def test_summary_holds_the_best_scores(offline_run):
-    _, records, _ = offline_run
+def best_scores(records):
     summary = {}
     for record in records:
         if record.WhichOneof("record_type") == "summary":
             summary |= items(record.summary.update)
     found = {key: value for key, value in summary.items() if key.startswith("best")}
-    found = found.get("best", found)
-    assert {key.removeprefix("best/"): value for key, value in found.items()} == EVALUATION.scores
+    return {key.removeprefix("best/"): value for key, value in found.get("best", found).items()}
+
+
+def test_summary_holds_the_best_scores(offline_run):
+    _, records, _ = offline_run
+    assert best_scores(records) == EVALUATION.scores
+
+
+def test_summary_of_a_second_attempt_holds_the_best_scores_of_the_first(tmp_path):
+    best = {"exact": 60.0, "f1": 70.0, "best_f1": 80.0}
+    track(config_for(tmp_path, "wandb"), Progress(step=5, best_scores=best, best_score=80.0), after=5)
+    assert best_scores(wandb_records(tmp_path)) == best
 
 
 def test_offline_run_holds_configuration_environment_and_axis(offline_run):
