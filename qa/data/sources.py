@@ -45,8 +45,10 @@ def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = 
 
 
 def looks_like_path(source: str) -> bool:
-    """Tell a path, perhaps a mistyped one, from a hub id, which is `name` or `owner/name`."""
-    return source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).suffix in _DATA_SUFFIXES
+    """Tell a path, perhaps a mistyped one or of Windows, from a hub id, which is `name` or `owner/name`."""
+    of_windows = "\\" in source or source[1:2] == ":"
+    of_unix = source.startswith((".", "/", "~")) or source.count("/") > 1
+    return of_windows or of_unix or Path(source).suffix in _DATA_SUFFIXES
 
 
 def is_hub_id(name: str) -> bool:

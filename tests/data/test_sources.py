@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qa.config import DataConfig
-from qa.data.sources import read_rows
+from qa.data.sources import looks_like_path, read_rows
 from qa.errors import DataError, SplitError
 from tests.support.rows import loaded
 
@@ -352,3 +352,22 @@ def test_a_path_that_exists_wins_over_a_hub_id(tmp_path, monkeypatch):
 def test_a_missing_path_is_not_looked_up_on_the_hub(monkeypatch, source):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("looked up on the hub"))
     assert failure(source).startswith(f"{source}: no such file or folder")
+
+
+@pytest.mark.parametrize(
+    ("source", "is_path"),
+    [
+        ("squad", False),
+        ("rajpurkar/squad_v2", False),
+        ("./data", True),
+        ("~/data", True),
+        ("a/b/c", True),
+        ("data/train.json", True),
+        ("C:\\data\\squad", True),
+        ("C:/squad", True),
+        ("data\\squad", True),
+        ("sample:zh", False),
+    ],
+)
+def test_paths_of_any_system_are_told_from_hub_ids(source, is_path):
+    assert looks_like_path(source) is is_path

@@ -44,9 +44,12 @@ def _main(arguments, environment, log, before):
 
 
 class Attempt:
-    """The processes of one attempt at a run; each calls `before` first, and has further flags `per_process`."""
+    """The processes of one attempt at a run; each calls `before` first, and has further flags `per_process`.
 
-    def __init__(self, folder, reader, *flags, processes=1, before=None, per_process=None):
+    `start`: how they are started, a context of multiprocessing.
+    """
+
+    def __init__(self, folder, reader, *flags, processes=1, before=None, per_process=None, start=_FORKS):
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.log = folder.with_name(f"{folder.name}.log")
         self.log.write_text("")
@@ -61,7 +64,7 @@ class Attempt:
                 environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(processes)}
                 environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             own = per_process[rank] if per_process else []
-            started = _FORKS.Process(target=_main, args=([*arguments, *own], environment, str(self.log), before))
+            started = start.Process(target=_main, args=([*arguments, *own], environment, str(self.log), before))
             started.start()
             self.processes.append(started)
 
