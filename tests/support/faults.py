@@ -5,6 +5,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -132,14 +133,19 @@ def _told_after_the_start(tell):
     train_qa.start_accelerator = started
 
 
-def plain_error_on_process_1():
-    """An error that no class of ours stands for, on one process only, in its third step."""
-    import train_qa
+def plain_error_on_process_1(*, others_wait=False):
+    """An error that no class of ours stands for, on one process only, in its third step.
 
-    class Failing(train_qa.TrainingLoop):
+    `others_wait`: in what no broken connection ends, as in a collective of NCCL.
+    """
+
+    class Failing(TrainingLoop):
         def step(self, step):
-            if self.accelerator.process_index == 1 and self.progress.step == 2:
-                raise ValueError("a fault of one process")
+            if self.progress.step == 2:
+                if self.accelerator.process_index == 1:
+                    raise ValueError("a fault of one process")
+                if others_wait:
+                    threading.Event().wait()
             return super().step(step)
 
     train_qa.TrainingLoop = Failing

@@ -162,6 +162,13 @@ def test_a_plain_error_of_one_process_is_said_and_ends_the_other(tmp_path, reade
     assert run.statuses(within=60) == [1, 1], run.output()
 
 
+def test_a_process_that_waits_for_a_failed_one_ends_with_its_message(tmp_path, reader):
+    before = partial(faults.plain_error_on_process_1, others_wait=True)
+    run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, before=before)
+    assert run.statuses(within=60) == [1, 1], run.output()
+    assert "[0/2] ended with process 1: ValueError: a fault of one process" in run.output()
+
+
 def test_resuming_on_one_process_only_is_refused_at_once(tmp_path, reader):
     run = Attempt(tmp_path / "run", reader, *STEPS, processes=2, per_process=[[], ["--resume"]])
     assert run.statuses(within=60) == [1, 1], run.output()
