@@ -34,6 +34,28 @@ answer = reader(
 )
 print(answer["answer"], answer["score"])
 """
+_PLAIN_USE = (
+    "With transformers alone, for models that read the question first as BERT does: one window of the text, and an "
+    "answer in any case."
+)
+_PLAIN_SNIPPET = """\
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{where}")
+model = AutoModelForQuestionAnswering.from_pretrained("{where}").eval()
+question, context = "Who named the Amazon?", "Francisco de Orellana named the Amazon in 1541."
+cut = {{"truncation": "only_second", "max_length": {max_length}}}
+inputs = tokenizer(question, context, return_offsets_mapping=True, return_tensors="pt", **cut)
+outside = torch.tensor([text != 1 for text in inputs.sequence_ids(0)])
+places = inputs.pop("offset_mapping")[0]
+with torch.no_grad():
+    output = model(**inputs)
+start, end = (one[0].masked_fill(outside, -torch.inf) for one in (output.start_logits, output.end_logits))
+valid = torch.ones(len(start), len(start), dtype=torch.bool).triu().tril({longest} - 1)
+first, last = divmod(int((start[:, None] + end).masked_fill(~valid, -torch.inf).argmax()), len(start))
+print(context[places[first, 0] : places[last, 1]])
+"""
 
 
 def publish(paths: RunPaths, config: RunConfig) -> None:
@@ -79,6 +101,8 @@ def model_card(config: RunConfig, paths: RunPaths) -> str:
         "## Use",
         _fenced("python", _SNIPPET.format(where=config.push_to_hub or paths.model)),
         _settings(paths.model),
+        _PLAIN_USE,
+        _fenced("python", _plain_snippet(config, paths)),
         *(["## Scores", _table(("score", "value"), _shown(scores))] if scores else []),
         "## Training",
         _table(("setting", "value"), _hyperparameters(config)),
@@ -148,6 +172,14 @@ def _hyperparameters(config: RunConfig) -> dict[str, object]:
         "training examples": config.max_train_examples,
     }
     return {name: value for name, value in {**training, **sizes}.items() if value is not None}
+
+
+def _plain_snippet(config: RunConfig, paths: RunPaths) -> str:
+    return _PLAIN_SNIPPET.format(
+        where=config.push_to_hub or paths.model,
+        max_length=config.features.max_length,
+        longest=config.decoding.max_answer_tokens,
+    )
 
 
 def _settings(model: Path) -> str:

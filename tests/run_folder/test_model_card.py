@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HFValidationError
 
-from qa.config import RunConfig
+from qa import Predictor
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.errors import HubError
 from qa.modeling.settings import DEFAULT_SETTINGS, save_settings
 from qa.run_folder.model_card import model_card, publish
@@ -69,11 +70,32 @@ def test_the_text_has_hyperparameters_versions_scores_and_the_threshold(run_fold
     assert "above 0.125, fitted" in text
 
 
+def snippets(folder, **changes):
+    """The code that uses this package, and the code that does not."""
+    return re.findall(r"```python\n(.*?)```", card(folder, **changes).text, re.DOTALL)
+
+
 def test_the_snippet_runs(run_folder, capsys):
-    text = card(run_folder).text
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code, _ = snippets(run_folder)
     exec(compile(code, "card", "exec"), {})
     assert float(capsys.readouterr().out.split()[-1]) <= 1
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "modernbert", "deberta-v2"])
+def test_the_snippet_without_this_package_answers_alike(family, run_folder, capsys):
+    tiny.save_reader(run_folder / "model", family)
+    settings = FeaturesConfig(max_length=96, doc_stride=16)
+    _, code = snippets(run_folder, features=settings, decoding=DecodingConfig(max_answer_tokens=3))
+    assert "qa" not in re.findall(r"\w+", code)
+    exec(compile(code, "card", "exec"), {})
+    answer = Predictor.from_pretrained(run_folder / "model")(
+        question="Who named the Amazon?",
+        context="Francisco de Orellana named the Amazon in 1541.",
+        no_answer=False,
+        max_answer_length=3,
+        max_length=96,
+    )
+    assert capsys.readouterr().out.rstrip("\n") == answer["answer"]
 
 
 def test_a_run_without_evaluation_has_a_card_without_scores(run_folder):
