@@ -262,6 +262,8 @@ class RunConfig(Settings):
     """Examples to train on, spread evenly over the set."""
     max_validation_examples: int | None = None
     """Examples to evaluate on, spread evenly over the set."""
+    threads: int | None = None
+    """Threads of each process on a CPU; none: OMP_NUM_THREADS, or the machine's cores shared by its processes."""
     timeout_minutes: float = 10.0
     """Minutes that a process waits for the others in one exchange; what one does alone may take longer."""
     push_to_hub: str | None = None
@@ -281,7 +283,7 @@ class RunConfig(Settings):
         require(share is None or 0 < share < 1, "validation-data", self.validation_data, "a source, or a share below 1")
         self._require_positive("", "train_weight")
         self.further_train_data()
-        self._require_least("", max_train_examples=1, max_validation_examples=1, seed=0)
+        self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:
             require(self.push_to_hub is None, "push_to_hub", self.push_to_hub, "training, whose model can be pushed")

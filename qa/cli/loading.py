@@ -15,13 +15,15 @@ from qa.decoding.predictions import Predictions
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions, CallOptions
 from qa.inference.predictor import Predictor
+from qa.runtime.cores import use_model_threads
 
 AT_ONCE = 256
 """Examples that are answered together, between two steps of the progress bar."""
 
 
 def load_predictor(flags: ModelFlags) -> Predictor:
-    """Load the model that the flags name, without the library's bars and reports."""
+    """Load the model that the flags name on this process's cores, without the library's bars and reports."""
+    use_model_threads()
     disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
     logging.getLogger("transformers").setLevel(logging.ERROR)
     return Predictor.from_pretrained(

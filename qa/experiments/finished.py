@@ -14,7 +14,7 @@ from qa.run_folder.paths import RunPaths
 
 _SEED = "seed"
 _NO_RECIPE = {
-    *("output_dir", "resume", "push_to_hub", "timeout_minutes", "features/cache_dir"),
+    *("output_dir", "resume", "push_to_hub", "threads", "timeout_minutes", "features/cache_dir"),
     *("training/save_every", "training/save_minutes", "training/max_minutes", "training/log_every"),
     *("training/keep_last", "training/keep_best", "training/profile"),
 }

@@ -11,7 +11,7 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from qa.config import ACCUMULATION, RunConfig
 from qa.errors import LaunchError
-from qa.runtime.cores import keep_freed_memory, use_all_cores
+from qa.runtime.cores import keep_freed_memory, use_training_threads
 from qa.runtime.ending import keep_alive
 from qa.runtime.logs import configure_logging
 from qa.runtime.peers import find_peers
@@ -28,7 +28,10 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     """
     accumulated = os.environ.get(ACCUMULATION)
     accelerator = make_accelerator(
-        trackers=config.tracking.trackers, folder=config.output_dir, timeout=timedelta(minutes=config.timeout_minutes)
+        trackers=config.tracking.trackers,
+        folder=config.output_dir,
+        timeout=timedelta(minutes=config.timeout_minutes),
+        threads=config.threads,
     )
     configure_logging(accelerator)
     if accumulated is not None:
@@ -37,7 +40,9 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     return accelerator
 
 
-def make_accelerator(*, trackers: tuple[str, ...], folder: Path, timeout: timedelta) -> Accelerator:
+def make_accelerator(
+    *, trackers: tuple[str, ...], folder: Path, timeout: timedelta, threads: int | None = None
+) -> Accelerator:
     """Make the accelerator for the processes, devices and precision that the launcher set up.
 
     Several processes on a machine without a device must be told so in code: from a configuration file alone each would
@@ -48,6 +53,7 @@ def make_accelerator(*, trackers: tuple[str, ...], folder: Path, timeout: timede
         trackers: names of services.
         folder: for what trackers write.
         timeout: of one exchange between processes; what takes longer is waited for otherwise, see `peers`.
+        threads: of this process on a CPU; None: see `use_training_threads`.
 
     Raises:
         LaunchError: the processes do not see each other, the precision cannot be had on this device, or a tracker is
@@ -70,7 +76,7 @@ def make_accelerator(*, trackers: tuple[str, ...], folder: Path, timeout: timede
         keep_alive(group)
         find_peers()
     if accelerator.device.type == "cpu":
-        use_all_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        use_training_threads(threads, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         keep_freed_memory()
     if accelerator.num_processes != world:
         raise LaunchError(f"the launcher started {world} processes; this one sees {accelerator.num_processes}")

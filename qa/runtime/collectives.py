@@ -23,8 +23,9 @@ _OF_ONE_MACHINE = (
     "output_dir",
     "features/cache_dir",
     "resume",
+    "threads",
 )
-"""Paths, which need not be the same on all machines: what they lead to is compared where it is read."""
+"""What need not be the same on all machines: threads, and paths; what these lead to is compared where it is read."""
 
 
 def on_main(accelerator: Accelerator, function: Callable[[], Value], *, interrupted: bool = False) -> Value | None:

@@ -14,6 +14,7 @@ from qa.errors import ConfigError
 _LOG = logging.getLogger(__name__)
 _LOADED_IN = os.getpid()
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_OF_LAUNCHERS = ("ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID")  # variables of accelerate launch, torchrun
 _MAPPED = 1 << 17  # bytes of a block that is mapped for itself, by glibc's default
 
 
@@ -71,12 +72,17 @@ def model_threads() -> int:
     return max(1, usable_cores() // max(1, int(workers) if workers.isdecimal() else 1))
 
 
-def use_all_cores(local_processes: int) -> None:
-    """Share the machine's cores between its processes, unless the launcher was told a number of threads.
+def use_training_threads(told: int | None, local_processes: int) -> None:
+    """Let torch use the threads that the run was told, else OMP_NUM_THREADS, else this process's share of the cores.
 
-    `accelerate launch` sets OMP_NUM_THREADS to 1 where it was told nothing, which leaves all cores but one idle.
+    Launchers set OMP_NUM_THREADS to 1 where they were told nothing, which would leave all cores but one idle: a 1 that
+    comes through them does not count.
     """
-    if os.environ.get("OMP_NUM_THREADS", "1") == "1":
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    launched = any(name in os.environ for name in _OF_LAUNCHERS)
+    if told is not None:
+        torch.set_num_threads(told)
+    elif not said or (said == "1" and launched):
         torch.set_num_threads(max(1, usable_cores() // local_processes))
 
 

@@ -15,7 +15,7 @@ from qa.runtime import accelerator as starting
 from qa.runtime import collectives
 from qa.runtime.accelerator import configure_logging, make_accelerator, seed_generators
 from qa.runtime.collectives import from_main, on_main
-from qa.runtime.cores import use_all_cores
+from qa.runtime.cores import use_training_threads
 from qa.runtime.environment import describe_environment, git_commit
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
@@ -106,22 +106,37 @@ def test_tracker_that_is_not_installed_is_named(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "processes", "threads"), [(None, 1, 4), ("1", 1, 4), ("1", 2, 2), ("1", 3, 1), ("1", 8, 1), ("3", 1, 2)]
+    ("variables", "told", "processes", "threads"),
+    [
+        ({}, None, 1, 4),
+        ({}, None, 2, 2),
+        ({"OMP_NUM_THREADS": "1"}, None, 1, 2),  # torch has read it when it was imported: here it had 2
+        ({"OMP_NUM_THREADS": "3"}, None, 1, 2),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, None, 1, 4),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, None, 3, 1),
+        ({"OMP_NUM_THREADS": "1", "TORCHELASTIC_RUN_ID": "none"}, None, 8, 1),
+        ({"OMP_NUM_THREADS": "3", "ACCELERATE_MIXED_PRECISION": "no"}, None, 1, 2),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, 3, 2, 3),
+    ],
 )
-def test_all_cores_are_used_unless_a_number_was_told(told, processes, threads, monkeypatch):
-    """`accelerate launch` sets OMP_NUM_THREADS to 1 where it was told nothing."""
+def test_a_number_of_threads_that_was_said_counts_and_a_launchers_does_not(
+    variables, told, processes, threads, monkeypatch
+):
+    """Launchers set OMP_NUM_THREADS to 1 where they were told nothing."""
     torch.set_num_threads(2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
-    if told is not None:
-        monkeypatch.setenv("OMP_NUM_THREADS", told)
-    use_all_cores(processes)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    use_training_threads(told, processes)
     assert torch.get_num_threads() == threads
 
 
 def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    use_all_cores(1)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    use_training_threads(None, 1)
     assert torch.get_num_threads() == 3
 
 

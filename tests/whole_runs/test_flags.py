@@ -60,6 +60,7 @@ CASES = {
     "resume": (None, "auto", {}),
     "max-train-examples": ("8", "6", {}),
     "max-validation-examples": ("4", "3", {}),
+    "threads": ("1", "2", {}),
     "timeout-minutes": ("10.0", "0.5", {}),
     "push-to-hub": (None, "someone/reader", {}),
     "data.name": ("one", "two", HUB),
