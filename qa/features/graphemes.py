@@ -14,7 +14,7 @@ from jaxtyping import Bool, UInt32
 
 _CONTROL = r"\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}"
 _MARK = r"\p{M}\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}"
-_CLUSTER = regex.compile(rf"\X(?:(?<![{_CONTROL}])[{_MARK}]+)?")
+_CLUSTER = regex.compile(rf"\X(?:(?<![{_CONTROL}])(?=[{_MARK}])\X)*")
 _JOINING = regex.compile(rf"[{_MARK}\p{{GCB=Prepend}}\p{{GCB=L}}\p{{GCB=V}}\p{{GCB=T}}\p{{GCB=Regional_Indicator}}\r]")
 """Characters without which two neighbours are never of one cluster; carriage return for the sake of CR LF."""
 _INVISIBLE = regex.compile(rf"[\s\x1c-\x1f{_CONTROL}]")

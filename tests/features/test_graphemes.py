@@ -20,6 +20,7 @@ CLUSTERS = {
     "Thai": ["ท่", "า", "เ", "รื", "อ"],
     "Tamil": ["நி", "னை"],
     "Myanmar, of which the annex cuts the last": ["မြ", "န်", "မာ"],
+    "a conjunct behind a vowel that the annex cuts off": ["東\u1063\u1039\u1055", "x"],
     "vocalised Arabic": ["مُ", "حَ", "مَّ", "د"],
     "pointed Hebrew": ["שָׁ", "ל", "וֹ", "ם"],
     "Persian": ["ن", "م", "ی\u200c", "خ"],
