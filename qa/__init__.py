@@ -97,7 +97,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       predictor.py         Predictor: questions and contexts -> answers; search over passages.
       options.py           What a call may say, filled up with the reader's settings.
       inputs.py            Rows of a call: paired, checked, cut into chunks.
-      remarks.py           What a call logs of its inputs.
+      remarks.py           What a caller should know of the inputs.
       answers.py           Predictions -> the dicts that a caller gets.
       words.py             Borders of words and of signs, in any script.
       window_scores.py     The answers of the removed pipeline, window by window.

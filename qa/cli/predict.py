@@ -14,10 +14,10 @@ from qa.cli.loading import AT_ONCE, call_options, load_predictor, progress
 from qa.cli.output import open_output
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
-from qa.features.unknown import UnknownTokens, unknown_tokens
 from qa.inference.answers import answers_of
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions
+from qa.inference.remarks import RemarksOfCall
 
 
 def run(arguments: Predict) -> None:
@@ -25,16 +25,16 @@ def run(arguments: Predict) -> None:
     examples = load_data(arguments.data, arguments.on_bad_example, "nothing")
     predictor = load_predictor(arguments.model)
     options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
-    unknown, began = UnknownTokens(), time.perf_counter()
+    remarks, began = RemarksOfCall(), time.perf_counter()
     place, source = arguments.output, origin(arguments, examples, options)
     with open_output(
         place.out, overwrite=place.overwrite, resume=place.resume, source=source, multiple=AT_ONCE
     ) as output:
         left = replace(examples, rows=examples.rows.select(range(output.done, len(examples))))
-        for rows, predictions in progress(predictor, left, options):
+        for rows, predictions in progress(predictor.telling(remarks.take), left, options):
             output.lines.writelines(f"{json.dumps(record)}\n" for record in records(rows, predictions, options))
             output.lines.flush()
-            unknown += unknown_tokens(predictor.features(rows, options))
+    unknown = remarks.all.unknown
     seconds, problems = time.perf_counter() - began, len(examples.problems)
     summary = {"examples": len(examples), "problems": problems, "seconds": seconds, "out": output.name}
     summary |= {"unknown_tokens": unknown.shares}

@@ -6,7 +6,7 @@ Features, batches, search and predictions are those of evaluation; here is only 
 import heapq
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack, overload
 
@@ -24,7 +24,7 @@ from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of,
 from qa.inference.backends import LoadedReader, load_backend
 from qa.inference.inputs import Row, chunks, paired, passages_of
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
-from qa.inference.remarks import report_cut_questions, report_unknown_tokens
+from qa.inference.remarks import Remarks, remarks_on, report
 from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.settings import ReaderSettings
 from qa.runtime.cores import settle_after_fork
@@ -57,8 +57,15 @@ class Predictor:
     where its parent used an accelerator.
     """
 
-    def __init__(self, reader: LoadedReader) -> None:
-        """Take a loaded reader; see `from_pretrained`."""
+    def __init__(self, reader: LoadedReader, *, tell: Callable[[Remarks], None] | None = None) -> None:
+        """Take a loaded reader; see `from_pretrained`.
+
+        Args:
+            reader: what answers.
+            tell: takes the remarks on every chunk of a call; doubts are logged with or without it.
+
+        """
+        self._tell = tell
         self.reader = reader
         self.encoder = reader.encoder
 
@@ -87,6 +94,10 @@ class Predictor:
 
         """
         return cls(load_backend(os.fspath(source), backend=backend, device=device, dtype=dtype, revision=revision))
+
+    def telling(self, tell: Callable[[Remarks], None]) -> "Predictor":
+        """Return the same predictor, which also hands its remarks on inputs to a function."""
+        return Predictor(self.reader, tell=tell)
 
     @property
     def settings(self) -> ReaderSettings:
@@ -255,23 +266,9 @@ class Predictor:
         for chunk in chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             features = self.features(chunk, options)
-            report_unknown_tokens(features, first=not done)
-            report_cut_questions(chunk, ids, features, self.encoder, options)
-            yield Chunk(rows=chunk, ids=ids, features=features, spans=self._spans(features, options))
+            report(remarks_on(chunk, ids, features, self.encoder, options), self._tell, first=not done)
+            yield Chunk(rows=chunk, ids=ids, features=features, spans=_spans(self.reader, features, options))
             done += len(chunk)
-
-    def _spans(self, features: Features, options: AnswerOptions) -> FeatureSpans:
-        batches = evaluation_batches(
-            features.lengths, options.decoding.batch_size, self.device, cpu_tokens=_PASS_TOKENS
-        )
-        loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        return find_spans(
-            self.reader.model,
-            loader,
-            options.decoding,
-            features=len(features),
-            window_shares=options.score == "window",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +304,19 @@ class Chunk:
             null_possible=null_possible,
             counted=options.n_best,
         )
+
+
+def _spans(reader: LoadedReader, features: Features, options: AnswerOptions) -> FeatureSpans:
+    """Run features through a reader."""
+    batches = evaluation_batches(features.lengths, options.decoding.batch_size, reader.device, cpu_tokens=_PASS_TOKENS)
+    loader = batch_loader(features, batches, input_names=reader.input_names, device=reader.device)
+    return find_spans(
+        reader.model,
+        loader,
+        options.decoding,
+        features=len(features),
+        window_shares=options.score == "window",
+    )
 
 
 def _less_null(spans: FeatureSpans) -> FeatureSpans:

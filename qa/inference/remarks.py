@@ -1,39 +1,93 @@
-"""What a call logs of its inputs: what of them the reader does not know, or does not read."""
+"""What a caller should know of the inputs of a call: what of them the reader does not know, or does not read."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypedDict
 
 import numpy as np
 
-from qa.features.unknown import unknown_tokens
+from qa.features.unknown import UnknownTokens, unknown_tokens
 from qa.features.windows import Encoder, Features
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions
 
-_NAMED = 3  # inputs that a warning names
 _LOG = logging.getLogger(__name__)
+_NAMED = 3  # inputs that a warning names
 
 
-def report_unknown_tokens(features: Features, *, first: bool) -> None:
-    """Log that the tokenizer does not know the first texts of a call, which say enough of all."""
-    warning = unknown_tokens(features).warning if first else None
-    if warning is not None:
-        _LOG.warning("%s", warning)
+class Doubt(TypedDict):
+    """Why answers are not to be trusted."""
+
+    kind: Literal["unknown_tokens", "question_cut"]
+    detail: str
 
 
-def report_cut_questions(
+@dataclass(frozen=True, kw_only=True)
+class Remarks:
+    """What was noticed."""
+
+    unknown: UnknownTokens = field(default_factory=UnknownTokens)
+    cut: tuple[str, ...] = ()
+    """Said of questions that were cut: their end may say what is asked."""
+
+    def __add__(self, other: "Remarks") -> "Remarks":
+        """Return those of both."""
+        return Remarks(unknown=self.unknown + other.unknown, cut=self.cut + other.cut)
+
+    @property
+    def doubts(self) -> list[Doubt]:
+        """What is to be said aloud."""
+        unknown = [] if self.unknown.warning is None else [self.unknown.warning]
+        return [
+            *(Doubt(kind="unknown_tokens", detail=detail) for detail in unknown),
+            *(Doubt(kind="question_cut", detail=detail) for detail in self.cut),
+        ]
+
+    def without_unknown(self) -> "Remarks":
+        """Return the rest."""
+        return replace(self, unknown=UnknownTokens())
+
+
+class RemarksOfCall:
+    """Adds up the remarks on a call's chunks; its `take` is what a predictor tells."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.all = Remarks()
+
+    def take(self, remarks: Remarks) -> None:
+        """Add some."""
+        self.all += remarks
+
+
+def remarks_on(
     rows: Sequence[Row], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
-) -> None:
-    """Log which questions are longer than what is read of them: their end may say what is asked."""
+) -> Remarks:
+    """Look at the texts of some rows, and at the windows that they were cut into."""
+    return Remarks(unknown=unknown_tokens(features), cut=_cut_questions(rows, ids, features, encoder, options))
+
+
+def _cut_questions(
+    rows: Sequence[Row], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
+) -> tuple[str, ...]:
+    """Name questions that are longer than what is read of them."""
     read = options.features.max_question_length
     full = np.flatnonzero(features.question_ids.lengths == read).tolist()
     if not full:
-        return
+        return ()
     encodings = encoder.backend.encode_batch([rows[at]["question"] for at in full], add_special_tokens=False)
     cut = [(ids[at], len(encoding)) for at, encoding in zip(full, encodings, strict=True) if len(encoding) > read]
-    if cut:
-        named = ", ".join(f"{name} has {tokens} tokens" for name, tokens in cut[:_NAMED])
-        _LOG.warning(
-            "%d questions are cut to their first %d tokens (windows have %d): %s",
-            *(len(cut), read, options.features.max_length, named),
-        )
+    if not cut:
+        return ()
+    named = ", ".join(f"{name} has {tokens} tokens" for name, tokens in cut[:_NAMED])
+    window = options.features.max_length
+    return (f"{len(cut)} questions are cut to their first {read} tokens (windows have {window}): {named}",)
+
+
+def report(remarks: Remarks, tell: Callable[[Remarks], None] | None, *, first: bool) -> None:
+    """Log what makes answers doubtful, and tell remarks; of unknown tokens those of a call's first texts say enough."""
+    for doubt in (remarks if first else remarks.without_unknown()).doubts:
+        _LOG.warning("%s", doubt["detail"])
+    if tell is not None:
+        tell(remarks)

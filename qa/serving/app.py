@@ -164,17 +164,17 @@ async def _lifespan(service: _Service, _: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI, service: _Service) -> None:
     @app.post("/answer", response_model=AnswerResponse, responses=_REFUSALS)
-    async def answer(body: Questions) -> dict[str, Results]:
+    async def answer(body: Questions) -> Results:
         """Answer one question about a text, or many."""
         inputs = body.inputs if isinstance(body, ManyQuestions) else [body]
         rows = [{"question": one.question, "context": one.context} for one in inputs]
-        return {"results": await service.results(AnswerTask(rows=rows, options=_options(body)))}
+        return await service.results(AnswerTask(rows=rows, options=_options(body)))
 
     @app.post("/search", response_model=SearchResponse, responses=_REFUSALS)
-    async def search(body: Search) -> dict[str, Results]:
+    async def search(body: Search) -> Results:
         """Find the best answers to one question over many passages."""
         task = SearchTask(question=body.question, contexts=body.contexts, options=_options(body))
-        return {"results": await service.results(task)}
+        return await service.results(task)
 
 
 def _options(body: Options) -> Options:

@@ -58,6 +58,16 @@ class Options(_Strict):
     max_answer_length: int | None = Field(None, ge=1, le=200, description="Longest answer, in tokens.")
     no_answer: bool | None = Field(None, description='Whether "no answer" is possible.')
     align_to_words: bool = Field(default=False, description="Let answers end at the borders of words only.")
+    overlap: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest share of the shorter of two answers that both may have in common; above it the better one "
+        "alone is listed. 0: answers are disjoint; left out: all are listed.",
+    )
+    max_question_length: int | None = Field(
+        None, ge=1, description="Tokens of the question that are read; left out: three quarters of a window."
+    )
 
     def as_call(self) -> CallOptions:
         """Return them as the predictor takes them."""
@@ -66,6 +76,8 @@ class Options(_Strict):
             max_answer_length=self.max_answer_length,
             no_answer=self.no_answer,
             align_to_words=self.align_to_words,
+            overlap=self.overlap,
+            max_question_length=self.max_question_length,
         )
 
 
@@ -121,7 +133,28 @@ class Answer(BaseModel):
     place_score: float = Field(ge=0, description="Probability of its place: with that of the answers it overlaps.")
 
 
-class AnswerResponse(BaseModel):
+class UnknownShares(BaseModel):
+    """Shares of tokens that stand for what the model's tokenizer does not know."""
+
+    questions: float = Field(ge=0, le=1)
+    contexts: float = Field(ge=0, le=1)
+
+
+class Warned(BaseModel):
+    """Why answers are not to be trusted."""
+
+    kind: Literal["unknown_tokens", "question_cut"] = Field(
+        description="Texts that the tokenizer does not know, or questions of which the end was not read."
+    )
+    detail: str
+
+
+class _Noted(BaseModel):
+    unknown_tokens: UnknownShares
+    warnings: list[Warned]
+
+
+class AnswerResponse(_Noted):
     """The answers of every input, in the order of the inputs, best first."""
 
     results: list[list[Answer]]
@@ -139,7 +172,7 @@ class PassageAnswer(BaseModel):
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
 
 
-class SearchResponse(BaseModel):
+class SearchResponse(_Noted):
     """The best answers over all passages."""
 
     results: list[PassageAnswer]

@@ -1,14 +1,22 @@
-"""What a request asks -> the predictor's answers to it."""
+"""What a request asks -> the predictor's answers to it, and what it notes of the texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from qa.inference.answers import Answer, PassageAnswer
 from qa.inference.inputs import Row
 from qa.inference.predictor import Predictor
+from qa.inference.remarks import Doubt, Remarks, RemarksOfCall
 from qa.serving.schema import Options
 
-Results = list[list[Answer]] | list[PassageAnswer]
+
+class Results(TypedDict):
+    """Answers, and what a client should know of its texts."""
+
+    results: list[list[Answer]] | list[PassageAnswer]
+    unknown_tokens: dict[str, float]
+    warnings: list[Doubt]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +38,9 @@ class AnswerTask:
 
     def answer(self, predictor: Predictor) -> Results:
         """Return a list of answers for every input."""
-        found = predictor(list(self.rows), **self.options.as_call())
-        return [one if isinstance(one, list) else [one] for one in found]
+        remarks = RemarksOfCall()
+        found = predictor.telling(remarks.take)(list(self.rows), **self.options.as_call())
+        return _beside([one if isinstance(one, list) else [one] for one in found], remarks.all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +63,13 @@ class SearchTask:
 
     def answer(self, predictor: Predictor) -> Results:
         """Return the best answers over all passages."""
-        return predictor.search(self.question, self.contexts, **self.options.as_call())
+        remarks = RemarksOfCall()
+        found = predictor.telling(remarks.take).search(self.question, self.contexts, **self.options.as_call())
+        return _beside(found, remarks.all)
 
 
 Task = AnswerTask | SearchTask
+
+
+def _beside(found: list[list[Answer]] | list[PassageAnswer], remarks: Remarks) -> Results:
+    return Results(results=found, unknown_tokens=remarks.unknown.shares, warnings=remarks.doubts)

@@ -1,5 +1,6 @@
 """The service over HTTP: answers, what it says of itself, what it refuses, prefixes, origins, its OpenAPI document."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -21,12 +22,13 @@ from tests.support.service import CONTEXT, LONG, ONE, QUESTION, Gate, serving, w
 def test_an_answer_is_the_predictors(client, predictor):
     found = client.post("/answer", json=ONE | {"top_k": 3, "no_answer": True})
     assert found.status_code == 200
-    assert found.json() == {"results": [predictor([ONE], top_k=3, no_answer=True)[0]]}
+    assert found.json()["results"] == [predictor([ONE], top_k=3, no_answer=True)[0]]
 
 
 def test_many_come_back_in_order(client, predictor):
     inputs = [{"question": row["question"], "context": row["context"]} for row in tiny.sample_rows("validation")[:6]]
-    assert client.post("/answer", json={"inputs": inputs}).json() == {"results": [[one] for one in predictor(inputs)]}
+    found = client.post("/answer", json={"inputs": inputs}).json()["results"]
+    assert found == [[one] for one in predictor(inputs)]
 
 
 def test_search_ranks_over_passages(client, predictor):
@@ -34,6 +36,39 @@ def test_search_ranks_over_passages(client, predictor):
     found = client.post("/search", json={"question": QUESTION, "contexts": contexts, "top_k": 4}).json()["results"]
     assert found == predictor.search(QUESTION, contexts, top_k=4)
     assert all(contexts[one["passage"]][one["start"] : one["end"]] == one["answer"] for one in found)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 1.0])
+def test_answers_and_passages_may_be_disjoint(client, predictor, overlap):
+    options = {"top_k": 5, "overlap": overlap}
+    found = client.post("/answer", json=ONE | options).json()["results"][0]
+    assert found == predictor([ONE], **options)[0]
+    assert all(one["place_score"] >= one["score"] for one in found)
+    passages = client.post("/search", json={"question": QUESTION, "contexts": [CONTEXT], **options}).json()["results"]
+    assert passages == predictor.search(QUESTION, [CONTEXT], **options)
+    places = sorted((one["start"], one["end"]) for one in passages)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(places)) == (overlap == 0.0)
+
+
+def test_as_much_of_a_question_is_read_as_asked_for(client, predictor):
+    texts = {"context": CONTEXT, "question": "In the story of the river, who named it?"}
+    found = [client.post("/answer", json=texts | {"max_question_length": most}).json() for most in (3, 40)]
+    assert [one["results"][0] for one in found] == [predictor([texts], max_question_length=most) for most in (3, 40)]
+    assert [[one["kind"] for one in each["warnings"]] for each in found] == [["question_cut"], []]
+    assert "cut to their first 3 tokens" in found[0]["warnings"][0]["detail"]
+
+
+@pytest.mark.parametrize("path", ["/answer", "/search"])
+def test_the_share_of_unknown_tokens_is_said_and_warned_of(client, path):
+    """By a model of another language."""
+    for question, context, kinds in (
+        (QUESTION, CONTEXT, []),
+        ("谁建造了灯塔？", "灯塔由拉格纳建造。", ["unknown_tokens"]),
+    ):
+        texts = {"contexts": [context]} if path == "/search" else {"context": context}
+        found = client.post(path, json={"question": question, **texts}).json()
+        assert [one["kind"] for one in found["warnings"]] == kinds
+        assert (max(found["unknown_tokens"].values()) > 0.1) == bool(kinds)
 
 
 def test_answers_are_the_predictors_to_the_last_bit_whoever_else_asks(client, predictor):

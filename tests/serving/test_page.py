@@ -1,5 +1,6 @@
 """The page in a browser: what a person, a keyboard and a screen reader find there."""
 
+import itertools
 import shutil
 from importlib.resources import files
 from urllib.parse import quote
@@ -60,50 +61,83 @@ def is_in_sight(locator):
 # --- asking ---
 
 
-def answer(text, score):
+def answer(text, score, place=None):
     start = CONTEXT.index(text) if text else 0
-    return {"answer": text, "score": score, "start": start, "end": start + len(text)}
+    return {"answer": text, "score": score, "place_score": place or score, "start": start, "end": start + len(text)}
 
 
-def test_a_place_that_is_clicked_becomes_the_headline(open_page):
-    """Wordings that overlap are one place; "no answer" is a place without a mark."""
-    given = [("Francisco de Orellana", 0.5), ("de Orellana", 0.2), ("1541", 0.15), ("", 0.1)]
-    body = {"results": [[answer(text, score) for text, score in given]]}
-    tab = open_page()
+def answers_with(tab, *given, unknown=0.0, warnings=()):
+    """Let the service answer so."""
+    shares = {"questions": unknown, "contexts": 0.0}
+    body = {"results": [list(given)], "unknown_tokens": shares, "warnings": list(warnings)}
     tab.route("**/answer", lambda route: route.fulfill(status=200, json=body))
+
+
+def test_an_answer_that_is_clicked_becomes_the_headline(open_page):
+    """Its percentage is the place's; "no answer" is one without a mark."""
+    tab = open_page()
+    answers_with(tab, answer("Francisco de Orellana", 0.5, 0.7), answer("1541", 0.15), answer("", 0.1))
     ask(tab)
-    places = tab.locator("#places button")
-    assert places.all_inner_texts() == ["Francisco de Orellana · 70 %", "1541 · 15 %", "No answer in this text · 10 %"]
-    assert tab.locator("#variants").inner_text() == "Also: de Orellana"
+    listed = tab.locator("#answers button")
+    assert listed.all_inner_texts() == ["Francisco de Orellana · 70 %", "1541 · 15 %", "No answer in this text · 10 %"]
+    assert tab.locator("#wording").inner_text() == "These very words: 50 %"
     for at, name in ((0, "Francisco de Orellana"), (1, "1541"), (0, "Francisco de Orellana")):
-        places.nth(at).click()
+        listed.nth(at).click()
         assert tab.locator("#answer").inner_text() == tab.locator("#text mark").inner_text() == name
-        assert [one.get_attribute("aria-pressed") for one in places.all()] == [str(at == n).lower() for n in range(3)]
-    places.nth(2).focus()
+        assert [one.get_attribute("aria-pressed") for one in listed.all()] == [str(at == n).lower() for n in range(3)]
+    listed.nth(2).focus()
     tab.keyboard.press("Enter")
     assert tab.locator("#answer").inner_text() == "No answer in this text"
     assert tab.locator("#text mark").count() == 0
+    assert tab.locator("#wording").is_hidden()
 
 
-def test_places_do_not_overlap(open_page, client):
-    """Wordings of one place are one place: its share is their sum."""
+@pytest.mark.parametrize("disjoint", [True, False])
+def test_answers_do_not_overlap_unless_that_is_switched_off(disjoint, open_page, client):
     tab = open_page()
+    assert tab.locator("#disjoint").is_checked()
+    tab.locator("#disjoint").set_checked(disjoint)
     ask(tab)
-    shown = tab.locator("#places button").all_inner_texts()
-    body = {"question": QUESTION, "context": CONTEXT, "top_k": 20, "no_answer": False}
-    answers = client.post("/answer", json=body).json()["results"][0]
-    places = []
-    for answer in answers:
-        same = (one for one in places if one["start"] < answer["end"] and answer["start"] < one["end"])
-        next(same, None) or places.append(answer)
-    assert [text.split(" · ")[0] for text in shown] == [" ".join(one["answer"].split()) for one in places[:5]]
+    shown = tab.locator("#answers button").all_inner_texts()
+    body = {"question": QUESTION, "context": CONTEXT, "top_k": 5, "no_answer": False, "overlap": 0 if disjoint else 1}
+    found = client.post("/answer", json=body).json()["results"][0]
+    assert [text.split(" · ")[0] for text in shown] == [" ".join(one["answer"].split()) for one in found]
+    places = sorted((one["start"], one["end"]) for one in found)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(places)) == disjoint
+
+
+def test_without_suppression_percentages_are_those_of_wordings(open_page):
+    tab = open_page()
+    answers_with(tab, answer("Francisco de Orellana", 0.5, 0.7), answer("de Orellana", 0.2, 0.7))
+    tab.locator("#disjoint").uncheck()
+    ask(tab)
+    assert tab.locator("#answers button").all_inner_texts() == ["Francisco de Orellana · 50 %", "de Orellana · 20 %"]
+    assert tab.locator("#wording").inner_text() == "This place: 70 %"
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_texts_that_the_model_does_not_know_are_said_and_forgotten_with_the_next(viewport, open_page):
+    tab = open_page(viewport=viewport)
+    ask(tab, text="灯塔由拉格纳建造。", question="谁建造了灯塔？")
+    sync_api.expect(tab.locator("#doubts")).to_contain_text("does not know")
+    assert is_in_sight(tab.locator("#doubts"))
+    tab.locator("#context").fill(CONTEXT)
+    tab.locator("#question").fill(QUESTION)
+    tab.locator("#ask").click()
+    sync_api.expect(tab.locator("#doubts")).to_be_hidden()
+
+
+def test_a_question_that_was_cut_is_said(open_page):
+    tab = open_page()
+    ask(tab, question=f"{'word ' * 200}?")
+    assert tab.locator("#doubts").inner_text() == "The question is too long: its end was not read."
 
 
 def test_the_answer_is_in_sight_on_long_texts_and_small_screens(open_page):
     for viewport in (DESKTOP, PHONE):
         tab = open_page(viewport=viewport)
         ask(tab, text=f"{'A line that says nothing at all. ' * 200}{CONTEXT}{' Another one. ' * 200}")
-        tab.locator("#places button").last.click()
+        tab.locator("#answers button").last.click()
         assert is_in_sight(tab.locator("#answer"))
         assert is_in_sight(tab.locator("#text mark"))
         assert tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

@@ -1,7 +1,6 @@
 "use strict";
 
-const ASKED = 20; // answers, of which overlapping ones become one place
-const SHOWN = 5; // places
+const SHOWN = 5; // answers
 const LONGEST_LINK = 30_000; // characters; mail and chat programs cut longer ones
 
 const EXAMPLE = {
@@ -25,25 +24,6 @@ const nameOf = (answer) => answer.answer || "No answer in this text";
 
 let asking = null; // what stops the request that runs
 
-// --- places: answers that overlap are wordings of one ---
-
-const overlap = (one, other) =>
-  one.answer && other.answer ? one.start < other.end && other.start < one.end : one.answer === other.answer;
-
-function placesOf(answers) {
-  const places = [];
-  for (const answer of answers) {
-    const place = places.find(({ best }) => overlap(best, answer));
-    if (place) {
-      place.share += answer.score;
-      place.others.push(answer);
-    } else {
-      places.push({ best: answer, share: answer.score, others: [] });
-    }
-  }
-  return places.slice(0, SHOWN);
-}
-
 // --- showing ---
 
 // Offsets of the service count code points; strings here are of UTF-16 units.
@@ -55,35 +35,46 @@ function showText(characters, { start, end }) {
   if (start < end) mark.scrollIntoView({ block: "center" });
 }
 
-function choose(characters, places, chosen) {
-  const { best, share, others } = places[chosen];
+// With one answer per place, the percentage is the place's: wordings that overlap the best one are part of it.
+const shareOf = (answer, disjoint) => percent(disjoint ? answer.place_score : answer.score);
+
+function choose(characters, answers, chosen, disjoint) {
+  const best = answers[chosen];
   byId("answer").textContent = nameOf(best);
-  byId("share").textContent = percent(share);
-  const wordings = [...new Set(others.map((other) => other.answer))].filter((text) => text && text !== best.answer);
-  byId("variants").textContent = wordings.length ? `Also: ${wordings.slice(0, 3).join(" · ")}` : "";
-  for (const [at, button] of byId("places").querySelectorAll("button").entries()) {
+  byId("share").textContent = shareOf(best, disjoint);
+  const alone = percent(best.score) === percent(best.place_score) ? "" : percent(disjoint ? best.score : best.place_score);
+  byId("wording").textContent = alone && (disjoint ? `These very words: ${alone}` : `This place: ${alone}`);
+  for (const [at, button] of byId("answers").querySelectorAll("button").entries()) {
     button.setAttribute("aria-pressed", String(at === chosen));
   }
   showText(characters, best);
 }
 
-function showAnswers(context, answers) {
+function showAnswers(context, answers, disjoint) {
   const characters = Array.from(context);
-  const places = placesOf(answers);
-  byId("places").replaceChildren(
-    ...places.map(({ best, share }, at) => {
+  byId("answers").replaceChildren(
+    ...answers.map((answer, at) => {
       const button = document.createElement("button");
       const item = document.createElement("li");
       button.type = "button";
       button.dir = "auto";
-      button.textContent = `${nameOf(best)} · ${percent(share)}`;
-      button.addEventListener("click", () => choose(characters, places, at));
+      button.textContent = `${nameOf(answer)} · ${shareOf(answer, disjoint)}`;
+      button.addEventListener("click", () => choose(characters, answers, at, disjoint));
       item.append(button);
       return item;
     }),
   );
   byId("result").hidden = false;
-  choose(characters, places, 0);
+  choose(characters, answers, 0, disjoint);
+}
+
+function showDoubts({ unknown_tokens: unknown, warnings }) {
+  const share = percent(Math.max(unknown.questions, unknown.contexts));
+  const words = {
+    unknown_tokens: `The model does not know ${share} of these signs or words. It was made for another language: do not trust its answer.`,
+    question_cut: "The question is too long: its end was not read.",
+  };
+  byId("doubts").textContent = warnings.map(({ kind, detail }) => words[kind] ?? detail).join(" ");
 }
 
 function say(text, kind = "") {
@@ -106,7 +97,8 @@ async function plainError(response) {
 }
 
 async function answersTo(question, context, signal) {
-  const body = JSON.stringify({ question, context, top_k: ASKED, no_answer: byId("no-answer").checked });
+  const options = { top_k: SHOWN, no_answer: byId("no-answer").checked, overlap: byId("disjoint").checked ? 0 : 1 };
+  const body = JSON.stringify({ question, context, ...options });
   let response;
   try {
     response = await fetch("answer", { method: "POST", headers: { "content-type": "application/json" }, body, signal });
@@ -114,7 +106,7 @@ async function answersTo(question, context, signal) {
     throw error.name === "AbortError" ? error : new Error("The service does not answer. Is it still running?");
   }
   if (!response.ok) throw new Error(await plainError(response));
-  return (await response.json()).results[0];
+  return response.json();
 }
 
 function missing(question, context) {
@@ -133,13 +125,15 @@ async function ask() {
     return;
   }
   const mine = new AbortController();
+  const disjoint = byId("disjoint").checked;
   asking = mine;
   setBusy(true);
   try {
-    const answers = await answersTo(question, context, mine.signal);
+    const found = await answersTo(question, context, mine.signal);
     say("");
     showLink(question, context);
-    showAnswers(context, answers);
+    showDoubts(found);
+    showAnswers(context, found.results[0], disjoint);
   } catch (error) {
     if (asking !== mine) return;
     byId("result").hidden = true;
