@@ -1,24 +1,36 @@
 """`qa convert`: the examples of any source in one validated file."""
 
+import sys
+from pathlib import Path
+
 from qa.cli.data import say, stream
 from qa.cli.data_flags import Convert
 from qa.cli.display import print_json, print_line
-from qa.cli.problems import problem_file, show_problems
-from qa.data.writing import require_known_format, write_examples
+from qa.cli.output import STANDARD_OUTPUT, open_bytes
+from qa.cli.problems import ProblemFile, no_problem_file, problem_file, show_problems
+from qa.data.writing import known_format, write_examples_into
 
 
 def run(arguments: Convert) -> None:
     """Write, and say what was dropped or changed."""
     out = arguments.output.out
-    require_known_format(out)
-    examples = stream(arguments.data, arguments.on_bad_example, arguments.references)
-    with problem_file(out.with_name(f"{out.name}.problems.jsonl")) as problems:
-        written = write_examples(examples.tables(problems), out)
+    form = known_format(out if out != STANDARD_OUTPUT else Path("lines.jsonl"))
+    with open_bytes(out, overwrite=arguments.output.overwrite) as output:
+        examples = stream(arguments.data, arguments.on_bad_example, arguments.references)
+        beside = problem_file(out.with_name(f"{out.name}.problems.jsonl")) if output.is_file else no_problem_file()
+        with beside as problems:
+            written = write_examples_into(examples.tables(problems), output.file, form)
     say(examples.notes)
-    if arguments.json:
+    if output.is_standard:  # where the examples are
+        print(f"{written} examples, {sum(problems.counts.values())} problems", file=sys.stderr)  # noqa: T201
+    elif arguments.json:
         print_json({"examples": written, "out": str(out), **problems.summary(), "notes": examples.notes})
-        return
+    else:
+        _tell(problems, f"{written} examples: {out}")
+
+
+def _tell(problems: ProblemFile, line: str) -> None:
     show_problems(problems.counts, problems.first)
-    if problems.counts:
+    if problems.counts and problems.path is not None:
         print_line(f"all problems: {problems.path}")
-    print_line(f"{written} examples: {out}")
+    print_line(line)

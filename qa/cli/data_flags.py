@@ -62,7 +62,9 @@ class OutputFileFlags:
     """Where to write."""
 
     out: Positional[Path]
-    """File to write: .json (SQuAD, nested), .jsonl, .parquet, or .json.gz and .jsonl.gz."""
+    """File to write: .json (SQuAD, nested), .jsonl, .parquet, or .json.gz and .jsonl.gz; - is standard output."""
+    overwrite: bool = False
+    """Replace a file that exists."""
 
 
 @dataclass(frozen=True, kw_only=True)

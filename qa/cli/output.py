@@ -1,7 +1,7 @@
-"""Where `qa predict` writes: a file that appears when it is complete, what is no file, or standard output.
+"""Where commands write: a file that appears when it is complete, what is no file, or standard output.
 
-Until a file is complete its lines stand under its name with `.part`, and what they were made of beside it: an
-interrupted command loses nothing, and `--resume` goes on only with the same model, data and options.
+Until a file of lines is complete they stand under its name with `.part`, and what they were made of beside it: an
+interrupted `qa predict` loses nothing, and `--resume` goes on only with the same model, data and options.
 """
 
 import contextlib
@@ -13,11 +13,12 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from qa.errors import StorageError, UsageError
-from qa.files import flush_to_disk, write_json
+from qa.files import flush_to_disk, whole_file, write_json
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,18 @@ class LineStream(Protocol):
 
     def flush(self) -> object:
         """Let go of what was taken."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+
+
+@runtime_checkable
+class StandardStream(LineStream, Protocol):
+    """Standard output or standard error."""
+
+    @property
+    def buffer(self) -> BufferedIOBase:
+        """The stream of bytes below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +90,7 @@ def open_output(
         standard.flush()
         return
     target = path.resolve()  # of a link, what it leads to; the link stays
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+    if _is_special(target):
         with _told_of_errors(path), target.open("w", encoding="utf-8", newline="") as stream:
             yield Output(lines=stream, done=0, name=str(path))
         return
@@ -89,11 +102,59 @@ def open_output(
         part.complete()
 
 
-def _standard_stream(path: Path) -> LineStream | None:
+@dataclass(frozen=True, kw_only=True)
+class BytesOutput:
+    """An open place to write bytes to."""
+
+    file: BufferedIOBase
+    is_file: bool
+    """Whether it is a file, which other files may stand beside."""
+    is_standard: bool = False
+    """Whether it is standard output, on which nothing else may be printed."""
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path, *, overwrite: bool) -> Iterator[BytesOutput]:
+    """Open what `path` names, by the rules of `open_output`, for bytes; a file appears whole or not at all.
+
+    Raises:
+        UsageError: a file is there and may not be replaced.
+        StorageError: it cannot be written.
+
+    """
+    standard = _standard_stream(path)
+    if standard is not None:
+        yield BytesOutput(file=standard.buffer, is_file=False, is_standard=standard is sys.stdout)
+        standard.flush()
+        return
+    target = path.resolve()
+    if _is_special(target):
+        with _told_of_errors(path), target.open("wb") as stream:
+            yield BytesOutput(file=stream, is_file=False)
+        return
+    _require_free(target, overwrite=overwrite)
+    with whole_file(target) as file:
+        if target.exists():
+            shutil.copymode(target, file.name)
+        yield BytesOutput(file=cast("BufferedIOBase", file.buffer), is_file=True)
+
+
+def _is_special(target: Path) -> bool:
+    """Return whether a pipe, a device or the like is there, which is written as things come."""
+    return target.exists() and not stat.S_ISREG(target.stat().st_mode)
+
+
+def _require_free(target: Path, *, overwrite: bool) -> None:
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists; wanted another name, or --overwrite")
+
+
+def _standard_stream(path: Path) -> StandardStream | None:
     """Return the stream that `path` names: `-`, `/dev/stdout`, or a link to the same; None for anything else."""
+    out, error = cast("StandardStream", sys.stdout), cast("StandardStream", sys.stderr)
     if path == STANDARD_OUTPUT:
-        return sys.stdout
-    for stream in (sys.stdout, sys.stderr):
+        return out
+    for stream in (out, error):
         with contextlib.suppress(OSError, ValueError):  # no such file, or a stream without a descriptor
             if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                 return stream
@@ -131,8 +192,7 @@ class PartFile:
         """
         if overwrite and resume:
             raise UsageError("found --overwrite and --resume; wanted one of them")
-        if self.target.exists() and not overwrite:
-            raise UsageError(f"{self.target} exists; wanted another name, or --overwrite")
+        _require_free(self.target, overwrite=overwrite)
         if resume and self.path.exists():
             self._require_same_source()
             return self._keep_whole_lines(multiple)

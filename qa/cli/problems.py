@@ -1,6 +1,7 @@
 """Problems of a data set -> a table and the first of them for people, all of them in a file."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ _SHOWN = 10
 class ProblemFile:
     """Takes problems as they come: counts all, keeps the first, writes each as a line of JSON."""
 
-    path: Path
+    path: Path | None
     file: TextIO
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     first: list[DataProblem] = field(default_factory=list)
@@ -35,7 +36,7 @@ class ProblemFile:
     def summary(self) -> dict[str, Any]:
         """Return numbers by kind and action, as JSON has them, and where all problems are told."""
         counts = [{"kind": kind, "action": action, "rows": rows} for (kind, action), rows in self.counts.most_common()]
-        return {"problems": counts, "problems_file": str(self.path) if self.counts else None}
+        return {"problems": counts, "problems_file": str(self.path) if self.counts and self.path else None}
 
 
 @contextmanager
@@ -49,6 +50,13 @@ def problem_file(path: Path, *, known_as: Path | None = None) -> Iterator[Proble
         yield problems
     if not problems.counts:
         path.unlink()
+
+
+@contextmanager
+def no_problem_file() -> Iterator[ProblemFile]:
+    """Yield what takes problems where there is no place for a file of them."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nothing:
+        yield ProblemFile(None, nothing)
 
 
 def show_problems(counts: Mapping[Any, int], first: Iterable[DataProblem]) -> None:

@@ -18,33 +18,42 @@ _Writer = Callable[[Iterator[pa.Table], BufferedIOBase], None]
 _COLUMNS = ("id", "title", "context", "question", "answers")
 
 
-def require_known_format(path: Path) -> None:
-    """Check that a file's name ends in a format that can be written.
+def known_format(path: Path) -> str:
+    """Return how a file is written, by the ending of its name.
 
-    Raises:
-        UsageError: it does not.
-
-    """
-    if _format(path) not in _WRITERS:
-        raise UsageError(
-            f"{path}: no format to write; wanted a name that ends in .json, .jsonl, .parquet or .json(l).gz"
-        )
-
-
-def write_examples(tables: Iterable[pa.Table], path: Path) -> int:
-    """Write tables of examples to a file that appears whole or not at all; return their number.
-
-    The name's ending says how: `.json` (SQuAD v2.0, nested: title and context of neighbours are written once),
-    `.jsonl` or `.ndjson` (a row a line), both also with `.gz`, or `.parquet`.
+    `.json` (SQuAD v2.0, nested: title and context of neighbours are written once), `.jsonl` or `.ndjson` (a row a
+    line), both also with `.gz`, or `.parquet`.
 
     Raises:
         UsageError: another ending.
-        StorageError: the file cannot be written.
+
     """
-    require_known_format(path)
-    counter = _Counter(tables)
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    ending = "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+    if ending not in _WRITERS:
+        raise UsageError(
+            f"{path}: no format to write; wanted a name that ends in .json, .jsonl, .parquet or .json(l).gz"
+        )
+    return ending
+
+
+def write_examples(tables: Iterable[pa.Table], path: Path) -> int:
+    """Write tables of examples to a file that appears whole or not at all, as its name says; return their number.
+
+    Raises:
+        UsageError: a name without a known format.
+        StorageError: the file cannot be written.
+
+    """
+    form = known_format(path)
     with whole_file(path) as file:
-        _WRITERS[_format(path)](iter(counter), cast("BufferedIOBase", file.buffer))
+        return write_examples_into(tables, cast("BufferedIOBase", file.buffer), form)
+
+
+def write_examples_into(tables: Iterable[pa.Table], file: BufferedIOBase, form: str) -> int:
+    """Write tables of examples to an open file in a format of `known_format`; return their number."""
+    counter = _Counter(tables)
+    _WRITERS[form](iter(counter), file)
     return counter.examples
 
 
@@ -56,11 +65,6 @@ class _Counter:
         for table in self._tables:
             self.examples += table.num_rows
             yield table
-
-
-def _format(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def _rows(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:

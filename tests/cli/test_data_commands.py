@@ -1,6 +1,9 @@
 """`qa convert`, `qa split` and what `qa score` forgives: files of others in, validated sets and scores out."""
 
 import json
+import os
+import stat
+import threading
 
 import pytest
 
@@ -54,8 +57,38 @@ def test_convert_keeps_texts_without_places_for_scoring(capsys, tmp_path):
     output(capsys, "convert", source, out, "--references", "texts")
     found = references(load(out, purpose="texts"))
     assert list(found.values()) == [[("Ragna Lund", -1)], [("40 metres", -1)]]
-    output(capsys, "convert", source, out, "--references", "texts", "--max-examples", "1")
+    output(capsys, "convert", source, out, "--references", "texts", "--max-examples", "1", "--overwrite")
     assert len(load(out, purpose="texts")) == 1
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.parquet"])
+def test_convert_replaces_a_file_only_when_told_and_writes_what_a_link_leads_to(capsys, tmp_path, name):
+    source, target, link = write(tmp_path / "in.jsonl", rows(2)), tmp_path / "target", tmp_path / name
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to("target")
+    assert f"{target} exists" in output(capsys, "convert", source, link, status=2).err
+    assert target.read_text() == "old"
+    output(capsys, "convert", source, link, "--overwrite")
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert len(load(link)) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.jsonl", "target", name])
+
+
+def test_convert_writes_into_a_pipe_and_to_standard_output(capsys, tmp_path):
+    source, pipe, found = write(tmp_path / "in.csv", TABLE), tmp_path / "pipe.jsonl", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.append(pipe.read_text()))
+    reader.start()
+    output(capsys, "convert", source, pipe, "--on-bad-example", "repair")
+    reader.join()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    told = output(capsys, "convert", source, "-", "--on-bad-example", "repair")
+    assert found == [told.out]
+    assert json.loads(told.out)["answers"]["text"] == ["Ragna Lund"]
+    assert "1 examples, 2 problems" in told.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "pipe.jsonl"]
 
 
 # --- split ---
