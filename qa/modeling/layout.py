@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from jaxtyping import Float
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from qa.errors import ModelError
-from qa.features.collation import PAD_MULTIPLE
+from qa.features.collation import PAD_MULTIPLE, Batch
 from qa.features.pair_template import PairTemplate
 from qa.modeling.probe import Probe, Window, differ, ordinary_tokens
 
@@ -67,9 +70,9 @@ def find_layout(
     template = _readable(probe, list(_templates(own, tokenizer)), words)
     window = words[:_QUESTION], words[2 * _QUESTION :][:_CONTEXT]
     alone = probe.batch(template, [window])
-    before = probe.logits(alone)
+    before = _logits(probe, alone)
     probe.logits(probe.batch(template, [_longest(tokenizer, template, window, max_length)]))
-    if differ(before, probe.logits(alone)):
+    if differ(before, _logits(probe, alone), among=before):
         raise ModelError(
             f"model {probe.name!r} has other logits for the same window after another one: "
             "its answers would depend on chance, or on what was asked before"
@@ -98,21 +101,31 @@ def _readable(probe: Probe, templates: list[PairTemplate], words: list[int]) -> 
 
 
 def _is_readable(probe: Probe, template: PairTemplate, words: list[int]) -> bool:
-    """Return whether the context's logits follow the question, and those of the null position both texts."""
+    """Return whether the context's logits follow the question, and those of the null position both texts.
+
+    The windows are asked one by one: kernels round the rows of a batch in different ways.
+    """
     questions, contexts = words[: 2 * _QUESTION], words[2 * _QUESTION :]
     windows = [
         (questions[:_QUESTION], contexts[:_CONTEXT]),
         (questions[_QUESTION:], contexts[:_CONTEXT]),
         (questions[:_QUESTION], contexts[_CONTEXT:]),
     ]
-    batch = probe.batch(template, windows)
-    plain, other_question, other_context = probe.logits(batch)
-    here, null = batch.in_context[0], int(batch.null_position[0])
+    plain, other_question, other_context = (_logits(probe, probe.batch(template, [window])) for window in windows)
     return (
-        differ(plain[here], other_question[here])
-        and differ(plain[null], other_question[null])
-        and differ(plain[null], other_context[null])
+        differ(plain[:-1], other_question[:-1], among=plain)
+        and differ(plain[-1], other_question[-1], among=plain)
+        and differ(plain[-1], other_context[-1], among=plain)
     )
+
+
+def _logits(probe: Probe, batch: Batch) -> Float[Tensor, "position 2"]:
+    """Return the logits of a window that answers are made of: those of the context's tokens, and of the null position.
+
+    What a model has elsewhere is of no concern, and may be a million below.
+    """
+    logits = probe.logits(batch)[0]
+    return torch.cat([logits[batch.in_context[0].cpu()], logits[batch.null_position.cpu()]])
 
 
 def _longest(tokenizer: PreTrainedTokenizerBase, template: PairTemplate, window: Window, max_length: int) -> Window:
@@ -125,5 +138,5 @@ def _sees_padding(probe: Probe, template: PairTemplate, window: Window) -> bool:
     """Return whether the logits of a window depend on the padding beside it."""
     alone = probe.batch(template, [window])
     padded = probe.batch(template, [window], padded_to=4 * PAD_MULTIPLE + alone.shape[1])
-    real = padded.inputs["attention_mask"].bool()
-    return differ(probe.logits(alone), probe.logits(padded)[real].unsqueeze(0))
+    before = _logits(probe, alone)
+    return differ(before, _logits(probe, padded), among=before)

@@ -87,10 +87,16 @@ class Probe:
             raise ModelError(f"model {self.name!r} does not take windows of {tokens} tokens: {reason}") from error
 
 
-def differ(one: Float[Tensor, "*any"], other: Float[Tensor, "*any"]) -> bool:
-    """Return whether logits differ by more than rounding."""
-    scale = max(float(one.abs().max()), float(other.abs().max()))
-    return not float((one - other).abs().max()) <= _MOVED * scale
+def differ(one: Float[Tensor, "*any"], other: Float[Tensor, "*any"], *, among: Float[Tensor, "..."]) -> bool:
+    """Return whether logits differ by more than rounding.
+
+    Args:
+        one: some logits.
+        other: the same of another window, or of the same one again.
+        among: all logits of the window that count. Rounding goes by the largest: a few may be as small as it is.
+
+    """
+    return not float((one - other).abs().max()) <= _MOVED * float(among.abs().max())
 
 
 def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:

@@ -1,6 +1,7 @@
 """How question and context are joined is what the model can read; what it cannot read is refused by name."""
 
 import inspect
+import itertools
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -82,6 +83,24 @@ def test_a_causal_model_without_a_token_that_ends_texts_is_refused():
     tokenizer.eos_token = tokenizer.sep_token = None
     with pytest.raises(ModelError, match=r"'the/model' .* no position sees both.*a token that ends texts"):
         causal_reader(tokenizer)
+
+
+def test_rounding_is_not_taken_for_sight_where_the_first_logits_are_small():
+    """Of OPT's readers with logits near 0 at the first position some seemed to see what comes after it."""
+    model = zoo.model("llama")
+    forward, calls = model.forward, itertools.count()
+
+    def rounded(*args, **inputs):
+        output = forward(*args, **inputs)
+        small = torch.ones(output.start_logits.shape[1])
+        small[0] = 1e-4
+        output.start_logits = output.start_logits * small + 1e-7 * next(calls)
+        return output
+
+    rounded.__signature__ = inspect.signature(forward)
+    model.forward = rounded
+    reader = Reader.fitted(model, causal_tokenizer(), max_length=96, name="the/model")
+    assert reader.encoder.template.null_position == -1
 
 
 def test_a_model_that_sees_both_ways_keeps_its_tokenizers_layout():
