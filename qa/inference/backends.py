@@ -13,7 +13,7 @@ from qa.config import Backend
 from qa.errors import ConfigError
 from qa.features.windows import Encoder
 from qa.inference.onnx import find_exported_layout, load_onnx_model, read_positions
-from qa.modeling.devices import find_device, find_precision
+from qa.modeling.devices import find_device, find_precision, names_cpu
 from qa.modeling.layout import Layout, find_layout
 from qa.modeling.probe import Probe
 from qa.modeling.quirks import longest_window
@@ -164,9 +164,9 @@ def _load_torch(source: str, device: Device, dtype: Precision, revision: str | N
 
 def _load_onnx(backend: Backend) -> "Callable[[str, Device, Precision, str | None], LoadedReader]":
     def load(source: str, device: Device, dtype: Precision, revision: str | None) -> LoadedReader:
-        if device is not None and (isinstance(device, int) or torch.device(device).type != "cpu"):
+        if device is not None and not names_cpu(device):
             raise ConfigError(f"device is {device!r}; an ONNX file runs on the cpu here")
-        if dtype is not None and dtype not in {"float32", torch.float32}:
+        if find_precision(dtype) != torch.float32:
             raise ConfigError(f"dtype is {dtype!r}; an ONNX file has the precision that it was exported with")
         model = load_onnx_model(source, backend, revision=revision)
         tokenizer = load_tokenizer(source, revision=revision)

@@ -26,6 +26,12 @@ def find_device(name: str | int | torch.device | None) -> torch.device:
     return device
 
 
+def names_cpu(name: str | int | torch.device) -> bool:
+    """Return whether a name is the CPU's."""
+    device = _named(name)
+    return device is not None and device.type == "cpu"
+
+
 def known_devices() -> list[torch.device]:
     """Return the devices of this machine that can compute."""
     kind = torch.accelerator.current_accelerator(check_available=True)

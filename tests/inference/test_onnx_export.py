@@ -124,10 +124,12 @@ def test_other_families_export(family, tmp_path):
 
 
 def test_what_an_onnx_file_cannot_do_is_said(folder, tmp_path):
-    with pytest.raises(ConfigError, match="device is 'cuda'; an ONNX file runs on the cpu"):
-        Predictor.from_pretrained(folder, backend="onnx", device="cuda")
-    with pytest.raises(ConfigError, match="dtype is 'bfloat16'"):
-        Predictor.from_pretrained(folder, backend="onnx", dtype="bfloat16")
+    for device in ("cuda", "gpu7", 0):
+        with pytest.raises(ConfigError, match=f"device is {device!r}; an ONNX file runs on the cpu"):
+            Predictor.from_pretrained(folder, backend="onnx", device=device)
+    for dtype in ("bfloat16", "float8_e4m3fn", "int4"):
+        with pytest.raises(ConfigError, match=f"dtype is '{dtype}'"):
+            Predictor.from_pretrained(folder, backend="onnx", dtype=dtype)
     with pytest.raises(ModelError, match=r"has no onnx/model\.onnx; make it with: qa export"):
         Predictor.from_pretrained(saved(tmp_path), backend="onnx")
     (tmp_path / "onnx").mkdir()
