@@ -1,15 +1,18 @@
 """The predictor: forms of input, windows, parity with evaluation, "no answer", word borders, search over passages."""
 
+import itertools
 import json
 import math
 import subprocess
 import sys
 import time
+import unicodedata
 from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
 import pytest
+import regex
 import torch
 from accelerate import Accelerator
 
@@ -23,7 +26,7 @@ from qa.inference.predictor import Predictor
 from qa.modeling.reader import load_reader
 from qa.modeling.settings import DEFAULT_SETTINGS, SETTINGS_FILE
 from tests.benchmarks import baselines
-from tests.support import tiny
+from tests.support import tiny, tokenizers
 from tests.support.predictors import (
     CONTEXT,
     KEYS,
@@ -227,3 +230,41 @@ def test_search_of_nothing_finds_nothing_and_names_bad_passages(predictor):
     assert predictor.search(QUESTION, []) == []
     with pytest.raises(ExampleError, match="input 1: context"):
         predictor.search(QUESTION, [CONTEXT, ""])
+
+
+# --- texts that tokenizers do not cover ---
+
+
+def all_answers(folder, family, question, context):
+    """Every span that a reader with such a tokenizer can answer with."""
+    known = tokenizers.tokenizer(family)
+    known.save_pretrained(folder)
+    tiny.model("roberta", vocab_size=len(known)).save_pretrained(folder)
+    reader = Predictor.from_pretrained(folder, device="cpu")
+    return reader(question=question, context=context, top_k=2000, max_answer_length=100, no_answer=False)
+
+
+@pytest.mark.parametrize("family", ["robbert", "clip", "byte-fallback", "xlm-roberta"])
+def test_a_tokenizer_that_loses_letters_answers_with_whole_words(family, tmp_path):
+    found = {one["answer"] for one in all_answers(tmp_path, family, "Who built it?", "Built in 1871 by Ragna Lund.")}
+    assert {"Ragna Lund", "1871", "Built", "Lund", "by Ragna"} <= found
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        unicodedata.normalize("NFD", "등대는 라그나가 세웠다."),
+        "दीपस्तंभ लुंड ने बनाया।",
+        unicodedata.normalize("NFD", "Ngọn hải đăng này cao."),
+        "கலங்கரை விளக்கம்",
+        "👩\u200d🔬 in 🇫🇷🇩🇪, 👍🏽 1\ufe0f\u20e3",
+    ],
+    ids=["Hangul", "Hindi", "Vietnamese", "Tamil", "emoji"],
+)
+@pytest.mark.parametrize("family", ["clip", "bert-cased"])
+def test_no_answer_begins_or_ends_inside_a_sign(family, context, tmp_path):
+    """What a normaliser swallows belongs to the token; bytes of a character are no answer."""
+    borders = set(itertools.accumulate(map(len, regex.findall(r"\X", context)), initial=0))
+    found = all_answers(tmp_path, family, "Who?", context)
+    assert found
+    assert {place for one in found for place in (one["start"], one["end"])} <= borders

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from qa.run_folder.paths import RunPaths
-from tests.support import tiny
+from tests.support import tiny, zoo
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -103,6 +103,15 @@ def test_a_model_with_parameters_that_no_logit_depends_on_trains(tmp_path):
     flags = ["--training.batch-size", "2", "--training.max-steps", "8", "--max-validation-examples", "3"]
     finished(tmp_path / "run", reader, *flags, "--max-train-examples", "30", "--training.profile", processes=2)
     assert json.loads(RunPaths(tmp_path / "run").trace.read_text())["traceEvents"]
+
+
+@pytest.mark.parametrize("kind", ["funnel", "convbert"])
+def test_a_model_that_has_to_be_asked_by_a_real_window_trains(kind, tmp_path):
+    """Funnel pools tokens in pairs, so that a window of two is none."""
+    reader = zoo.save(tmp_path / "reader", kind)
+    flags = ["--training.max-steps", "1", "--max-train-examples", "4", "--max-validation-examples", "2"]
+    finished(tmp_path / "run", reader, *flags, processes=2)
+    assert (tmp_path / "run" / "metrics.json").is_file()
 
 
 def test_errors_end_all_processes_with_the_cause_on_screen(tmp_path, reader):
