@@ -107,5 +107,5 @@ def rows(chance, count, longest=24):
         first, last = sorted(chance.sample(range(len(places)), 2)) if len(places) > 1 else (0, 0)
         answer = context[places[first] : places[last]]
         if answer.strip():
-            found[context] = Row(text(chance, 4), context, answer, places[first], places)
+            found[context] = Row(text(chance, max(1, longest // 6)), context, answer, places[first], places)
     return list(found.values())
