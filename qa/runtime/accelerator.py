@@ -56,8 +56,8 @@ def make_accelerator(
         threads: of this process on a CPU; None: see `use_training_threads`.
 
     Raises:
-        LaunchError: the processes do not see each other, the precision cannot be had on this device, or a tracker is
-            not installed.
+        LaunchError: the processes do not see each other, the precision cannot be had on this device, a tracker is not
+            installed, or see `require_new_store`.
 
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -66,6 +66,8 @@ def make_accelerator(
     if on_cpu and precision == "fp16":
         raise LaunchError("mixed precision fp16 needs a GPU: on a CPU it would train in fp32; wanted bf16 or no")
     os.environ.pop(ACCUMULATION, None)
+    if world > 1:
+        require_new_store()
     accelerator = Accelerator(
         cpu=on_cpu and world > 1,
         log_with=list(trackers) or None,
@@ -84,6 +86,24 @@ def make_accelerator(
     if missing:  # accelerate leaves them out without a word
         raise LaunchError(f"not installed: {', '.join(sorted(missing))}; wanted by tracking.report-to")
     return accelerator
+
+
+def require_new_store() -> None:
+    """Check that processes which torchrun has started again find one another, and not the addresses of the dead.
+
+    Its agent keeps one store for all attempts, though torch takes it for a new one: Gloo then fails to connect, and
+    NCCL waits.
+
+    Raises:
+        LaunchError: the store is that of an earlier attempt.
+
+    """
+    again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    if again and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        raise LaunchError(
+            "torchrun started the processes again, and they would look for the ones that have ended; wanted "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 where torchrun is started"
+        )
 
 
 def seed_generators(seed: int) -> None:

@@ -17,6 +17,8 @@ from qa.runtime.peers import exit_at_once, peers
 
 _ALIVE: list[torch.distributed.ProcessGroup] = []
 """Process groups, which must outlive all that use them; see `end_process`."""
+_OF_EXCHANGES = ("onnection", "Timed out waiting")
+"""What Gloo says where another process has ended, and where nothing comes."""
 
 
 def exit_status(function: Callable[[], object]) -> int:
@@ -64,7 +66,8 @@ def _unexpected(error: BaseException) -> tuple[int, str]:
         return 130, "interrupted"
     if is_out_of_memory(error):
         return 1, f"error: out of memory: {error}"
-    if isinstance(error, DistError) or (isinstance(error, RuntimeError) and "onnection" in str(error)):
+    is_of_exchange = isinstance(error, RuntimeError) and any(words in str(error) for words in _OF_EXCHANGES)
+    if is_of_exchange or isinstance(error, DistError):
         return 1, f"error: another process has ended or cannot be reached: {error}"
     return 1, "".join(traceback.format_exception(error)).rstrip()
 

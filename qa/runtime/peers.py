@@ -14,12 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch
-from torch.distributed import DistError
+from torch.distributed import DistError, PrefixStore
 from torch.distributed.distributed_c10d import _get_default_store
 
 log = logging.getLogger(__name__)
@@ -74,16 +75,16 @@ class Peers:
         own = Ending(process=self.process, host=socket.gethostname(), status=status, text=text)
         self._has_ended.set()
         try:
-            told = self._store.compare_set("qa/ending", "", json.dumps(asdict(own)))
+            told = _in_time(lambda: self._store.compare_set("qa/ending", "", json.dumps(asdict(own))))
             return Ending(**json.loads(told))
-        except (DistError, RuntimeError):  # the one that holds the store has gone
+        except (DistError, RuntimeError, TimeoutError):  # the one that holds the store has gone, or the network
             return own
 
     def leave(self, *, failed: bool) -> None:
         """Stop to watch; where the run has failed, process 0 waits for the others to learn of it."""
         self._has_ended.set()
-        with contextlib.suppress(DistError, RuntimeError):
-            left = self._store.add("qa/left", 1)
+        with contextlib.suppress(DistError, RuntimeError, TimeoutError):
+            left = _in_time(lambda: self._store.add("qa/left", 1))
             ends = time.monotonic() + _FAREWELL_SECONDS
             while failed and self.process == 0 and left < self.processes and time.monotonic() < ends:
                 time.sleep(0.05)
@@ -127,15 +128,30 @@ class Peers:
         exit_at_once(ending.status)
 
 
+def _in_time(ask: Callable[[], Any]) -> Any:  # noqa: ANN401  # what the store answers
+    """Ask the store, whose client waits without a limit where the network drops what is sent.
+
+    Raises:
+        TimeoutError: there is no answer.
+
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="store").submit(ask).result(_FAREWELL_SECONDS)
+
+
 _found: list[Peers] = []
 
 
 def find_peers() -> None:
-    """Begin to hear of the other processes of the process group, once it is there."""
+    """Begin to hear of the other processes of the process group, once it is there.
+
+    torchrun's store outlives the processes that it starts again: what they said is not to be heard by their successors.
+    """
     _found.clear()
     group = torch.distributed.group.WORLD
     if group is not None and group.size() > 1:
-        _found.append(Peers(_get_default_store(), process=group.rank(), processes=group.size()))
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = PrefixStore(f"attempt-{attempt}", _get_default_store())
+        _found.append(Peers(store, process=group.rank(), processes=group.size()))
 
 
 def peers() -> Peers | None:

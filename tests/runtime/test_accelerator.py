@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from accelerate.utils import LoggerType
 from qa.errors import ConfigError, LaunchError
 from qa.runtime import accelerator as starting
 from qa.runtime import collectives
-from qa.runtime.accelerator import configure_logging, make_accelerator, seed_generators
+from qa.runtime.accelerator import configure_logging, make_accelerator, require_new_store, seed_generators
 from qa.runtime.collectives import from_main, on_main
 from qa.runtime.cores import use_training_threads
 from qa.runtime.environment import describe_environment, git_commit
@@ -100,6 +101,18 @@ def test_tracker_that_is_not_installed_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: [LoggerType.WANDB])
     with pytest.raises(LaunchError, match=r"not installed: tensorboard; wanted by tracking\.report-to"):
         make_accelerator(trackers=("wandb", "tensorboard"), folder=tmp_path, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shared", "refused"), [("0", "True", False), ("1", "False", False), ("1", "True", True)]
+)
+def test_a_store_of_processes_that_have_ended_is_refused(attempt, shared, refused, monkeypatch):
+    """torchrun's, on its second attempt."""
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", shared)
+    expected = pytest.raises(LaunchError, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1") if refused else nullcontext()
+    with expected:
+        require_new_store()
 
 
 # --- cores ---

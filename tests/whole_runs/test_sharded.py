@@ -4,8 +4,11 @@ accelerate shards on accelerators only. Here each process is told after the star
 """
 
 import json
+import multiprocessing
 import shutil
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +23,7 @@ RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_o
 FLAGS = ["--training.max-steps", "3", "--training.batch-size", "4", "--training.accumulation-steps", "2"]
 FLAGS += ["--training.learning-rate", "1e-3", "--training.save-every", "1", "--training.keep-last", "9"]
 FLAGS += ["--training.adam-epsilon", "1e-3"]  # else biases that no softmax sees follow the noise of their gradients
+DEEPSPEED = Path(sys.prefix) / "deepspeed"
 EVALUATE = ["--training.max-steps", "0"]
 
 
@@ -37,8 +41,8 @@ def deepspeed():
     return partial(faults.sharded_by_deepspeed, settings("deepspeed_zero2.yaml")["deepspeed_config"])
 
 
-def run(folder, reader, *flags, before=None, kind="MULTI_CPU"):
-    finish(folder, reader, *flags, processes=2, before=before)
+def run(folder, reader, *flags, before=None, kind="MULTI_CPU", **options):
+    finish(folder, reader, *flags, processes=2, before=before, **options)
     environment = json.loads((folder / "environment.json").read_text())
     assert (environment["processes"], environment["distributed_type"]) == (2, kind)
     return folder
@@ -71,19 +75,26 @@ def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, tmp_path):
 
 @pytest.mark.processes
 @pytest.mark.slow
+@pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="DeepSpeed is installed apart, in .venv/deepspeed, by `make`")
 def test_deepspeed_trains_resumes_and_answers_as_whole_models_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("DS_ACCELERATOR", "cpu")
     reader = tiny.save_reader(tmp_path / "reader", "bert")
+
+    def sharded_run(name, *flags, reader=reader):
+        with monkeypatch.context() as changed:
+            changed.setenv("DS_ACCELERATOR", "cpu")
+            changed.syspath_prepend(DEEPSPEED)  # what spawned processes begin with
+            spawn = multiprocessing.get_context("spawn")
+            return run(tmp_path / name, reader, *flags, before=deepspeed(), kind="DEEPSPEED", start=spawn)
+
     for name, clipping in (("clipped", "0.1"), ("unclipped", "None")):
         flags = [*FLAGS, "--training.max-gradient-norm", clipping]
         whole = run(tmp_path / f"whole-{name}", reader, *flags)
-        sharded = run(tmp_path / name, reader, *flags, before=deepspeed(), kind="DEEPSPEED")
+        sharded = sharded_run(name, *flags)
         assert_same_end(sharded, whole, within=1e-4)
     stopped = tmp_path / "stopped"
     shutil.copytree(sharded / "checkpoints" / "step-00000001", stopped / "checkpoints" / "step-00000001")
-    run(stopped, reader, *flags, "--resume", before=deepspeed(), kind="DEEPSPEED")
-    assert_same_end(stopped, sharded, within=0)
-    asked = run(tmp_path / "asked", sharded / "model", *EVALUATE, before=deepspeed(), kind="DEEPSPEED")
+    assert_same_end(sharded_run("stopped", *flags, "--resume"), sharded, within=0)
+    asked = sharded_run("asked", *EVALUATE, reader=sharded / "model")
     assert (asked / "nbest_predictions.json").read_bytes() == (sharded / "nbest_predictions.json").read_bytes()
 
 

@@ -88,3 +88,35 @@ def test_two_machines_train_as_two_processes_of_one(machines, tmp_path):
     assert all(torch.equal(two[name], one[name]) for name in one)
     for name in RESULTS:
         assert (folders[0] / "run" / name).read_bytes() == (tmp_path / "one" / "run" / name).read_bytes(), name
+
+
+def start_alone(space, rank, folder, reader):
+    """A machine's only process, without a launcher: torchrun's would wait for the other machine at its end."""
+    command = [sys.executable, "train_qa.py", "--model", str(reader), "--output-dir", str(folder / "run"), *WINDOWS]
+    command += [*FLAGS, "--training.max-steps", "100000", "--timeout-minutes", "0.1", "--training.log-every", "1"]
+    command += ["--features.cache-dir", str(folder / "cache")]
+    names = {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    names |= {"MASTER_ADDR": ADDRESSES[0], "MASTER_PORT": "29511", "GLOO_SOCKET_IFNAME": f"qa_{rank}"}
+    return subprocess.Popen(
+        ["ip", "netns", "exec", space, *command],
+        cwd=ROOT,
+        env=os.environ | names,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_network_that_goes_ends_both_machines_with_a_message(machines, tmp_path):
+    """No connection is closed: packets just do not come. An exchange may take six seconds."""
+    reader = tiny.save_reader(tmp_path / "reader", "bert", num_hidden_layers=1)
+    started = [start_alone(space, at, tmp_path / str(at), reader) for at, space in enumerate(machines)]
+    try:
+        assert any("step 2/" in line for line in iter(started[0].stdout.readline, ""))
+        ip("-n", machines[0], "link", "set", "qa_0", "down")
+        outputs = [process.communicate(timeout=BOUND)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [1, 1], "\n".join(outputs)
+    assert all("another process has ended or cannot be reached" in output for output in outputs), "\n".join(outputs)
