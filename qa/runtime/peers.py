@@ -20,8 +20,8 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from torch.distributed import DistError, PrefixStore
-from torch.distributed.distributed_c10d import _get_default_store
+from torch.distributed import DistError
+from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 log = logging.getLogger(__name__)
 
