@@ -89,7 +89,7 @@ def open_output(
         yield Output(lines=standard, done=0, name=str(path), is_standard=standard is sys.stdout)
         standard.flush()
         return
-    target = path.resolve()  # of a link, what it leads to; the link stays
+    target = _target(path)
     if _is_special(target):
         with _told_of_errors(path), target.open("w", encoding="utf-8", newline="") as stream:
             yield Output(lines=stream, done=0, name=str(path))
@@ -127,7 +127,7 @@ def open_bytes(path: Path, *, overwrite: bool) -> Iterator[BytesOutput]:
         yield BytesOutput(file=standard.buffer, is_file=False, is_standard=standard is sys.stdout)
         standard.flush()
         return
-    target = path.resolve()
+    target = _target(path)
     if _is_special(target):
         with _told_of_errors(path), target.open("wb") as stream:
             yield BytesOutput(file=stream, is_file=False)
@@ -137,6 +137,14 @@ def open_bytes(path: Path, *, overwrite: bool) -> Iterator[BytesOutput]:
         if target.exists():
             shutil.copymode(target, file.name)
         yield BytesOutput(file=cast("BufferedIOBase", file.buffer), is_file=True)
+
+
+def _target(path: Path) -> Path:
+    """Return what a link leads to, which is written; the link stays."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle: the one since Python 3.13, the other before
+        raise StorageError(f"cannot write {path}: {error}") from error
 
 
 def _is_special(target: Path) -> bool:

@@ -73,7 +73,7 @@ def _list_marks(answers: Sequence[Any]) -> Iterator[Mark]:
 
 def _object_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
     answer = {tidy(name): value for name, value in answer.items()}
-    if not answer or answer.get("status") in _REJECTED or any(answer.get(name) is True for name in _NONE):
+    if not answer or _marks_nothing(answer):
         return
     if "result" in answer:  # an annotation of Label Studio
         yield from _list_marks([] if answer.get("was_cancelled") else answer["result"] or [])
@@ -86,6 +86,12 @@ def _object_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
         yield from _mrqa_marks(answer)
     else:
         yield from _plain_marks(answer)
+
+
+def _marks_nothing(answer: Mapping[str, Any]) -> bool:
+    """Return whether an object says that there is no answer, was rejected, or only relates others (Label Studio)."""
+    is_none = any(answer.get(name) is True for name in _NONE)
+    return is_none or answer.get("status") in _REJECTED or answer.keys() >= {"from_id", "to_id"}
 
 
 def _plain_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:

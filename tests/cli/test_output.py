@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from qa.cli.output import open_output
+from qa.cli.output import open_bytes, open_output
 from qa.errors import StorageError, UsageError
 
 SOURCE = {"model": "a", "data": "b"}
@@ -50,6 +50,15 @@ def test_a_link_stays_and_its_target_is_written(tmp_path):
     write(tmp_path / "dangling", "made")
     assert (tmp_path / "dangling").is_symlink()
     assert (tmp_path / "there" / "made").read_text() == "made\n"
+
+
+def test_links_in_a_circle_are_an_error_in_a_line(tmp_path):
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(StorageError, match=r"cannot write .*one: "):
+        write(tmp_path / "one", "a")
+    with pytest.raises(StorageError, match=r"cannot write .*one: "), open_bytes(tmp_path / "one", overwrite=True):
+        pass
 
 
 def test_a_pipe_gets_the_lines_and_stays(tmp_path):

@@ -86,6 +86,7 @@ def test_label_studio_with_typed_answers_and_other_controls(tmp_path):
             "to_name": "html",
             "type": "hypertextlabels",
         },
+        {"from_id": "a", "to_id": "b", "type": "relation", "direction": "right", "labels": []},
     ]
     assert references(loaded(tmp_path, [task], "repair")) == {"1": [LUND, METRES]}
 
