@@ -1,11 +1,11 @@
 """How settings are checked where they are made."""
 
 import math
-from pathlib import Path
 
 from pydantic import ConfigDict
 
 from qa.errors import ConfigError
+from qa.files import from_home
 
 
 def require(condition: bool, setting: str, found: object, wanted: str) -> None:
@@ -43,7 +43,7 @@ class Settings:
         for name in names:
             value = getattr(self, name)
             if value is not None and str(value).startswith("~"):
-                object.__setattr__(self, name, type(value)(Path(value).expanduser()))
+                object.__setattr__(self, name, type(value)(from_home(value)))
 
     def _require_positive(self, prefix: str, *names: str) -> None:
         for name in names:

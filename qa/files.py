@@ -79,6 +79,11 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
+def from_home(path: str | Path) -> Path:
+    """Return a path with `~` replaced as a shell does it: left as it is where there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # pathlib's raises for a user that is not there
+
+
 # --- folders ------------------------------------------------------------------------------------------------------
 
 

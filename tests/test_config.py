@@ -1,6 +1,7 @@
 """A configuration is one frozen value, checked where it is made."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,15 @@ def test_evaluating_only_or_with_patience_needs_validation_data():
         with pytest.raises(ConfigError, match="validation-data"):
             RunConfig(validation_data=None, training=training)
         RunConfig(training=training)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("~/runs", "HOME/runs"), ("~", "HOME"), ("~nobody-here/runs", "~nobody-here/runs"), ("a~", "a~")],
+)
+def test_a_path_may_begin_with_the_home_folder(said, meant, monkeypatch, tmp_path):
+    """Also in files, where no shell sees it; a user that is not there is a name like any other."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wanted = Path(meant.replace("HOME", str(tmp_path)))
+    assert RunConfig(output_dir=Path(said)).output_dir == wanted
+    assert FeaturesConfig(cache_dir=Path(said)).cache_dir == wanted

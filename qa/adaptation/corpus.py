@@ -6,6 +6,7 @@ from pathlib import Path
 from qa.config import DataConfig
 from qa.data.examples import load_examples
 from qa.errors import DataError
+from qa.files import from_home
 
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst"})
 """Of files that are read as plain text; what has another one is a data set, whose contexts are taken."""
@@ -34,7 +35,7 @@ def read_texts(sources: Sequence[str], *, split: str) -> list[str]:
 
 
 def _texts_of(source: str, split: str) -> Iterator[str]:
-    path = Path(source).expanduser()
+    path = from_home(source)
     if path.is_file() and path.suffix.lower() in TEXT_SUFFIXES:
         return iter([_read(path)])
     if path.is_dir() and (files := _text_files(path)):

@@ -24,14 +24,22 @@ LABELS = (
 STARTS = (
     *("answer_start", "answers_start", "answer_starts", "answers_answer_start", "start", "start_offset", "start_char"),
     *("char_start", "begin", "s", "offset", "answer_begin", "answer_offset", "answer_start_char", "start_index"),
+    *("answer_start_index", "answer_start_idx", "answer_start_position", "start_idx", "start_pos", "start_position"),
+    *("span_start", "begin_offset"),
 )
-ENDS = ("answer_end", "answers_end", "answer_ends", "end", "end_offset", "end_char", "char_end", "e", "end_index")
+ENDS = (
+    *("answer_end", "answers_end", "answer_ends", "end", "end_offset", "end_char", "char_end", "e", "end_index"),
+    *("answer_end_index", "answer_end_idx", "answer_end_position", "end_idx", "end_pos", "end_position", "span_end"),
+)
 TEXTS = ("text", "answer_text", "texts", "answer", "value", "span", "spans", "string", "span_text")
 """Parts of an answer that is an object: its text."""
 STATUSES = ("answer_responses_status", "answers_responses_status")
 """Columns that tell which responses count."""
 _KNOWN = frozenset((*STATUSES, *ID, *TITLE, *CONTEXT, *QUESTION, *IS_IMPOSSIBLE, *ANSWERS, *LABELS, *STARTS, *ENDS))
-_WORDS = re.compile(r"answer|label|span|annotat|response|reference|gold|ground_truth|target|entit|highlight")
+_WORDS = re.compile(
+    r"answer|label|span|annotat|response|reference|gold|ground_truth|target|entit|highlight"
+    r"|(^|_)ans(_|$)|(^|_)outputs?$|completion|solution"
+)
 _NO_LABELS = re.compile(
     r"plausible|suggest|status|users?$|agent|score|category|subj_level|_ids?$|^(answer|label)_id|question_subj|answer_end"
 )

@@ -12,6 +12,7 @@ from qa.data.folders import split_files
 from qa.data.formats import ROWS_AT_ONCE, columns_to_read, damage_named, read_file, splits_itself
 from qa.data.shapes import value_rows
 from qa.errors import DataError, SplitError
+from qa.files import from_home
 
 HUB_IDS = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
 """Short names of data sets on the hub."""
@@ -30,18 +31,31 @@ def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = 
         DataError: nothing there, nothing in it, an unknown format, a damaged file, or columns that are not there.
         SplitError: no such split.
     """
-    path = Path(source).expanduser()
+    path = from_home(source)
     if source == "sample" or source.startswith("sample:"):
         return _sample_rows(source, split)
-    if path.is_dir():
-        return _folder_rows(path, split)
-    if path.exists():
+    if _is_there(path):
+        if path.is_dir():
+            return _folder_rows(path, split)
         if own_split and not splits_itself(path):
             raise SplitError(f"{source}: one file, without splits; wanted the split {split!r}")
         return read_file(path, split)
     if looks_like_path(source):
         raise DataError(f"{source}: no such file or folder; wanted an existing path, a hub id, or sample")
     return _hub_rows(source, split, config)
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a path exists.
+
+    Raises:
+        DataError: it cannot be one, as it is longer than the system takes.
+
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataError(f"{str(path)[:80]!r} ...: {error.strerror}; wanted a path, a hub id, or sample") from error
 
 
 def looks_like_path(source: str) -> bool:

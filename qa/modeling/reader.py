@@ -1,7 +1,6 @@
 """Load a reader and check that its parts fit."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -13,6 +12,7 @@ from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.data.sources import looks_like_path
 from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
+from qa.files import from_home
 from qa.modeling.artifacts import fetch_artifact, is_artifact
 from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.layout import find_layout
@@ -199,7 +199,7 @@ def _located(source: str) -> str:
         return str(EMBEDDED_MODELS[source].folder())
     if is_artifact(source):
         return str(fetch_artifact(source))
-    path = Path(source).expanduser()
+    path = from_home(source)
     if looks_like_path(source) and not path.exists():
         names = ", ".join(EMBEDDED_MODELS)
         raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or one of {names}")

@@ -204,6 +204,10 @@ KNOWN = {
     "floats": f'id,question,context,answer,answer_start\n1,{WHO},"{CONTEXT}",Ragna Lund,48.0\n',
     "singular": [{"id": "1", "question": WHO, "context": CONTEXT, "answer": "Ragna Lund", "answer_start": 48}],
     "camel case": [{"id": "1", "question": WHO, "context": CONTEXT, "answerText": "Ragna Lund", "answerStart": 48}],
+    "bounds of a span": [
+        {"id": "1", "question": WHO, "context": CONTEXT, "answer": "Ragna Lund", "span_start": 48, "span_end": 58}
+    ],
+    "an index": [{"id": "1", "question": WHO, "context": CONTEXT, "answer": "Ragna Lund", "answer_start_idx": 48}],
     "one object": [flat("1", WHO, {"text": "Ragna Lund", "answer_start": 48})],
     "JSON as text": [flat("1", WHO, '{"text": ["Ragna Lund"], "answer_start": [48]}')],
     "Python as text": [flat("1", WHO, "{'text': array(['Ragna Lund'], dtype=object), 'answer_start': array([48])}")],

@@ -26,7 +26,9 @@ def test_names_are_alike_whatever_their_spelling(name, wanted):
     assert tidy(name) == wanted
 
 
-@pytest.mark.parametrize("name", ["answer_text", "myLabel", "Gold Spans", "annotations_v2", "target_entity"])
+@pytest.mark.parametrize(
+    "name", ["answer_text", "myLabel", "Gold Spans", "annotations_v2", "target_entity", "ans", "Output"]
+)
 def test_a_name_that_labels_could_have_looks_like_one(name):
     assert looks_like_labels(name)
 

@@ -348,10 +348,16 @@ def test_a_path_that_exists_wins_over_a_hub_id(tmp_path, monkeypatch):
     assert read("squad") == ROWS
 
 
-@pytest.mark.parametrize("source", ["train.json", "./data", "/no/where", "a/b/c", "owner/set.parquet", "~/x.gz"])
+@pytest.mark.parametrize(
+    "source", ["train.json", "./data", "/no/where", "a/b/c", "owner/set.parquet", "~/x.gz", "~nobody-here/x.gz"]
+)
 def test_a_missing_path_is_not_looked_up_on_the_hub(monkeypatch, source):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("looked up on the hub"))
     assert failure(source).startswith(f"{source}: no such file or folder")
+
+
+def test_rows_in_the_place_of_a_path_are_an_error_in_a_line():
+    assert "File name too long; wanted a path" in failure(json.dumps(ROWS) * 40)
 
 
 @pytest.mark.parametrize(
