@@ -4,6 +4,7 @@ import pytest
 
 from qa.errors import ExampleError
 from tests.support.rows import CONTEXT, LUND, METRES, TALL, WHO, answers, loaded, references, row, told
+from tests.support.squad_rows import TWICE, flat, only_problem
 
 ANYWHERE = [
     ("Ragna Lund", 48),
@@ -105,3 +106,104 @@ def test_messages_say_how_many_places_there_are_and_show_some(tmp_path):
     rows = [row(0, context="x", text="a", start=None), row(1)]
     (problem,) = loaded(tmp_path, rows, "repair").problems
     assert problem.found == "'a', which the context does not hold"
+
+
+def test_a_spreadsheets_answers_are_placed_and_its_rows_get_ids(tmp_path):
+    content = f'question,context,answer\n{WHO},"{CONTEXT}",Ragna Lund\n{TALL},"{CONTEXT}",34 metres\n'
+    examples = loaded(tmp_path, content, "repair")
+    assert list(references(examples).values()) == [[LUND], [METRES]]
+    assert [problem.done for problem in examples.problems] == [
+        "placed at character 48, 1 of 1 places",
+        "placed at character 66, 1 of 1 places",
+    ]
+    with pytest.raises(ExampleError, match="answer without a place: found 'Ragna Lund'; wanted answer_start"):
+        loaded(tmp_path, content)
+
+
+@pytest.mark.parametrize("start", [-1, -1.0, -7, None, float("nan")])
+def test_minus_one_is_no_place_and_an_answer_in_two_is_listed_for_a_decision(tmp_path, start):
+    rows = [flat("1", WHO, {"text": ["Ragna Lund"], "answer_start": [start]}, TWICE), flat("2", WHO, [])]
+    examples = loaded(tmp_path, rows, "repair")
+    assert list(references(examples)) == ["2"]
+    problem = only_problem(examples)
+    assert problem.action == "skipped"
+    assert "in 2 places: 0, 27" in problem.found
+    assert problem.wanted == "answer_start, to decide between them"
+
+
+def test_a_stated_start_chooses_among_places_and_the_record_says_of_how_many(tmp_path):
+    rows = [flat("1", WHO, {"text": ["Ragna Lund"], "answer_start": [25]}, TWICE)]
+    examples = loaded(tmp_path, rows, "repair")
+    assert references(examples) == {"1": [("Ragna Lund", 27)]}
+    assert only_problem(examples).done == "placed at character 27, 2 of 2 places"
+
+
+def test_a_whole_float_is_a_place(tmp_path):
+    rows = [flat("1", WHO, {"text": ["Ragna Lund"], "answer_start": [27.0]}, TWICE)]
+    for policy in ("error", "repair"):
+        examples = loaded(tmp_path, rows, policy)
+        assert references(examples) == {"1": [("Ragna Lund", 27)]}
+        assert examples.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "wanted"),
+    [
+        ("Procedure Insert the metal plate", -1, ("Procedure\nInsert the metal plate", 0)),
+        ("ragna lund", 56, ("Ragna Lund", 56)),
+        ("RAGNA  LUND", 0, ("Ragna Lund", 56)),
+        (" Ragna Lund ", 55, ("Ragna Lund", 56)),
+        ("wall.Call", -1, ("wall. Call", 45)),
+    ],
+)
+def test_an_answer_that_differs_in_case_or_white_space_becomes_the_contexts(tmp_path, text, start, wanted):
+    context = "Procedure\nInsert the metal plate\nbehind the  wall. Call Ragna Lund."
+    assert context[wanted[1] :].startswith(wanted[0])
+    rows = [flat("1", WHO, {"text": [text], "answer_start": [start]}, context)]
+    assert references(loaded(tmp_path, rows, "repair")) == {"1": [wanted]}
+    with pytest.raises(ExampleError):
+        loaded(tmp_path, rows)
+
+
+def test_a_blank_after_the_contexts_end_is_stripped(tmp_path):
+    context = CONTEXT[: CONTEXT.index(".")]
+    rows = [flat("1", WHO, {"text": ["Ragna Lund "], "answer_start": [48]}, context)]
+    assert references(loaded(tmp_path, rows, "repair")) == {"1": [LUND]}
+
+
+@pytest.mark.parametrize(
+    "sentinel",
+    [
+        [{"text": "", "answer_start": 0, "answer_end": 0, "answer_category": "NOT_GIVEN"}],
+        [{"text": "", "answer_start": 2280, "answer_category": None}],
+        [{"text": "", "answer_start": -1}],
+        [{"text": "NOT_GIVEN", "answer_start": 0}],
+        [{"text": None, "answer_start": None}],
+        {"text": [""], "answer_start": [0]},
+        {"text": [None], "answer_start": [-1]},
+        [None],
+        "",
+        None,
+    ],
+)
+@pytest.mark.parametrize("flag", [{}, {"is_impossible": False}])
+def test_an_answer_that_stands_for_none_means_impossible_where_repair_is_wanted(tmp_path, sentinel, flag):
+    rows = [flat("a1", WHO, [{"text": LUND[0], "answer_start": 48}]), flat(2, "Who painted it?", sentinel, **flag)]
+    examples = loaded(tmp_path, rows, "repair")
+    assert references(examples) == {"a1": [LUND], "2": []}
+    assert only_problem(examples).action == "repaired"
+    assert "impossible" in only_problem(examples).done
+    with pytest.raises(ExampleError, match="1 bad examples"):
+        loaded(tmp_path, rows)
+
+
+def test_a_blank_answer_beside_others_is_left_out(tmp_path):
+    rows = [flat("1", WHO, {"text": ["", "Ragna Lund"], "answer_start": [0, 48]})]
+    examples = loaded(tmp_path, rows, "repair")
+    assert references(examples) == {"1": [LUND]}
+    assert only_problem(examples).done == "left out: it stands for no answer"
+
+
+def test_a_word_for_none_that_the_context_holds_is_an_answer(tmp_path):
+    rows = [flat("1", WHO, {"text": ["None"], "answer_start": [0]}, "None was built.")]
+    assert references(loaded(tmp_path, rows)) == {"1": [("None", 0)]}

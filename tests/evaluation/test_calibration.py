@@ -21,39 +21,14 @@ from qa.evaluation.calibration import (
     reliability,
     risks,
 )
-from qa.evaluation.grading import GradedPredictions, grade
+from qa.evaluation.grading import GradedPredictions
+from tests.support.scored import predictions, softmax
 
 confidences = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 1 / 3, 0.5, 0.9, 1.0]), st.booleans()), min_size=1)
 
 
 def arrays(pairs):
     return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
-
-
-def predictions(scores, nulls, *, null_possible=True, texts=None):
-    """Predictions whose examples have the given n-best scores, best first, and null scores."""
-    sizes = [len(row) for row in scores]
-    flat = np.array([score for row in scores for score in row], dtype=np.float32)
-    made = Predictions(
-        ids=[f"q{at}" for at in range(len(scores))],
-        bounds=np.cumsum([0, *sizes]),
-        text=texts or [f"text {rank}" for size in sizes for rank in range(size)],
-        start=np.zeros(len(flat), dtype=np.int64),
-        end=np.ones(len(flat), dtype=np.int64),
-        start_logit=flat,
-        end_logit=np.zeros_like(flat),
-        probability=np.zeros(len(flat)),
-        counted=np.ones(len(flat), dtype=bool),
-        null_logits=np.array([[null, 0.0] for null in nulls], dtype=np.float32),
-        null_probability=np.zeros(len(scores)),
-        null_possible=null_possible,
-    )
-    return made.calibrated(temperature=1.0, threshold=0.0)
-
-
-def softmax(values):
-    weights = np.exp(np.array(values) - max(values))
-    return weights / weights.sum()
 
 
 # --- probabilities ---
@@ -74,51 +49,12 @@ def test_where_no_answer_is_impossible_it_has_no_share():
     assert made.null_probability[0] == 0.0
 
 
-@given(
-    st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), min_size=1, max_size=8),
-    st.sampled_from([-2.5, 0.0, 0.25, 3.0]),
-    st.sampled_from([0.3, 1.0, 7.0]),
-)
-@settings(max_examples=100, deadline=None)
-def test_what_is_answered_is_the_most_probable(pairs, threshold, temperature):
-    made = predictions([[best / 4, best / 4 - 1] for best, _ in pairs], [null / 4 for _, null in pairs])
-    graded = grade(made, [["other"]] * len(pairs))
-    scored = made.calibrated(temperature=temperature, threshold=threshold)
-    most = np.maximum(scored.null_probability, scored.probability[::2])
-    np.testing.assert_allclose(graded.confidence(threshold, temperature), most, rtol=1e-9)
-    is_null = scored.null_probability > scored.probability[::2]
-    assert [text == "" for text in made.texts(threshold)] == is_null.tolist()
-
-
 def test_joined_predictions_are_those_of_all_parts():
     whole = predictions([[4.0, 1.0], [], [2.0]], [3.0, -1.0, 0.5])
     parts = [predictions([[4.0, 1.0], []], [3.0, -1.0]), predictions([[2.0]], [0.5])]
     joined = Predictions.concatenate(parts, ids=whole.ids)
     assert joined.n_best() == whole.n_best()
     assert joined.null_odds.tolist() == whole.null_odds.tolist()
-
-
-# --- right and wrong ---
-
-
-def test_an_answer_is_right_if_it_matches_exactly_or_none_is_right():
-    made = predictions([[2.0], [2.0], [2.0], [0.0], [0.0]], [0.0, 0.0, 0.0, 1.0, 1.0], texts=["The Oslo!", *"bcde"])
-    graded = grade(made, [["oslo"], ["x"], [], [], ["e"]])
-    assert graded.right(0.0).tolist() == [True, False, False, True, False]
-    assert graded.right(5.0).tolist() == [True, False, False, False, True]
-    assert graded.mean_f1(0.0, np.array([True, True, False, True, False])) == pytest.approx(200 / 3)
-
-
-def test_judging_follows_the_language():
-    made = predictions([[1.0]], [0.0], texts=["l'eau"])
-    assert grade(made, [["eau"]]).exact[0] == 0
-    assert grade(made, [["eau"]], language="fr").exact[0] == 1
-
-
-def test_an_example_without_any_span_has_no_confidence_where_it_must_answer():
-    graded = grade(predictions([[], [1.0]], [0.0, 0.0], null_possible=False), [["x"], ["y"]])
-    assert graded.confidence(0.0, 1.0).tolist() == [0.0, 1.0]
-    assert graded.right(0.0).tolist() == [False, False]
 
 
 # --- measures ---

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from qa.config import RecipeConfig
 from qa.features.collation import NO_LABEL, Batch
@@ -157,3 +158,21 @@ def test_the_gradient_of_several_labels_is_finite():
         loss(start, end, several_labels(16)).backward()
         assert start.grad.isfinite().all()
         assert end.grad.isfinite().all()
+
+
+def test_loss_is_the_plain_mean_where_there_is_no_padding():
+    torch.manual_seed(0)
+    start, end = torch.randn(3, 7), torch.randn(3, 7)
+    batch = Batch(
+        inputs={"attention_mask": torch.ones(3, 7, dtype=torch.int64)},
+        feature=torch.arange(3),
+        in_context=torch.ones(3, 7, dtype=torch.bool),
+        context_begin=torch.zeros(3, dtype=torch.int64),
+        null_position=torch.zeros(3, dtype=torch.int64),
+        label_first=torch.tensor([[0], [3], [6]]),
+        label_last=torch.tensor([[0], [4], [6]]),
+        tokens=21,
+    )
+    wanted = (cross_entropy(start, batch.label_first[:, 0]) + cross_entropy(end, batch.label_last[:, 0])) / 2
+    torch.testing.assert_close(span_loss(start, end, batch) / 3, wanted)
+    assert span_loss(start.half(), end.half(), batch).dtype == torch.float32

@@ -1,7 +1,5 @@
 """A reader loads with float32 weights and fits its tokenizer and the run, or an error says what is wrong."""
 
-import contextlib
-import dataclasses
 import json
 
 import pytest
@@ -9,32 +7,10 @@ import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, BertConfig, FNetConfig, FNetForQuestionAnswering
 
-from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError
-from qa.features.windows import Encoder
 from qa.modeling.quirks import model_inputs
-from qa.modeling.reader import Reader, load_reader, load_reader_for
-from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_settings, load_settings, settings_of
-from qa.modeling.structure import configure_for_training, has_unused_parameters
+from qa.modeling.reader import Reader, load_reader
 from tests.support import tiny
-
-SETTINGS = ReaderSettings(
-    max_length=128,
-    doc_stride=32,
-    max_question_length=16,
-    n_best=5,
-    max_answer_tokens=9,
-    search="hf_parity",
-    null_possible=True,
-    no_answer_threshold=-1.25,
-)
-
-
-def reader_of(model, family):
-    tokenizer = tiny.tokenizer(family)
-    encoder = Encoder.of(tokenizer)
-    return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=None)
-
 
 # --- loading ---
 
@@ -181,69 +157,3 @@ def test_token_types_go_in_where_the_model_has_more_than_one_of_its_own(family):
 
 def test_a_model_with_one_token_type_gets_none():
     assert fitted("bert", type_vocab_size=1).input_names == ("input_ids", "attention_mask")
-
-
-# --- settings ---
-
-
-def test_settings_come_back_as_saved(tmp_path):
-    (tmp_path / SETTINGS_FILE).write_text(json.dumps(dataclasses.asdict(SETTINGS)))
-    assert load_settings(tmp_path) == SETTINGS
-    assert find_settings(str(tmp_path)) == SETTINGS
-    tiny.save_reader(tmp_path)
-    assert load_reader(str(tmp_path)).settings == SETTINGS
-
-
-def test_no_settings_are_none(tmp_path):
-    assert load_settings(tmp_path) is None
-    assert find_settings("some-owner/no-such-model") is None
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"max_length": 3}', '{"max_length": "long"}', "[]", "\xff"])
-def test_torn_settings_are_an_error_that_names_the_file(content, tmp_path):
-    (tmp_path / SETTINGS_FILE).write_bytes(content.encode("latin-1"))
-    with pytest.raises(ModelError, match=rf"{SETTINGS_FILE} is not what a run saves"):
-        load_settings(tmp_path)
-
-
-def test_settings_of_a_run_are_those_of_its_configuration():
-    config = RunConfig(
-        features=FeaturesConfig(max_length=128, doc_stride=32, max_question_length=16),
-        decoding=DecodingConfig(n_best=5, max_answer_tokens=9, search="hf_parity"),
-    )
-    assert settings_of(config, null_possible=True, threshold=-1.25) == SETTINGS
-
-
-# --- training options ---
-
-
-def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeypatch):
-    compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append((module, options)))
-    for options in ({}, {"gradient_checkpointing": True}, {"compile": True}):
-        model = tiny.model()
-        configure_for_training(model, TrainingConfig(**options), RecipeConfig(), torch.device("cpu"))
-        assert model.is_activation_checkpointing == ("gradient_checkpointing" in options)
-    assert compiled == [(model.base_model, {"dynamic": False})]
-    assert torch.compiler.config.recompile_limit > 8  # torch's own, which lengths alone exceed
-
-
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_unused_parameters_are_noticed_and_nothing_is_left_behind(family):
-    model = tiny.model(family).train()
-    window = reader_of(model, family).windows(26)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert has_unused_parameters(model, window) == (family == "xlnet")  # its embedding of masked tokens
-    assert model.training
-    assert all(parameter.grad is None for parameter in model.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize(("family", "refused"), [("bert", False), ("xlnet", True)])
-def test_recomputation_that_the_model_does_not_have_is_refused_by_name(family, refused, tmp_path):
-    tiny.save_reader(tmp_path, family)
-    run = RunConfig(model=str(tmp_path), features=FeaturesConfig(max_length=80, doc_stride=8))
-    assert load_reader_for(run).model.config.model_type == family
-    run = dataclasses.replace(run, training=TrainingConfig(gradient_checkpointing=True))
-    with pytest.raises(ModelError, match=r"\(xlnet\) does not .*gradient") if refused else contextlib.nullcontext():
-        load_reader_for(run)

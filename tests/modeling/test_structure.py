@@ -1,14 +1,19 @@
 """What is set in a model before training: dropout, frozen parts, and how deep every parameter lies."""
 
+import contextlib
+import dataclasses
 import re
 
 import pytest
 import torch
 from torch import nn
 
-from qa.errors import ConfigError
-from qa.modeling.structure import freeze, parameter_depths, set_dropout
+from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
+from qa.errors import ConfigError, ModelError
+from qa.modeling.reader import load_reader_for
+from qa.modeling.structure import configure_for_training, freeze, has_unused_parameters, parameter_depths, set_dropout
 from tests.support import tiny
+from tests.support.trainers import reader_of
 
 ONE_FOR_BOTH = ("xlnet",)
 """Families with one probability for hidden states and attention weights."""
@@ -86,3 +91,35 @@ def test_embeddings_are_frozen_alone():
 def test_more_layers_than_there_are_cannot_be_frozen():
     with pytest.raises(ConfigError, match=r"frozen-layers is 3; wanted at most 2"):
         freeze(tiny.model(), layers=3, embeddings=False)
+
+
+def test_gradient_checkpointing_and_compilation_are_off_unless_asked_for(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append((module, options)))
+    for options in ({}, {"gradient_checkpointing": True}, {"compile": True}):
+        model = tiny.model()
+        configure_for_training(model, TrainingConfig(**options), RecipeConfig(), torch.device("cpu"))
+        assert model.is_activation_checkpointing == ("gradient_checkpointing" in options)
+    assert compiled == [(model.base_model, {"dynamic": False})]
+    assert torch.compiler.config.recompile_limit > 8  # torch's own, which lengths alone exceed
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_unused_parameters_are_noticed_and_nothing_is_left_behind(family):
+    model = tiny.model(family).train()
+    window = reader_of(model, family).windows(26)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert has_unused_parameters(model, window) == (family == "xlnet")  # its embedding of masked tokens
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("family", "refused"), [("bert", False), ("xlnet", True)])
+def test_recomputation_that_the_model_does_not_have_is_refused_by_name(family, refused, tmp_path):
+    tiny.save_reader(tmp_path, family)
+    run = RunConfig(model=str(tmp_path), features=FeaturesConfig(max_length=80, doc_stride=8))
+    assert load_reader_for(run).model.config.model_type == family
+    run = dataclasses.replace(run, training=TrainingConfig(gradient_checkpointing=True))
+    with pytest.raises(ModelError, match=r"\(xlnet\) does not .*gradient") if refused else contextlib.nullcontext():
+        load_reader_for(run)

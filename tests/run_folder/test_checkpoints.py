@@ -10,82 +10,31 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+from safetensors import SafetensorError
 
 import qa
 from qa import files
-from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
-from qa.data.examples import Examples
-from qa.data.validation import DataProblem
 from qa.errors import CheckpointError, NotFiniteError, StoppedError, StorageError
-from qa.features.windows import Ragged
 from qa.files import MANIFEST
-from qa.modeling.fingerprint import model_settings, weights_fingerprint
-from qa.modeling.reader import load_reader
-from qa.modeling.settings import ReaderSettings, load_settings
-from qa.presets import load_config
 from qa.run_folder import checkpoints as saving
-from qa.run_folder.best_model import keep_model
-from qa.run_folder.checkpoints import Checkpoints, find_checkpoint, rotate
-from qa.run_folder.identity import FORMAT, Identity, features_fingerprint
+from qa.run_folder.checkpoints import find_checkpoint, rotate
 from qa.run_folder.paths import RunPaths
 from qa.run_folder.records import (
     finish_interrupted,
-    make_folder,
-    require_delivered,
-    require_fresh,
-    write_records,
 )
 from qa.runtime.host_copy import HostCopy
-from qa.training.progress import Progress
 from tests.support import tiny
+from tests.support.checkpoints import (
+    ROWS,
+    checkpoints_of,
+    deliver,
+    names,
+    new_loop,
+    resume,
+    save,
+)
 from tests.support.kills import every_kill
 from tests.support.trainers import assert_same_weights, loop_for, scaled_loop, weights
-
-ROWS = tiny.small(11)
-RUN = RunConfig(model="tiny", training=TrainingConfig(learning_rate=1e-3))
-SETTINGS = ReaderSettings(
-    max_length=64,
-    doc_stride=8,
-    max_question_length=16,
-    n_best=20,
-    max_answer_tokens=30,
-    search="exact",
-    null_possible=True,
-    no_answer_threshold=0.25,
-)
-
-
-def identity_of(loop, config=RUN, rows=ROWS, validation=ROWS):
-    return Identity.of(config, loop, train=Examples(rows=rows), validation=Examples(rows=validation))
-
-
-def checkpoints_of(loop, folder, **identity):
-    return Checkpoints(RunPaths(folder), loop, identity_of(loop, **identity), SETTINGS)
-
-
-def save(loop, folder):
-    checkpoints_of(loop, folder).save()
-    return RunPaths(folder).checkpoint(loop.progress.step)
-
-
-def resume(loop, folder, source="auto", **identity):
-    checkpoints_of(loop, folder, **identity).resume(source)
-
-
-def new_loop(*, make=loop_for, model_seed=0, weights="those of the run", **training):
-    """As in a new process: other weights (said to be the run's), nothing of the optimizer, other generators."""
-    torch.manual_seed(model_seed + 1000)
-    torch.rand(7)
-    loop = make(ROWS, model=tiny.model(seed=model_seed), **training)
-    loop.plan = replace(loop.plan, weights_fingerprint=weights)
-    return loop
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
 
 # --- exact resume ---
 
@@ -117,22 +66,6 @@ def test_resumed_run_is_bit_identical_to_the_uninterrupted_one(settings, tmp_pat
         for one, other in zip(found, wanted[stop:], strict=True):
             assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
         assert_same_weights(weights(loop), weights(whole), rtol=0, atol=0)
-
-
-def test_optimizer_state_comes_back_bit_by_bit(tmp_path):
-    loop = new_loop(max_steps=3)
-    list(loop.steps())
-    save(loop, tmp_path)
-    other = new_loop(model_seed=1, max_steps=3)
-    resume(other, tmp_path)
-    one, two = (t.optimizer.optimizer.state_dict() for t in (loop, other))
-    assert one["state"].keys() == two["state"].keys()
-    for at, moments in one["state"].items():
-        assert moments.keys() == two["state"][at].keys() >= {"exp_avg", "exp_avg_sq", "step"}
-        for name, value in moments.items():
-            assert torch.equal(value, two["state"][at][name]), name
-    for group, again in zip(one["param_groups"], two["param_groups"], strict=True):
-        assert group["weight_decay"] == again["weight_decay"]
 
 
 def test_progress_comes_back_into_the_same_object(tmp_path):
@@ -181,258 +114,7 @@ def test_loss_scale_is_restored(tmp_path):
     assert [report.overflows for report in reports] == [0, 0]
 
 
-# --- what may not change ---
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved")
-    loop = new_loop(max_steps=6)
-    for report in loop.steps():
-        if report.number in {2, 4}:
-            save(loop, folder)
-    return folder
-
-
-@pytest.fixture
-def run_folder(saved, tmp_path):
-    shutil.copytree(saved, tmp_path / "run")
-    return tmp_path / "run"
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"config": {"seed": 7}}, "seed is 42 there and 7 here"),
-        ({"config": {"features": FeaturesConfig(doc_stride=3)}}, "features.doc-stride is 128 there and 3 here"),
-        ({"config": {"training": TrainingConfig(learning_rate=1.0)}}, "training.learning-rate is 0.001 there and 1.0"),
-        ({"rows": tiny.small(10)}, "fingerprint of the train data"),
-        ({"validation": tiny.small(10)}, "fingerprint of the validation data"),
-        ({"loop": {"max_steps": 6, "weights": "others"}}, "weights is 'those of the run' there and 'others'"),
-        ({"config": {"training": replace(RUN.training, weight_decay=0.5)}}, "weight-decay is 0.01 there and 0.5 here"),
-        ({"config": {"training": replace(RUN.training, adam_epsilon=1e-3)}}, "adam-epsilon is 1e-08 there and 0.001"),
-        ({"config": {"training": replace(RUN.training, max_gradient_norm=None)}}, "norm is 1.0 there and None here"),
-        ({"loop": {"max_steps": 6, "batch_size": 3}}, "features of a step is 2 there and 3 here"),
-        ({"config": {"training": replace(RUN.training, adam_betas=(0.5, 0.9))}}, r"adam-betas is '[0.9, 0.999]' there"),
-        ({"config": {"training": replace(RUN.training, warmup_steps=3)}}, "training.warmup-steps is None there and 3"),
-        (
-            {"config": {"recipe": RecipeConfig(objective="joint")}},
-            "recipe.objective is 'independent' there and 'joint'",
-        ),
-        ({"config": {"recipe": RecipeConfig(dropout=0.3)}}, "recipe.dropout is None there and 0.3 here"),
-        ({"config": {"recipe": RecipeConfig(averaging="ema")}}, "recipe.averaging is 'none' there and 'ema' here"),
-    ],
-)
-def test_another_run_is_refused_with_what_differs(change, named, saved):
-    loop = new_loop(**change.get("loop", {"max_steps": 6}))
-    before = weights(loop)
-    config = replace(RUN, **change.get("config", {}))
-    data = {name: change[name] for name in ("rows", "validation") if name in change}
-    with pytest.raises(CheckpointError) as error:
-        resume(loop, saved, config=config, **data)
-    assert named in str(error.value)
-    assert_same_weights(weights(loop), before, rtol=0, atol=0)
-    assert loop.progress.step == 0
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"training": replace(RUN.training, schedule_power=3.0)},
-        {"recipe": RecipeConfig(averaging_decay=0.5, averaging_share=0.5)},
-        {"recipe": RecipeConfig(short_length=32)},
-    ],
-)
-def test_settings_without_an_effect_are_no_other_run(change, run_folder):
-    loop = new_loop(max_steps=6)
-    resume(loop, run_folder, config=replace(RUN, **change))
-    assert loop.progress.step == 4
-
-
-def test_all_that_differs_is_named():
-    one = Identity({"weights": "a", "seed": 1, "schedule": 2}, {})
-    with pytest.raises(CheckpointError, match=r"weights is 'b' there and 'a' here; seed is None there and 1 here$"):
-        one.check({"format": FORMAT, "identity": {"weights": "b", "schedule": 2}})
-
-
-def test_checkpoints_of_the_first_layout_are_read():
-    """Without a format, with prose for keys, and without the key of the features."""
-    state = json.loads((Path(__file__).parent / "state_of_format_0.json").read_text())
-    keys = {
-        "weights": "unknown then",
-        "seed": 42,
-        "train_fingerprint": "a" * 64,
-        "validation_fingerprint": "b" * 64,
-        "max_length": 64,
-        "doc_stride": 8,
-        "max_question_length": 16,
-        "features_content": "unknown then",
-        "learning_rate": 0.001,
-        "schedule": "linear",
-        "warmup_ratio": 0.1,
-        "steps_per_epoch": 6,
-        "total_steps": 12,
-        "global_batch_size": 2,
-    }
-    Identity(keys, {}).check(state)
-    progress = Progress()
-    progress.restore(state["progress"])
-    assert progress.step == state["progress"]["step"]
-    with pytest.raises(CheckpointError, match=r"training\.schedule is 'linear' there and 'cosine' here$"):
-        Identity(keys | {"schedule": "cosine"}, {}).check(state)
-
-
-def test_a_tokenizer_that_changed_is_noticed():
-    """By what it makes of the data, not by its name."""
-    one = Identity({"features_content": "x"}, {})
-    with pytest.raises(CheckpointError, match=r"hash of the features .* is 'y' there and 'x' here"):
-        one.check({"format": FORMAT, "identity": {"features_content": "y"}})
-    with pytest.raises(CheckpointError, match=r"of another run: features\.doc-stride is 2 there and 1 here$"):
-        Identity({"features_content": "x", "doc_stride": 1}, {}).check(
-            {"format": FORMAT, "identity": {"features_content": "y", "doc_stride": 2}}
-        )
-
-
-def test_the_hash_of_features_covers_each_array():
-    features = new_loop(max_steps=1).features
-    found = {features_fingerprint(features), features_fingerprint(replace(features, key="elsewhere"))}
-    assert len(found) == 1
-    for name in ("token_start", "token_end", "first", "size", "example", "context_of"):
-        changed = getattr(features, name).copy()
-        changed[-1] += 1
-        found.add(features_fingerprint(replace(features, **{name: changed})))
-    for name in ("context_ids", "question_ids"):
-        old = getattr(features, name)
-        values = old.values.copy()
-        values[0] += 1
-        found.add(features_fingerprint(replace(features, **{name: Ragged(values, old.bounds)})))
-    assert len(found) == 9
-
-
-def test_weights_and_dropout_are_content_not_names(tmp_path):
-    """The same folder name with other weights or another dropout; another name with the same ones."""
-    one, same, other = (tiny.save_reader(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
-    prints = [weights_fingerprint(load_reader(str(folder)).model) for folder in (one, same, other)]
-    assert prints[0] == prints[1] != prints[2]
-    settings = [model_settings(load_reader(str(folder)).model) for folder in (one, same)]
-    assert settings[0] == settings[1]
-    tiny.save_reader(one, hidden_dropout_prob=0.5)
-    changed = model_settings(load_reader(str(one)).model)
-    assert {name for name in changed if changed[name] != settings[0][name]} == {"hidden_dropout_prob"}
-
-
-def test_a_changed_dropout_is_named():
-    one = Identity({"model_config/hidden_dropout_prob": "0.1", "model_config/new_in_this_version": "1"}, {})
-    saved = {"model_config/hidden_dropout_prob": "0.0", "model_config/gone_since": "1"}
-    with pytest.raises(CheckpointError, match=r"run: hidden_dropout_prob of the model is '0\.0' there and '0\.1'"):
-        one.check({"format": FORMAT, "identity": saved})
-
-
-def test_precision_is_part_of_the_identity(saved):
-    loop = new_loop(max_steps=6)
-    identity = identity_of(loop)
-    state = json.loads((saved / "checkpoints" / "step-00000004" / "state.json").read_text())
-    changed = Identity({**identity.values, "precision": "bf16"}, identity.changeable)
-    with pytest.raises(CheckpointError, match="mixed precision is 'no' there and 'bf16' here"):
-        changed.check(state)
-
-
-def test_what_may_change_is_logged_and_recorded(run_folder, caplog):
-    config = replace(RUN, model="elsewhere", training=replace(RUN.training, keep_last=7), output_dir=Path("new"))
-    with caplog.at_level(logging.INFO, logger="qa"):
-        resume(new_loop(max_steps=6), run_folder, config=config)
-    assert "changed since the checkpoint: training.keep-last: 2 -> 7" in caplog.text
-    (attempt,) = (json.loads(line) for line in (run_folder / "attempts.jsonl").read_text().splitlines())
-    assert attempt["step"] == 4
-    assert attempt["checkpoint"].endswith("step-00000004")
-    assert attempt["changes"]["model"] == "'tiny' -> 'elsewhere'"
-    assert set(attempt["changes"]) >= {"model", "training.keep-last", "output-dir"}
-
-
-def test_another_judge_forgets_the_best_score(tmp_path):
-    """Scores of other answers or another metric are not comparable; how they are computed does not matter."""
-    loop = new_loop(max_steps=2)
-    list(loop.steps())
-    loop.progress.note_scores({"f1": 50.0}, None)
-    save(loop, tmp_path)
-    deliver(tmp_path)
-    for decoding, kept in ((DecodingConfig(batch_size=1), 50.0), (DecodingConfig(max_answer_tokens=2), None)):
-        other = new_loop(max_steps=2)
-        resume(other, tmp_path, config=replace(RUN, decoding=decoding))
-        assert other.progress.best_score == kept
-
-
-# --- a run that becomes longer ---
-
-
-@pytest.mark.parametrize("extend", [None, "stretch"])
-def test_a_longer_run_with_a_constant_rate_is_the_one_planned_so(extend, tmp_path):
-    whole, short = new_loop(max_steps=6), new_loop(max_steps=3)
-    list(whole.steps()), list(short.steps())
-    save(short, tmp_path)
-    longer = new_loop(model_seed=1, max_steps=6, extend=extend)
-    resume(longer, tmp_path)
-    list(longer.steps())
-    assert_same_weights(weights(longer), weights(whole), rtol=0, atol=0)
-
-
-FALLING = {"schedule": "linear", "warmup_ratio": 0.0}
-
-
-@pytest.mark.parametrize(
-    ("extend", "rates"),
-    [("stretch", [1.0, 2 / 3, 1 / 3, 3 / 6, 2 / 6, 1 / 6]), ("restart", [1.0, 2 / 3, 1 / 3, 1.0, 2 / 3, 1 / 3])],
-)
-def test_a_longer_run_whose_rate_changes_says_how(extend, rates, tmp_path):
-    short = new_loop(max_steps=3, **FALLING)
-    found = [report.learning_rate for report in short.steps()]
-    save(short, tmp_path)
-    with pytest.raises(CheckpointError, match=r"steps of the run is 3 there and 6 here.*training\.extend.*stretch"):
-        resume(new_loop(max_steps=6, **FALLING), tmp_path)
-    longer = new_loop(max_steps=6, extend=extend, **FALLING)
-    resume(longer, tmp_path)
-    steps = longer.steps()
-    found.append(next(steps).learning_rate)
-    save(longer, tmp_path)
-    again = new_loop(max_steps=6, extend=extend, **FALLING)  # stopped and resumed on the way
-    resume(again, tmp_path)
-    found += [report.learning_rate for report in again.steps()]
-    assert found == pytest.approx([1e-3 * rate for rate in rates])
-
-
-@pytest.mark.parametrize(
-    ("recipe", "named"),
-    [
-        ({"short_windows": 0.5, "short_length": 32}, "the steps on short windows"),
-        ({"averaging": "tail", "averaging_share": 0.5}, "the steps that are averaged"),
-    ],
-)
-def test_a_longer_run_whose_recipe_goes_by_shares_says_how(recipe, named, tmp_path):
-    """Though its learning rate is constant: half of the steps are other steps."""
-    short = new_loop(max_steps=4, recipe=recipe)
-    list(short.steps())
-    save(short, tmp_path)
-    with pytest.raises(CheckpointError, match=rf"is 4 there and 8 here, which changes {named}; wanted"):
-        resume(new_loop(max_steps=8, recipe=recipe), tmp_path)
-    longer = new_loop(max_steps=8, extend="stretch", recipe=recipe)
-    resume(longer, tmp_path)
-    assert len(list(longer.steps())) == 4
-
-
-def test_a_run_cannot_become_shorter_than_it_is(tmp_path):
-    loop = new_loop(max_steps=3)
-    list(loop.steps())
-    save(loop, tmp_path)
-    with pytest.raises(CheckpointError, match="3 steps are done; wanted at least as many in all, found 2"):
-        resume(new_loop(max_steps=2), tmp_path)
-
-
 # --- a run always leaves its model ---
-
-
-def deliver(folder):
-    (folder / "model").mkdir()
-    (folder / "predictions.json").touch()
 
 
 def scored(folder, *, has_model):
@@ -464,20 +146,6 @@ def test_a_checkpoint_elsewhere_or_an_older_one_brings_no_best_score(tmp_path):
         assert loop.progress.best_score == kept
         assert loop.progress.step == step
         assert bool(loop.progress.tracker_ids) == (kept is None), "a fork is another run at the trackers"
-
-
-def test_an_end_without_model_or_predictions_is_an_error(tmp_path):
-    with pytest.raises(StorageError, match=r"without model, predictions\.json, nbest_predictions\.json, null_odds"):
-        require_delivered(RunPaths(tmp_path), evaluated=True)
-    (tmp_path / "model").mkdir()
-    require_delivered(RunPaths(tmp_path), evaluated=False)
-
-
-def test_another_architecture_is_refused(saved):
-    loop = loop_for(ROWS, model=tiny.model(num_hidden_layers=1), max_steps=6)
-    loop.plan = new_loop(max_steps=6).plan
-    with pytest.raises(CheckpointError, match="does not fit this model"):
-        resume(loop, saved)
 
 
 # --- evaluations come after saving ---
@@ -701,15 +369,6 @@ def test_full_disk_is_a_clear_error_and_leaves_the_earlier_checkpoints(failure, 
     resume(new_loop(max_steps=6), run_folder)
 
 
-def test_checkpoint_holds_nothing_that_could_be_pickled(saved):
-    for checkpoint in (saved / "checkpoints").iterdir():
-        assert names(checkpoint) == [MANIFEST, "model.safetensors", "optimizer.safetensors", "state.json"]
-        json.loads((checkpoint / "state.json").read_text())
-        for name in ("model", "optimizer"):
-            with safe_open(checkpoint / f"{name}.safetensors", framework="pt") as file:
-                assert list(file.keys())
-
-
 def test_nothing_unpickles():
     """Of the whole package: a pickle runs code of whoever wrote it."""
     for path in sorted(Path(qa.__file__).parent.rglob("*.py")):
@@ -721,74 +380,7 @@ def test_nothing_unpickles():
             assert not modules & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}, path.name
 
 
-# --- the run folder ---
-
-
-def test_run_folder_of_another_run_is_not_overwritten(tmp_path):
-    folder = tmp_path / "deep" / "run"
-    make_folder(folder)
-    require_fresh(folder)
-    for name in (".DS_Store", "lost+found", ".nfs0001"):
-        (folder / name).touch()
-    require_fresh(folder)
-    for name in ("config.json", "a", "b", "z"):
-        (folder / name).touch()
-    with pytest.raises(CheckpointError, match=r"run is not empty: it holds a, b, config\.json and 1 more; wanted"):
-        require_fresh(folder)
-
-
-def test_run_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot make the run folder"):
-        make_folder(tmp_path / "file" / "run")
-
-
-def test_records_say_what_the_run_is(tmp_path, caplog):
-    config = replace(RUN, output_dir=tmp_path)
-    problem = DataProblem(row=3, id="q3", kind="answer", found="x", wanted="y", action="skipped")
-    loop = new_loop(max_steps=1)
-    write_records(
-        RunPaths(tmp_path), loop.accelerator, config, {"train": Examples(rows=ROWS, problems=(problem, problem))}
-    )
-    assert load_config(tmp_path / "config.json") == config
-    environment = json.loads((tmp_path / "environment.json").read_text())
-    assert environment["versions"]["torch"] == torch.__version__
-    assert len((tmp_path / "data_problems.jsonl").read_text().splitlines()) == 2
-    assert "train data: 2 examples skipped" in caplog.text
-
-
-# --- the trained model ---
-
-
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_exported_model_loads_with_the_library_and_answers_alike(family, tmp_path):
-    loop = loop_for(ROWS, family=family, max_steps=1)
-    list(loop.steps())
-    tokenizer = tiny.tokenizer(family)
-    keep_model(RunPaths(tmp_path), loop, tokenizer, SETTINGS)
-    model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "model")
-    assert_same_weights(dict(model.state_dict()), weights(loop), rtol=0, atol=0)
-    again = AutoTokenizer.from_pretrained(tmp_path / "model")
-    text = "Where is Zürich?", "It is in  Switzerland."
-    assert again(*text)["input_ids"] == tokenizer(*text)["input_ids"]
-    assert load_settings(tmp_path / "model") == SETTINGS
-    assert not {".bin", ".pt", ".pkl"} & {path.suffix for path in (tmp_path / "model").iterdir()}
-    assert load_reader(str(tmp_path / "model")).settings == SETTINGS
-
-
-def test_failed_export_leaves_the_earlier_model(tmp_path, monkeypatch):
-    loop = new_loop(max_steps=1)
-    keep_model(RunPaths(tmp_path), loop, tiny.tokenizer(), SETTINGS)
-    before = names(tmp_path / "model")
-
-    def full(*_, **__):
-        raise SafetensorError("I/O error: No space left on device")
-
-    monkeypatch.setattr(type(loop.model), "save_pretrained", full)
-    with pytest.raises(StorageError, match=r"cannot write the model .*No space left"):
-        keep_model(RunPaths(tmp_path), loop, tiny.tokenizer(), SETTINGS)
-    assert names(tmp_path / "model") == before
-    assert names(tmp_path) == ["model"]
+# --- a device that is not waited for ---
 
 
 def test_nothing_is_saved_of_a_device_whose_last_step_was_not_sound(tmp_path, monkeypatch):

@@ -1,12 +1,10 @@
 """A model made of a checkpoint is the model of that step."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
-from qa.cli.main import main
-from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
+from qa.config import FeaturesConfig, RunConfig
 from qa.data.examples import Examples
 from qa.errors import CheckpointError, StorageError
 from qa.modeling.reader import load_reader
@@ -17,34 +15,15 @@ from qa.run_folder.identity import Identity
 from qa.run_folder.paths import RunPaths
 from qa.run_folder.records import save_config
 from tests.support import tiny
-from tests.support.trainers import assert_same_weights, loop_for, weights
-
-ROWS = tiny.small(6)
-RECIPE = {"averaging": "ema", "averaging_decay": 0.5}
+from tests.support.checkpoints import ROWS, averaged_run
+from tests.support.trainers import assert_same_weights, loop_for
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Two checkpoints with averaged weights: run folder, weights and averages by step."""
+    """A run folder, and weights and averages by step."""
     folder = tmp_path_factory.mktemp("run")
-    model = tiny.save_reader(folder.with_name("began-with"))
-    config = RunConfig(
-        model=str(model),
-        features=FeaturesConfig(max_length=64, doc_stride=8, max_question_length=16),
-        training=TrainingConfig(keep_last=9),
-        recipe=RecipeConfig(**RECIPE),
-    )
-    loop = loop_for(ROWS, model=load_reader(str(model), max_length=64).model, recipe=RECIPE, max_steps=3, keep_last=9)
-    identity = Identity.of(config, loop, train=Examples(rows=ROWS), validation=None)
-    settings = replace(settings_of(config, null_possible=True, threshold=0.0), n_best=7)
-    checkpoints, found = Checkpoints(RunPaths(folder), loop, identity, settings), {}
-    for step in loop.steps():
-        checkpoints.save()
-        with loop.averaged():
-            averaged = weights(loop)
-        found[step.number] = weights(loop), averaged
-    save_config(config, RunPaths(folder).config)
-    return folder, found
+    return folder, averaged_run(folder)
 
 
 def loaded(folder):
@@ -96,15 +75,3 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 def test_the_state_says_how_the_model_is_used(run):
     state = json.loads((RunPaths(run[0]).checkpoint(1) / "state.json").read_text())
     assert state["reader"]["max_length"] == 64
-
-
-@pytest.mark.parametrize(("kind", "at"), [("trained", 0), ("averaged", 1)])
-def test_the_command_makes_the_same(kind, at, run, tmp_path, capsys):
-    folder, found = run
-    arguments = ["export-checkpoint", str(RunPaths(folder).checkpoint(3)), str(tmp_path / "model"), "--weights", kind]
-    assert main(arguments) == 0
-    assert str(tmp_path / "model") in capsys.readouterr().out
-    assert_same_weights(dict(loaded(tmp_path / "model").model.state_dict()), found[3][at], rtol=0, atol=0)
-    assert main(arguments) == 1
-    assert "is there already" in capsys.readouterr().err
-    assert main([*arguments, "--overwrite"]) == 0

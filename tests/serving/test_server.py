@@ -8,15 +8,10 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import httpx
 import pytest
-import tyro
 
-from qa.cli.flags import Serve
-from qa.cli.main import main
-from qa.serving.settings import settings_from
 from tests.support import tiny
 from tests.support.service import CONTEXT, LONG, QUESTION, wait_until
 
@@ -68,45 +63,3 @@ def test_flags_go_before_the_environment(model):
         assert httpx.get(f"{url}/openapi.json").json()["servers"] == [{"url": "/b"}]
         server.send_signal(signal.SIGTERM)
         assert server.stderr.read() == ""
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["/no/such/model"], "no such folder"),
-        ([], "found no QA_MODEL"),
-        (["MODEL", "--port", "70000"], "cannot listen on 127.0.0.1, port 70000"),
-        (["MODEL", "--root-path", "qa"], "root_path is 'qa'"),
-    ],
-)
-def test_what_cannot_be_served_is_a_line(model, words, said, capsys, monkeypatch):
-    monkeypatch.delenv("QA_MODEL", raising=False)
-    assert main(["serve", *(str(model) if word == "MODEL" else word for word in words)]) == 1
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("flags", "field", "value"),
-    [
-        (["--host", "::1"], "host", "::1"),
-        (["--port", "0"], "port", 0),
-        (["--revision", "r"], "revision", "r"),
-        (["--device", "cpu"], "device", "cpu"),
-        (["--dtype", "bfloat16"], "dtype", "bfloat16"),
-        (["--backend", "onnx"], "backend", "onnx"),
-        (["--root-path", "/x"], "root_path", "/x"),
-        (["--cors-origins", "https://a.org", "https://b.org"], "cors_origins", ("https://a.org", "https://b.org")),
-        (["--access-log", "False"], "access_log", False),
-        (["--max-waiting", "3"], "max_waiting", 3),
-        (["--max-body-bytes", "50"], "max_body_bytes", 50),
-        (["--timeout", "0.5"], "timeout", 0.5),
-        (["--header-timeout", "0.3"], "header_timeout", 0.3),
-        (["--max-connections", "4"], "max_connections", 4),
-    ],
-)
-def test_every_flag_is_a_setting(flags, field, value):
-    """What each setting does is tested where it is done, by two values."""
-    asked = tyro.cli(Serve, args=["m", *flags], config=(tyro.conf.PositionalMetavarFromFieldName,))
-    plain, changed = settings_from({}, model="m"), settings_from({}, **vars(asked))
-    assert changed == replace(plain, **{field: value})
-    assert getattr(plain, field) != value

@@ -9,11 +9,18 @@ from qa.data.examples import load_examples
 CONTEXT = "The lighthouse of Skarholm was built in 1871 by Ragna Lund. It is 34 metres tall."
 WHO, TALL = "Who built the lighthouse?", "How tall is it?"
 LUND, METRES = ("Ragna Lund", 48), ("34 metres", 66)
+LONG = "The lighthouse of Skarholm was built in 1871 by Ragna Lund. " * 40
+"""A context of several windows."""
 
 
 def row(number=0, *, context="the cat and the cat sat", text="cat", start=4, **changes):
     answers = {"text": [text], "answer_start": [start]}
     return {"id": f"q{number}", "title": "t", "context": context, "question": "Who?", "answers": answers} | changes
+
+
+def without(key):
+    """A row that lacks a column."""
+    return {name: value for name, value in row().items() if name != key}
 
 
 def answers(*pairs):
@@ -50,3 +57,13 @@ def references(examples):
 def told(examples):
     """Kind and action of every problem."""
     return [(problem.kind, problem.action) for problem in examples.problems]
+
+
+def numbered(contexts, each=2):
+    """Rows of contexts that begin with their number; all questions of each but the first have an answer."""
+    return [
+        {"id": f"{at}-{nth}", "title": f"t{at // 3}", "question": f"{WHO} {nth}", "context": f"{at} {CONTEXT}"}
+        | {"answers": answers(("Ragna Lund", len(f"{at} ") + 48)) if nth else answers()}
+        for at in range(contexts)
+        for nth in range(each)
+    ]

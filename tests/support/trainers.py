@@ -1,16 +1,19 @@
 """Training loops of tiny models, as train_qa.py makes them."""
 
+import itertools
 import math
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
 from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
+from qa.features.collation import collate
 from qa.features.labels import build_labels
 from qa.features.windows import Encoder, build_features
-from qa.modeling.loss import choose_loss
+from qa.modeling.loss import choose_loss, span_loss
 from qa.modeling.quirks import model_inputs
 from qa.modeling.reader import Reader
 from qa.training import TrainingLoop, build_optimizer, plan_training
@@ -87,3 +90,29 @@ def scaled_loop(rows=None, *, scale=2.0**16, overflow_above=math.inf, **training
         lambda gradient: torch.where(gradient.abs() > overflow_above, math.inf, gradient)
     )
     return loop
+
+
+STEADY = {"adam_epsilon": 1.0, "learning_rate": 0.1}
+"""With a small epsilon Adam blows up the rounding errors of gradients that are almost zero."""
+
+
+def batch_of(loop, indices, *, pad_multiple=8):
+    return collate(
+        loop.features,
+        np.array(indices),
+        input_names=loop.plan.input_names,
+        pad_multiple=pad_multiple,
+        labels=loop.loader.labels,
+    )
+
+
+def limited_memory(features):
+    """A loss for which batches of more than so many features fail from the second on: by then there are gradients."""
+    count = itertools.count()
+
+    def limited(start, end, batch):
+        if next(count) and len(batch) > features:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return span_loss(start, end, batch)
+
+    return limited

@@ -1,98 +1,31 @@
 """The loop: a loss that no batch changes, gradients that no split changes, one clock, and errors that stop it."""
 
 import gc
-import itertools
 import math
 import weakref
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from torch.nn.functional import cross_entropy
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from qa.errors import ConfigError, NotFiniteError
-from qa.features.collation import Batch, collate
-from qa.features.order import BatchSplit
-from qa.features.windows import build_features
+from qa.errors import NotFiniteError
 from qa.modeling.attention import mask_without_asking
 from qa.modeling.loss import span_loss
 from qa.runtime.host_copy import HostCopy
-from qa.training.progress import Progress
 from tests.support import tiny
 from tests.support.counters import reads_counted
-from tests.support.trainers import WINDOWS, assert_same_weights, loop_for, plan_for, reader_of, scaled_loop, weights
+from tests.support.trainers import (
+    STEADY,
+    assert_same_weights,
+    batch_of,
+    loop_for,
+    scaled_loop,
+    weights,
+)
 
-STEADY = {"adam_epsilon": 1.0, "learning_rate": 0.1}
-"""With a small epsilon Adam blows up the rounding errors of gradients that are almost zero."""
-
-
-def batch_of(loop, indices, *, pad_multiple=8):
-    return collate(
-        loop.features,
-        np.array(indices),
-        input_names=loop.plan.input_names,
-        pad_multiple=pad_multiple,
-        labels=loop.loader.labels,
-    )
-
-
-# --- memory ---
-
-
-def limited_memory(features):
-    """A loss for which batches of more than so many features fail from the second on: by then there are gradients."""
-    count = itertools.count()
-
-    def limited(start, end, batch):
-        if next(count) and len(batch) > features:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return span_loss(start, end, batch)
-
-    return limited
-
-
-def test_a_step_that_is_repeated_with_halved_batches_starts_from_no_gradient():
-    """The batch that fails, the second of three, is not the last, for which accelerate's `zero_grad` would wait."""
-    rows, settings = tiny.small(12), {"batch_size": 4, "accumulation_steps": 3, "max_steps": 1, **STEADY}
-    whole = loop_for(rows, **settings)
-    halved = loop_for(rows, auto_batch_size=True, loss=limited_memory(2), **settings)
-    (wanted,) = whole.steps()
-    (found,) = halved.steps()
-    assert halved.progress.batch_limit == 2
-    assert found.gradient_norm == pytest.approx(wanted.gradient_norm, rel=1e-5)
-    assert_same_weights(weights(halved), weights(whole), rtol=0, atol=1e-6)
-
-
-def test_smaller_batches_than_memory_holds_are_not_halved():
-    """As after resuming with the batches that the error message advises."""
-    loop = loop_for(batch_size=2, accumulation_steps=4, max_steps=2, auto_batch_size=True, loss=limited_memory(2))
-    loop.progress.batch_limit = 2
-    assert len(list(loop.steps())) == 2
-    assert loop.progress.batch_limit == 2
-
-
-# --- the loss ---
-
-
-def test_loss_is_the_plain_mean_where_there_is_no_padding():
-    torch.manual_seed(0)
-    start, end = torch.randn(3, 7), torch.randn(3, 7)
-    batch = Batch(
-        inputs={"attention_mask": torch.ones(3, 7, dtype=torch.int64)},
-        feature=torch.arange(3),
-        in_context=torch.ones(3, 7, dtype=torch.bool),
-        context_begin=torch.zeros(3, dtype=torch.int64),
-        null_position=torch.zeros(3, dtype=torch.int64),
-        label_first=torch.tensor([[0], [3], [6]]),
-        label_last=torch.tensor([[0], [4], [6]]),
-        tokens=21,
-    )
-    wanted = (cross_entropy(start, batch.label_first[:, 0]) + cross_entropy(end, batch.label_last[:, 0])) / 2
-    torch.testing.assert_close(span_loss(start, end, batch) / 3, wanted)
-    assert span_loss(start.half(), end.half(), batch).dtype == torch.float32
+# --- padding ---
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -106,52 +39,6 @@ def test_loss_of_a_feature_does_not_depend_on_its_padding(family):
             output = loop.model(**batch.inputs)
         found.append(float(span_loss(output.start_logits, output.end_logits, batch)))
     assert found == pytest.approx([found[0]] * 3, rel=1e-5)
-
-
-# --- splits ---
-
-
-def trained(rows, **training):
-    loop = loop_for(rows, **STEADY, **training)
-    reports = list(loop.steps())
-    return reports, weights(loop)
-
-
-@pytest.mark.parametrize(("split", "examples"), [((4, 2), 16), ((1, 8), 16), ((4, 2), 19), ((2, 4), 19)])
-def test_any_split_of_a_step_gives_the_same_training(split, examples):
-    """A batch of 8, also where steps are not full (19 features: 7, 6 and 6)."""
-    rows = tiny.small(examples)
-    batch_size, accumulation = split
-    whole_reports, whole = trained(rows, batch_size=8, epochs=2.0)
-    reports, parts = trained(rows, batch_size=batch_size, accumulation_steps=accumulation, epochs=2.0)
-    assert len(reports) == len(whole_reports)
-    for one, other in zip(reports, whole_reports, strict=True):
-        assert one.features == other.features
-        assert one.loss == pytest.approx(other.loss, rel=1e-4)
-        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-3)
-    assert_same_weights(parts, whole, rtol=1e-4, atol=1e-6)
-
-
-def test_partial_accumulation_window_is_normalised_by_its_true_count():
-    """5 batches with accumulation 4: elsewhere the last step has a quarter of the gradient that it should have."""
-    rows = tiny.small(10)
-    loop = loop_for(rows, batch_size=2, accumulation_steps=4, epochs=1.0)
-    reports = list(loop.steps())
-    assert sum(report.features for report in reports) == 10
-    assert len(reports) == 2
-    for features in loop.loader.epoch_steps(0):
-        fresh = loop_for(rows)
-        batch = batch_of(fresh, features)
-        output = fresh.model(**batch.inputs)
-        loss = span_loss(output.start_logits, output.end_logits, batch) / len(features)
-        loss.backward()
-        wanted = torch.nn.utils.clip_grad_norm_(fresh.model.parameters(), math.inf)
-        again = loop_for(rows, batch_size=2, accumulation_steps=4)
-        (step,) = again.loader.load([features])
-        assert len(step.batches) == 4
-        found = again.compute_gradient(step)
-        assert found.loss == pytest.approx(float(loss.detach()), rel=1e-5)
-        assert found.norm == pytest.approx(float(wanted), rel=1e-4)
 
 
 # --- the clock ---
@@ -182,22 +69,10 @@ def test_run_has_the_steps_of_its_plan(settings, steps):
     assert list(loop.steps()) == []
 
 
-def test_every_epoch_sees_every_feature_once_in_another_order():
-    loop = loop_for(tiny.small(20))
-    first, second = (np.concatenate(loop.loader.epoch_steps(epoch)) for epoch in (0, 1))
-    assert sorted(first) == sorted(second) == list(range(len(loop.features)))
-    assert not np.array_equal(first, second)
-
-
 def test_schedule_counts_optimizer_steps():
     """A scheduler that accelerate prepares advances once a process and also on skipped steps."""
     loop = loop_for(max_steps=4, schedule="linear", accumulation_steps=2)
     assert [report.learning_rate for report in loop.steps()] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
-
-
-def test_features_fewer_than_forward_passes_are_refused():
-    with pytest.raises(ConfigError, match="10 training features"):
-        loop_for(accumulation_steps=11, batch_size=1)
 
 
 def test_report_counts_tokens_and_padding():
@@ -209,13 +84,6 @@ def test_report_counts_tokens_and_padding():
     assert report.features == 6
     assert report.overflows == 0
     assert report.seconds > 0
-
-
-def test_compiling_pads_to_few_lengths(monkeypatch):
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: None)
-    loop = loop_for(tiny.small(6), batch_size=6, max_steps=1, compile=True)
-    (report,) = loop.steps()
-    assert report.padded_tokens == 6 * 64
 
 
 def test_stopping_to_iterate_keeps_the_place():
@@ -292,24 +160,6 @@ def test_gradient_checkpointing_gives_the_same_training():
         loop = loop_for(max_steps=3, gradient_checkpointing=recompute)
         losses.append([report.loss for report in loop.steps()])
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-
-
-def test_gradient_is_clipped_and_its_norm_told_before_that():
-    updates = []
-    for limit in (None, 1e-3):
-        loop = loop_for(max_steps=1, max_gradient_norm=limit)
-        found = []
-        loop.optimizer.optimizer.register_step_pre_hook(
-            lambda optimizer, *_, found=found: found.append(
-                torch.cat([p.grad.flatten() for group in optimizer.param_groups for p in group["params"]]).norm()
-            )
-        )
-        (report,) = loop.steps()
-        updates.append((report.gradient_norm, float(found[0])))
-    (free, free_used), (clipped, clipped_used) = updates
-    assert clipped == pytest.approx(free, rel=1e-5)
-    assert free_used == pytest.approx(free, rel=1e-4)
-    assert clipped_used == pytest.approx(1e-3, rel=1e-2)
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -474,51 +324,7 @@ def test_scale_that_grows_is_no_overflow():
     assert loop.accelerator.scaler.get_scale() == 64.0
 
 
-# --- progress and cadence ---
-
-
-def test_best_is_the_highest_of_the_chosen_score():
-    progress = Progress()
-    assert progress.note_scores({"exact": 10.0, "f1": 20.0}, None)
-    assert not progress.note_scores({"exact": 30.0, "f1": 20.0}, None)
-    assert progress.note_scores({"exact": 5.0, "f1": 20.5}, None)
-    assert progress.best_score == 20.5
-    exact = Progress()
-    assert [exact.note_scores({"exact": value, "f1": 0.0}, "exact") for value in (1.0, 3.0, 2.0)] == [True, True, False]
-
-
-def test_best_threshold_score_counts_with_unanswerable_questions():
-    progress = Progress()
-    progress.note_scores({"f1": 10.0, "best_f1": 50.0}, None)
-    assert progress.best_score == 50.0
-
-
-def test_score_of_zero_is_a_score():
-    progress = Progress()
-    assert progress.note_scores({"f1": 0.0}, None)
-    assert not progress.note_scores({"f1": 0.0}, None)
-
-
-def test_newest_model_is_the_best_without_references():
-    progress = Progress()
-    assert progress.note_scores(None, None)
-    assert progress.note_scores(None, "f1")
-    assert progress.best_score is None
-
-
-def test_unknown_score_is_named_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'exact_match'; wanted one of exact, f1"):
-        Progress().note_scores({"exact": 1.0, "f1": 1.0}, "exact_match")
-
-
-def test_run_stalls_after_patience_evaluations_without_a_better_score():
-    progress = Progress()
-    stalled = []
-    for score in (5.0, 4.0, 6.0, 6.0, 5.0):
-        progress.note_scores({"f1": score}, None)
-        stalled.append(progress.has_stalled(2))
-    assert stalled == [False, False, False, False, True]
-    assert not progress.has_stalled(None)
+# --- a run that makes no progress ---
 
 
 def test_stalled_run_takes_no_further_step():
@@ -530,27 +336,3 @@ def test_stalled_run_takes_no_further_step():
         loop.progress.note_scores({"f1": 0.0}, None)
     assert steps == 3
     assert list(loop.steps()) == []
-
-
-@pytest.mark.parametrize(
-    ("every", "due"), [(None, [5, 10]), (0, []), (1, list(range(1, 11))), (4, [4, 8]), (5, [5, 10]), (11, [])]
-)
-def test_cadence_counts_steps_or_epochs(every, due):
-    rows = tiny.small(10)
-    reader = reader_of(tiny.model())
-    features = build_features(rows, reader.tokenizer, WINDOWS)
-    plan = plan_for(rows, features, reader, evaluates=True, evaluate_every=every, save_every=every, epochs=3.0)
-    assert plan.steps_per_epoch == 5
-    assert [step for step in range(1, 11) if plan.evaluation_is_due(step)] == due
-    assert [step for step in range(1, 11) if plan.save_is_due(step)] == due
-    assert plan.evaluation_is_due(plan.total_steps)
-
-
-def test_plan_counts_all_processes():
-    rows = tiny.small(100)
-    reader = reader_of(tiny.model())
-    features = build_features(rows, reader.tokenizer, WINDOWS)
-    plan = plan_for(rows, features, reader, batch_size=8, accumulation_steps=2, epochs=1.5)
-    assert len(features) == 100
-    assert plan.split == BatchSplit(process=0, processes=1, accumulation_steps=2, batch_size=8)
-    assert (plan.steps_per_epoch, plan.total_steps) == (7, 11)

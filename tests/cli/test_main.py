@@ -1,0 +1,98 @@
+"""The command line as a whole: exit statuses, one-line errors, missing packages, and what it imports."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qa
+from qa.cli.main import main
+from qa.inference.predictor import Predictor
+from tests.support.commands import json_lines, output
+from tests.support.predictors import CONTEXT, QUESTION
+
+PROJECT = tomllib.loads((Path(qa.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["answer"],
+        ["ask"],
+        ["ask", "folder", "--no-such-flag"],
+        ["predict", "folder", "sample"],
+    ],
+)
+def test_a_wrong_command_line_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ask", "{folder}", "--question", " ", "--context", "c"], "question is ' '"),
+        (["ask", "{folder}", "--question", "q", "--file", "/none"], "cannot read /none"),
+        (["ask", "/none", "--question", "q", "--context", "c"], "model '/none': no such folder"),
+        (["ask", "{folder}", "--question", "q", "--context", "c", "--device", "gpu7"], "device is 'gpu7'"),
+        (["predict", "{folder}", "/none.json", "out"], "no such file"),
+        (["inspect", "/none.json"], "no such file"),
+        (["inspect", "sample", "--model", "/none"], "no such folder"),
+    ],
+)
+def test_errors_are_one_line_without_a_traceback_and_exit_with_1(capsys, folder, arguments, message):
+    found = output(capsys, *(argument.format(folder=folder) for argument in arguments), status=1).err
+    assert found.startswith("error: ")
+    assert message in found
+    assert "Traceback" not in found
+
+
+@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "onnx"), ("compare", "experiments")])
+def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys, folder, monkeypatch):
+    requirements = PROJECT["optional-dependencies"][extra]
+    packages = [requirement.split(">")[0].replace("-", "_") for requirement in requirements]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in packages else find(name))
+    error = output(capsys, command, folder, status=1).err
+    assert error == f"error: not installed: {', '.join(packages)}; install them with: pip install 'qa[{extra}]'\n"
+
+
+def test_an_interruption_exits_with_130(capsys, folder, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qa.cli.ask.run", interrupt)
+    output(capsys, "ask", folder, status=130)
+
+
+def test_help_needs_neither_torch_nor_transformers():
+    command = (
+        "import sys; from qa.cli.main import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    for name in ("ask", "predict", "score", "inspect", "calibrate"):
+        assert name in found.stdout
+
+
+def test_the_script_is_the_command_line():
+    module, function = PROJECT["scripts"]["qa"].split(":")
+    assert getattr(importlib.import_module(module), function) is main
+
+
+@pytest.mark.processes
+def test_python_m_qa_is_the_command_line(folder):
+    command = [sys.executable, "-m", "qa", "ask", str(folder), "--question", QUESTION, "--json"]
+    found = subprocess.run(command, input=CONTEXT, capture_output=True, text=True, check=True)
+    (line,) = json_lines(found.stdout)
+    answers = Predictor.from_pretrained(folder, device="cpu")(question=QUESTION, context=CONTEXT, top_k=5)
+    assert [answer["answer"] for answer in line["answers"]] == [answer["answer"] for answer in answers]
+    np.testing.assert_allclose([one["score"] for one in line["answers"]], [one["score"] for one in answers], rtol=1e-5)
+    assert found.stderr == ""

@@ -1,0 +1,61 @@
+"""A reader that onnxruntime runs: what its file can do, needs and holds."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from qa.config import DataConfig
+from qa.data.examples import load_examples, take
+from qa.errors import ConfigError, ModelError
+from qa.inference.onnx import ONNX_FILES, OnnxModel
+from qa.inference.predictor import Predictor
+from qa.modeling.reader import load_reader
+from tests.support import tiny
+from tests.support.predictors import saved
+
+
+def examples(count=12):
+    return take(load_examples("sample", split="validation", config=DataConfig()), count)
+
+
+def test_files_take_any_batch_and_length_and_give_the_models_logits(exported):
+    reader = load_reader(str(exported))
+    file = OnnxModel(exported / ONNX_FILES["onnx"])
+    for rows, tokens in ((1, 7), (1, 96), (5, 33), (3, tiny.POSITIONS)):
+        inputs = {name: torch.ones(rows, tokens, dtype=torch.int64) for name in reader.input_names}
+        inputs["attention_mask"][-1, tokens // 2 :] = 0
+        with torch.inference_mode():
+            expected, found = reader.model(**inputs), file(**inputs)
+        kept = inputs["attention_mask"].bool()
+        for name in ("start_logits", "end_logits"):
+            torch.testing.assert_close(getattr(found, name)[kept], getattr(expected, name)[kept], atol=1e-5, rtol=1e-4)
+
+
+def test_the_file_needs_no_weights(exported, tmp_path):
+    for file in exported.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).symlink_to(file)
+    found = Predictor.from_pretrained(tmp_path, backend="onnx")
+    assert found(question="Who?", context="The Amazon was named by Orellana.").keys() >= {"answer", "score"}
+
+
+def test_what_an_onnx_file_cannot_do_is_said(exported, tmp_path):
+    for device in ("cuda", "gpu7", 0):
+        with pytest.raises(ConfigError, match=f"device is {device!r}; an ONNX file runs on the cpu"):
+            Predictor.from_pretrained(exported, backend="onnx", device=device)
+    for dtype in ("bfloat16", "float8_e4m3fn", "int4"):
+        with pytest.raises(ConfigError, match=f"dtype is '{dtype}'"):
+            Predictor.from_pretrained(exported, backend="onnx", dtype=dtype)
+    with pytest.raises(ModelError, match=r"has no onnx/model\.onnx; make it with: qa export"):
+        Predictor.from_pretrained(saved(tmp_path), backend="onnx")
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / ONNX_FILES["onnx"]).write_bytes(b"torn")
+    with pytest.raises(ModelError, match="does not load"):
+        Predictor.from_pretrained(tmp_path, backend="onnx")
+
+
+def test_onnxruntime_is_imported_only_when_asked_for():
+    code = "import qa.inference.predictor, sys; assert not {'onnxruntime', 'onnx', 'onnxscript'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,51 @@
+"""reader.json: how a trained reader is used."""
+
+import dataclasses
+import json
+
+import pytest
+
+from qa.config import DecodingConfig, FeaturesConfig, RunConfig
+from qa.errors import ModelError
+from qa.modeling.reader import load_reader
+from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_settings, load_settings, settings_of
+from tests.support import tiny
+
+SETTINGS = ReaderSettings(
+    max_length=128,
+    doc_stride=32,
+    max_question_length=16,
+    n_best=5,
+    max_answer_tokens=9,
+    search="hf_parity",
+    null_possible=True,
+    no_answer_threshold=-1.25,
+)
+
+
+def test_settings_come_back_as_saved(tmp_path):
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(dataclasses.asdict(SETTINGS)))
+    assert load_settings(tmp_path) == SETTINGS
+    assert find_settings(str(tmp_path)) == SETTINGS
+    tiny.save_reader(tmp_path)
+    assert load_reader(str(tmp_path)).settings == SETTINGS
+
+
+def test_no_settings_are_none(tmp_path):
+    assert load_settings(tmp_path) is None
+    assert find_settings("some-owner/no-such-model") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"max_length": 3}', '{"max_length": "long"}', "[]", "\xff"])
+def test_torn_settings_are_an_error_that_names_the_file(content, tmp_path):
+    (tmp_path / SETTINGS_FILE).write_bytes(content.encode("latin-1"))
+    with pytest.raises(ModelError, match=rf"{SETTINGS_FILE} is not what a run saves"):
+        load_settings(tmp_path)
+
+
+def test_settings_of_a_run_are_those_of_its_configuration():
+    config = RunConfig(
+        features=FeaturesConfig(max_length=128, doc_stride=32, max_question_length=16),
+        decoding=DecodingConfig(n_best=5, max_answer_tokens=9, search="hf_parity"),
+    )
+    assert settings_of(config, null_possible=True, threshold=-1.25) == SETTINGS

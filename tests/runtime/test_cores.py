@@ -1,0 +1,137 @@
+"""The cores of a process, and what of them a model uses."""
+
+import ctypes
+import os
+import sys
+
+import pytest
+import torch
+
+from qa.runtime.cores import (
+    cpu_quota,
+    keep_freed_memory,
+    model_threads,
+    usable_cores,
+    use_model_threads,
+    use_training_threads,
+)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told", "processes", "threads"),
+    [
+        ({}, None, 1, 4),
+        ({}, None, 2, 2),
+        ({"OMP_NUM_THREADS": "1"}, None, 1, 2),  # torch has read it when it was imported: here it had 2
+        ({"OMP_NUM_THREADS": "3"}, None, 1, 2),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, None, 1, 4),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, None, 3, 1),
+        ({"OMP_NUM_THREADS": "1", "TORCHELASTIC_RUN_ID": "none"}, None, 8, 1),
+        ({"OMP_NUM_THREADS": "3", "ACCELERATE_MIXED_PRECISION": "no"}, None, 1, 2),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, 3, 2, 3),
+    ],
+)
+def test_a_number_of_threads_that_was_said_counts_and_a_launchers_does_not(
+    variables, told, processes, threads, monkeypatch
+):
+    """Launchers set OMP_NUM_THREADS to 1 where they were told nothing."""
+    torch.set_num_threads(2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    use_training_threads(told, processes)
+    assert torch.get_num_threads() == threads
+
+
+def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    use_training_threads(None, 1)
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 4), (2.0, 2), (1.6, 2), (0.2, 1), (16.0, 4)])
+def test_a_containers_quota_bounds_the_cores(quota, cores, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.setattr("qa.runtime.cores.cpu_quota", lambda: quota)
+    assert usable_cores() == cores
+
+
+JOB = "sys/fs/cgroup/cpu/job"
+
+
+def control_groups(root, line, files):
+    """A file system whose process is in that group, with these files."""
+    for name, content in [("proc/self/cgroup", line), *files]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "quota"),
+    [
+        ("0::/a/b\n", [("sys/fs/cgroup/a/b/cpu.max", "150000 100000\n")], 1.5),
+        ("0::/a/b\n", [("sys/fs/cgroup/a/b/cpu.max", "max 100000\n")], None),
+        (
+            "0::/a/b\n",
+            [("sys/fs/cgroup/a/b/cpu.max", "400000 100000\n"), ("sys/fs/cgroup/a/cpu.max", "200000 100000\n")],
+            2.0,
+        ),
+        (
+            "4:memory:/m\n3:cpu,cpuacct:/job\n",
+            [
+                ("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "50000"),
+                ("sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000"),
+            ],
+            0.5,
+        ),
+        (
+            "3:cpu:/job\n",
+            [(f"{JOB}/cpu.cfs_quota_us", "-1"), (f"{JOB}/cpu.cfs_period_us", "100000")],
+            None,
+        ),
+        ("4:memory:/m\n", [("sys/fs/cgroup/m/cpu.max", "1 1")], None),
+        ("0::/\n", [], None),
+    ],
+    ids=["version 2", "no limit", "the group above", "version 1", "no limit in version 1", "of memory", "no files"],
+)
+def test_the_quota_is_the_least_of_a_groups_and_those_above(line, files, quota, tmp_path):
+    assert cpu_quota(control_groups(tmp_path, line, files)) == quota
+
+
+def test_a_system_without_control_groups_has_no_quota(tmp_path):
+    assert cpu_quota(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "workers", "threads"),
+    [("3", "2", 3), ("", "", 8), ("", "4", 2), ("", "16", 1), ("0", "", 8), ("many", "some", 8)],
+)
+def test_a_models_threads_are_those_told_or_a_workers_share(told, workers, threads, monkeypatch):
+    monkeypatch.setattr("qa.runtime.cores.usable_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+    assert model_threads() == threads
+    use_model_threads()
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("platform", "is_glibc", "calls"), [("linux", True, 2), ("linux", False, 0), ("win32", True, 0)]
+)
+def test_only_glibc_is_told_to_keep_memory(platform, is_glibc, calls, monkeypatch):
+    told = []
+
+    class Library:
+        def __init__(self, _):
+            self.mallopt = lambda *given: told.append(given)
+            if is_glibc:
+                self.gnu_get_libc_version = b"2.36"
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    keep_freed_memory()
+    assert len(told) == calls

@@ -1,0 +1,71 @@
+"""The gradient of a step is that of the mean over its features, however they are split."""
+
+import math
+
+import pytest
+import torch
+
+from qa.modeling.loss import span_loss
+from tests.support import tiny
+from tests.support.trainers import STEADY, assert_same_weights, batch_of, loop_for, weights
+
+
+def trained(rows, **training):
+    loop = loop_for(rows, **STEADY, **training)
+    reports = list(loop.steps())
+    return reports, weights(loop)
+
+
+@pytest.mark.parametrize(("split", "examples"), [((4, 2), 16), ((1, 8), 16), ((4, 2), 19), ((2, 4), 19)])
+def test_any_split_of_a_step_gives_the_same_training(split, examples):
+    """A batch of 8, also where steps are not full (19 features: 7, 6 and 6)."""
+    rows = tiny.small(examples)
+    batch_size, accumulation = split
+    whole_reports, whole = trained(rows, batch_size=8, epochs=2.0)
+    reports, parts = trained(rows, batch_size=batch_size, accumulation_steps=accumulation, epochs=2.0)
+    assert len(reports) == len(whole_reports)
+    for one, other in zip(reports, whole_reports, strict=True):
+        assert one.features == other.features
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
+        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-3)
+    assert_same_weights(parts, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_partial_accumulation_window_is_normalised_by_its_true_count():
+    """5 batches with accumulation 4: elsewhere the last step has a quarter of the gradient that it should have."""
+    rows = tiny.small(10)
+    loop = loop_for(rows, batch_size=2, accumulation_steps=4, epochs=1.0)
+    reports = list(loop.steps())
+    assert sum(report.features for report in reports) == 10
+    assert len(reports) == 2
+    for features in loop.loader.epoch_steps(0):
+        fresh = loop_for(rows)
+        batch = batch_of(fresh, features)
+        output = fresh.model(**batch.inputs)
+        loss = span_loss(output.start_logits, output.end_logits, batch) / len(features)
+        loss.backward()
+        wanted = torch.nn.utils.clip_grad_norm_(fresh.model.parameters(), math.inf)
+        again = loop_for(rows, batch_size=2, accumulation_steps=4)
+        (step,) = again.loader.load([features])
+        assert len(step.batches) == 4
+        found = again.compute_gradient(step)
+        assert found.loss == pytest.approx(float(loss.detach()), rel=1e-5)
+        assert found.norm == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_gradient_is_clipped_and_its_norm_told_before_that():
+    updates = []
+    for limit in (None, 1e-3):
+        loop = loop_for(max_steps=1, max_gradient_norm=limit)
+        found = []
+        loop.optimizer.optimizer.register_step_pre_hook(
+            lambda optimizer, *_, found=found: found.append(
+                torch.cat([p.grad.flatten() for group in optimizer.param_groups for p in group["params"]]).norm()
+            )
+        )
+        (report,) = loop.steps()
+        updates.append((report.gradient_norm, float(found[0])))
+    (free, free_used), (clipped, clipped_used) = updates
+    assert clipped == pytest.approx(free, rel=1e-5)
+    assert free_used == pytest.approx(free, rel=1e-4)
+    assert clipped_used == pytest.approx(1e-3, rel=1e-2)
