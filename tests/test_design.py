@@ -98,6 +98,20 @@ def test_files_functions_and_classes_are_short(module):
         assert lines <= 150, f"{module}.{name}"
 
 
+# --- tests ---
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if not module.rpartition(".")[2].startswith("__")])
+def test_every_module_has_a_test_file_of_its_own(module):
+    """`qa.data.sources` is tested in `tests/data/test_sources.py`."""
+    *folders, name = module.split(".")[1:]
+    path = ROOT.joinpath("tests", *folders, f"test_{name}.py")
+    assert path.is_file(), f"{module} has no {path.relative_to(ROOT)}"
+    assert any(found.startswith("test_") for found, _ in definitions(path, ast.FunctionDef | ast.AsyncFunctionDef)), (
+        path
+    )
+
+
 # --- the map ---
 
 

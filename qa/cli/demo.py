@@ -18,6 +18,7 @@ from rich.table import Table
 
 from qa.config import DataConfig
 from qa.data.examples import load_examples
+from qa.run_folder.paths import RunPaths
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = Path("runs/demo-before"), Path("runs/demo")
@@ -46,8 +47,8 @@ def launch(*flags: str) -> None:
 def show(seconds: float) -> None:
     """Print scores before and after, three questions with their answers, and where everything is."""
     console = Console()
-    console.print(score_table(read(BEFORE / "metrics.json"), read(AFTER / "metrics.json")))
-    console.print(answer_table(read(AFTER / "predictions.json"), read(AFTER / "nbest_predictions.json")))
+    console.print(score_table(read(RunPaths(BEFORE).metrics), read(RunPaths(AFTER).metrics)))
+    console.print(answer_table(read(RunPaths(AFTER).predictions), read(RunPaths(AFTER).n_best)))
     offline_runs = sorted((ROOT / AFTER / "wandb").glob("offline-run-*"))
     console.print(f"training and evaluation took {seconds / 60:.1f} minutes")
     console.print(f"run folder: {AFTER}   model: {AFTER}/model")

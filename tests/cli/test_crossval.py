@@ -9,21 +9,9 @@ import qa
 from qa.cli.main import main
 from tests.support import tiny
 from tests.support.finished import ROWS, write_data
-from tests.support.sweeps import calls, write_program
+from tests.support.sweeps import answering, calls, write_program
 
 ROOT = Path(qa.__file__).parents[1]
-ANSWERS = """
-from qa.config import RunConfig, config_values
-rows = [json.loads(line) for line in open(words["validation-data"]).read().splitlines()]
-found = {row["id"]: (row["answers"]["text"] or [""])[0] if row["id"] not in %r else "wrong" for row in rows}
-config = RunConfig(train_data=words["train-data"], validation_data=words["validation-data"], model="none/such")
-(folder / "config.json").write_text(json.dumps(config_values(config)))
-(folder / "predictions.json").write_text(json.dumps(found))
-spans = lambda text: [{"text": text, "start": 0, "end": 1, "probability": 0.5}] if text else []
-none = [{"text": "", "start": None, "end": None, "probability": 0.5}]
-(folder / "nbest_predictions.json").write_text(json.dumps({key: spans(text) + none for key, text in found.items()}))
-(folder / "null_odds.json").write_text(json.dumps({key: -1.0 if text else 1.0 for key, text in found.items()}))
-"""
 WRONG = {row["id"] for row in ROWS[:6]}
 
 
@@ -31,7 +19,7 @@ WRONG = {row["id"] for row in ROWS[:6]}
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    write_program(tmp_path, ANSWERS % WRONG)
+    write_program(tmp_path, answering(WRONG))
     write_data(tmp_path / "own.jsonl")
     return tmp_path
 

@@ -27,6 +27,10 @@ PROJECT = tomllib.loads((Path(qa.__file__).parents[1] / "pyproject.toml").read_t
         ["ask"],
         ["ask", "folder", "--no-such-flag"],
         ["predict", "folder", "sample"],
+        ["cache", "--json", "False"],  # a switch takes no word, which would be lost or mean the opposite
+        ["--json", "cache"],
+        ["cache", "--jso"],
+        ["inspect", "sample", "sample"],
     ],
 )
 def test_a_wrong_command_line_exits_with_2(arguments, capsys):

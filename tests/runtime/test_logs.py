@@ -1,6 +1,7 @@
 """Who logs what, and where to."""
 
 import logging
+import logging.handlers
 import re
 
 import pytest
@@ -49,11 +50,16 @@ def test_a_file_gets_the_packages_lines_with_time_and_level_and_no_others(packag
 
 
 @pytest.mark.usefixtures("package")
-def test_what_a_progress_bar_shows_is_in_the_file_only(tmp_path, caplog):
+def test_what_a_progress_bar_shows_is_in_the_file_only(tmp_path):
+    terminal = logging.handlers.BufferingHandler(9)
+    logging.root.addHandler(terminal)
     with logged_to(tmp_path / "log.txt"):
         for_file.info("loss 1.5")
-    assert (tmp_path / "log.txt").read_text().endswith("INFO loss 1.5\n")
-    assert caplog.text == ""
+        logging.getLogger("qa.training").info("step 1")
+    logging.root.removeHandler(terminal)
+    assert (tmp_path / "log.txt").read_text().endswith("INFO step 1\n")
+    assert "INFO loss 1.5\n" in (tmp_path / "log.txt").read_text()
+    assert [record.getMessage() for record in terminal.buffer] == ["step 1"]
 
 
 def test_a_file_that_is_replaced_or_cannot_be_written_stops_nobody(package, tmp_path):

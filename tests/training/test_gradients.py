@@ -2,10 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from qa.errors import MemoryLimitError
 from qa.modeling.loss import span_loss
+from qa.training.gradients import Gradient, compute_gradient
 from tests.support import tiny
 from tests.support.trainers import STEADY, assert_same_weights, batch_of, loop_for, weights
 
@@ -69,3 +72,43 @@ def test_gradient_is_clipped_and_its_norm_told_before_that():
     assert clipped == pytest.approx(free, rel=1e-5)
     assert free_used == pytest.approx(free, rel=1e-4)
     assert clipped_used == pytest.approx(1e-3, rel=1e-2)
+
+
+def gradient_of(loop, **changes):
+    (step,) = loop.loader.load([np.arange(4)])
+    given = {"features": 4, "max_norm": None, "exchange_apart": False} | changes
+    loss = given.pop("loss", span_loss)
+    return compute_gradient(loop.accelerator, loop.model, loss, step.batches, **given)
+
+
+def test_a_gradient_that_is_exchanged_apart_is_the_same():
+    found = [gradient_of(loop_for(batch_size=4), exchange_apart=apart) for apart in (False, True)]
+    assert found[0].loss == found[1].loss
+    assert found[0].norm == pytest.approx(found[1].norm, rel=1e-6)
+    assert found[0].padded_tokens == found[1].padded_tokens > 0
+    assert found[0].is_known
+
+
+def test_a_backend_that_does_not_tell_the_norm_has_none():
+    gradient = Gradient(torch.tensor([2.5, 96.0]), None)
+    assert (gradient.loss, gradient.padded_tokens) == (2.5, 96)
+    assert math.isnan(gradient.norm)
+    assert Gradient(torch.tensor([2.5, 96.0]), torch.tensor(3.0)).norm == 3.0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no GiB"), MemoryError()])
+def test_a_batch_that_does_not_fit_is_named_with_its_shape(error, apart):
+    def full(*_):
+        raise error
+
+    with pytest.raises(MemoryLimitError, match=r"batch of 4 features × \d+ tokens"):
+        gradient_of(loop_for(batch_size=4), loss=full, exchange_apart=apart)
+
+
+def test_other_errors_of_a_pass_are_not_taken_for_memory():
+    def broken(*_):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        gradient_of(loop_for(batch_size=4), loss=broken)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from qa.errors import MemoryLimitError
 from tests.support import tiny
 from tests.support.trainers import STEADY, assert_same_weights, limited_memory, loop_for, weights
 
@@ -40,3 +41,50 @@ def test_compiling_pads_to_few_lengths(monkeypatch):
     loop = loop_for(tiny.small(6), batch_size=6, max_steps=1, compile=True)
     (report,) = loop.steps()
     assert report.padded_tokens == 6 * 64
+
+
+@pytest.mark.parametrize(
+    ("limit", "cut"), [(None, (1, 8)), (8, (1, 8)), (7, (2, 4)), (4, (2, 4)), (3, (4, 2)), (1, (8, 1))]
+)
+def test_batches_are_halved_until_memory_holds_them(limit, cut):
+    loop = loop_for(tiny.small(16), batch_size=8)
+    loop.progress.batch_limit = limit
+    split = loop.loader.split
+    assert (split.accumulation_steps, split.batch_size) == cut
+    (step,) = loop.loader.load([np.arange(8)])
+    assert [len(batch) for batch in step.batches] == [cut[1]] * cut[0]
+    assert sorted(np.concatenate([batch.feature for batch in step.batches])) == list(range(8))
+
+
+@pytest.mark.parametrize(("allowed", "size"), [(False, 8), (True, 1)])
+def test_batches_that_may_not_or_cannot_be_halved_are_the_error(allowed, size):
+    loop = loop_for(tiny.small(16), batch_size=8, auto_batch_size=allowed)
+    loop.progress.batch_limit = size
+    (step,) = loop.loader.load([np.arange(8)])
+    error = MemoryLimitError("full")
+    with pytest.raises(MemoryLimitError, match="full"):
+        loop.loader.halve(step, error)
+    assert loop.progress.batch_limit == size
+
+
+def test_a_step_is_loaded_anew_where_batches_were_halved_meanwhile(caplog):
+    loop = loop_for(tiny.small(16), batch_size=8, auto_batch_size=True, epochs=1.0)
+    first, *others = [], []
+    for step in loop.loader.remaining():
+        if not first:
+            loop.loader.halve(step, MemoryLimitError("full"))
+            first = step.batches
+        else:
+            others.append(step.batches)
+    assert [len(batch) for batch in first] == [4, 4]
+    assert [len(batch) for batch in others[-1]] == [4, 4]
+    assert "step 0: full; going on with halved batches" in caplog.text
+
+
+def test_short_windows_are_those_of_the_first_steps():
+    loop = loop_for(tiny.small(8), batch_size=4, epochs=2.0, recipe={"short_windows": 0.5, "short_length": 32})
+    assert loop.plan.short_steps == 2
+    assert loop.loader.windows_at(2)[0] is loop.features
+    short, _ = loop.loader.windows_at(1)
+    assert short.lengths.max() <= 32
+    assert loop.loader.windows_at(0)[0] is short, "they are cut once an epoch"

@@ -5,6 +5,7 @@ import pytest
 from qa.errors import ConfigError
 from qa.features.order import BatchSplit
 from qa.features.windows import build_features
+from qa.modeling.fingerprint import weights_fingerprint
 from tests.support import tiny
 from tests.support.trainers import WINDOWS, loop_for, plan_for, reader_of
 
@@ -36,3 +37,52 @@ def test_plan_counts_all_processes():
     assert len(features) == 100
     assert plan.split == BatchSplit(process=0, processes=1, accumulation_steps=2, batch_size=8)
     assert (plan.steps_per_epoch, plan.total_steps) == (7, 11)
+
+
+def plan_of(**settings):
+    rows, reader = tiny.small(10), reader_of(tiny.model())
+    return plan_for(rows, build_features(rows, reader.tokenizer, WINDOWS), reader, **settings)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "short", "untailed"),
+    [
+        ({}, 0, 0),
+        ({"short_windows": 0.25, "short_length": 32}, 3, 0),
+        ({"short_windows": 0.21, "short_length": 32}, 3, 0),
+        ({"averaging": "tail", "averaging_share": 0.25}, 0, 9),
+        ({"averaging": "ema"}, 0, 0),
+    ],
+)
+def test_shares_of_a_run_are_steps(recipe, short, untailed):
+    plan = plan_of(max_steps=12, recipe=recipe)
+    assert (plan.short_steps, plan.untailed_steps) == (short, untailed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "recipe", "changed"),
+    [
+        ({}, {}, []),
+        ({"schedule": "linear"}, {}, ["the learning rate"]),
+        ({}, {"short_windows": 0.5, "short_length": 32}, ["the steps on short windows"]),
+        ({}, {"averaging": "tail"}, ["the steps that are averaged"]),
+        (
+            {"schedule": "linear"},
+            {"averaging": "tail", "short_windows": 0.5, "short_length": 32},
+            ["the learning rate", "the steps on short windows", "the steps that are averaged"],
+        ),
+    ],
+)
+def test_what_of_a_longer_run_would_have_been_different_is_named(settings, recipe, changed):
+    plan = plan_of(max_steps=8, recipe=recipe, **settings)
+    assert plan.changed_course(4, 4, start=0) == changed
+    assert plan.changed_course(4, 8, start=0) == []
+
+
+def test_a_plan_knows_what_the_model_was_and_takes():
+    plan = plan_of(max_steps=1)
+    assert plan.input_names == ("input_ids", "attention_mask", "token_type_ids")
+    assert plan.weights_fingerprint == weights_fingerprint(tiny.model())
+    assert plan.model_settings["hidden_size"] == 32
+    assert plan.has_impossible
+    assert list(plan.ids) == [f"q{at}" for at in range(10)]

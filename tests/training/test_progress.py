@@ -1,9 +1,12 @@
 """What a run knows of itself: the best score, evaluations without a better one, what a checkpoint holds."""
 
+import dataclasses
+import json
+
 import pytest
 
 from qa.errors import ConfigError
-from qa.training.progress import Progress
+from qa.training.progress import Progress, StepReport
 
 
 def test_best_is_the_highest_of_the_chosen_score():
@@ -48,3 +51,47 @@ def test_run_stalls_after_patience_evaluations_without_a_better_score():
         stalled.append(progress.has_stalled(2))
     assert stalled == [False, False, False, False, True]
     assert not progress.has_stalled(None)
+
+
+def test_the_best_steps_are_those_of_the_best_scores_the_earlier_first():
+    progress = Progress()
+    for step, score in ((2, 5.0), (4, 7.0), (6, 7.0), (8, 6.0)):
+        progress.step = step
+        progress.note_scores({"f1": score}, None)
+    assert progress.best_steps(3) == [4, 6, 8]
+    assert progress.best_steps(9) == [4, 6, 8, 2]
+    progress.note_scores({"f1": 1.0}, None)  # step 8 again, as after a resume
+    assert progress.best_steps(9) == [4, 6, 2, 8]
+
+
+def test_what_is_forgotten_is_the_best_and_not_the_step():
+    progress = Progress(step=4)
+    progress.note_scores({"f1": 50.0}, None)
+    progress.forget_best()
+    assert (progress.step, progress.best_score, progress.best_scores, progress.best_steps(9)) == (4, None, {}, [])
+    assert progress.note_scores({"f1": 1.0}, None)
+
+
+def test_progress_comes_back_from_json_and_what_is_unknown_stays():
+    progress = Progress(step=7, batch_limit=4)
+    progress.note_scores({"f1": 50.0}, None)
+    place = {"number": 7, "epoch": 1.5, "ends_epoch": False, "evaluation_due": False, "save_due": True}
+    progress.unlogged = [StepReport(**place, loss=2.5)]
+    values = json.loads(json.dumps(dataclasses.asdict(progress)))
+    again = Progress()
+    again.restore(values | {"of another version": 1})
+    assert again == progress
+    older = Progress(step=3)
+    older.restore({name: values[name] for name in ("step", "best_score")})
+    assert (older.step, older.best_score, older.evaluated) == (7, 50.0, [])
+    assert not hasattr(older, "of another version")
+
+
+def test_numbers_that_come_later_are_asked_for_once():
+    asked = []
+    report = StepReport(number=1, epoch=0.1, ends_epoch=False, evaluation_due=False, save_due=False)
+    assert (report.loss, report.gradient_norm, report.padded_tokens, report.trained) == (0.0, 0.0, 0, True)
+    report.read_later(loss=lambda: asked.append("loss") or 2.5)
+    assert asked == []
+    assert [report.loss, report.loss] == [2.5, 2.5]
+    assert asked == ["loss"]

@@ -1,0 +1,96 @@
+"""No dead flags: for every flag of the commands about runs there are two values with two outcomes."""
+
+import pytest
+
+from tests.support.command_flags import COMMANDS, JSON, flags, of_module, pairs, two_outcomes
+
+PROGRAM = "${interpreter} ${program}"
+BASE = {
+    "compare": {"runs": ("RUN", "OTHER_RUN"), "json": True},
+    "sweep": {"file": "SWEEP", "json": True},
+    "errors": {"run": "RUN", "json": True},
+    "adapt": {"texts": ("TEXTS",), "examples": "30", "held-out": "2", "json": True},
+    "crossval": {"data": "EXAMPLES", "folds": "2", "json": True},
+    "tutorial": {},
+}
+"""Flags of all runs of a command, unless a case says otherwise."""
+LABELS = {"train-data": "DATA", "validation-data": "OTHER"}
+CASES = {
+    "compare": {
+        "runs": (("RUN", "OTHER_RUN"), ("OTHER_RUN", "RUN"), {}),
+        "each": (False, True, {"runs": ("RUN", "SAME_RUN", "OTHER_RUN")}),
+        "data": (None, "REWRITTEN/test.jsonl", {}),
+        "split": ("test", "other", {"data": "REWRITTEN"}),
+        "plot": (None, "WORK/plot.svg", {}),
+        "wandb": ("one", "two", {}),
+        **JSON,
+    },
+    "sweep": {
+        "file": ("SWEEP", "OTHER_SWEEP", {"dry-run": True, "json": None}),
+        "out": (None, "WORK/elsewhere", {"dry-run": True, "json": None}),
+        "command": (f"{PROGRAM} ${{args}}", f"{PROGRAM} minilm-squad ${{args}}", {"dry-run": True, "json": None}),
+        "jobs": ("1", "2", {}),
+        "search-seed": ("0", "1", {"file": "RANDOM_SWEEP", "dry-run": True, "json": None}),
+        "dry-run": (False, True, {}),
+        **JSON,
+    },
+    "errors": {
+        "run": ("RUN", "SAME_RUN", {}),
+        "kind": ("elsewhere", "missed", {}),
+        "examples": (None, "1", {}),
+        "html": (None, "WORK/page.html", {}),
+        "data": (None, "REWRITTEN/test.jsonl", {}),
+        "split": ("test", "other", {"data": "REWRITTEN"}),
+        **JSON,
+    },
+    "adapt": {
+        "texts": (("TEXTS",), ("TEXTS", "TEXT"), {}),
+        "model": ("minilm", "OTHER_READER", {}),
+        "split": ("train", "other", {"texts": ("ARTICLES_BY_SPLIT",)}),
+        "examples": ("30", "12", {}),
+        "held-out": ("1", "0", {}),
+        "seed": ("0", "1", {}),
+        "out": ("WORK/one", "WORK/two", {}),
+        "train-data": ("DATA", "EXAMPLES", LABELS),
+        "validation-data": ("OTHER", "EXAMPLES", LABELS),
+        "adapt-command": (f"{PROGRAM} adapt", f"{PROGRAM} adapt --seed 3", {}),
+        "command": (f"{PROGRAM} few-labels", f"{PROGRAM} few-labels --seed 3", LABELS),
+        **JSON,
+    },
+    "crossval": {
+        "data": ("EXAMPLES", "TITLED", {}),
+        "split": ("train", "other", {"data": "REWRITTEN"}),
+        "data-name": ("one", "two", {"data": "someone/data"}),
+        "on-bad-example": ("skip", "repair", {"data": "BAD"}),
+        "folds": ("2", "3", {}),
+        "seed": ("0", "1", {}),
+        "out": (None, "WORK/elsewhere", {}),
+        "command": (f"{PROGRAM} few-labels", f"{PROGRAM} few-labels --training.epochs=1.0", {}),
+        "jobs": ("1", "2", {}),
+        **JSON,
+    },
+    "tutorial": {"out": (None, "WORK/other.ipynb", {})},
+}
+"""Of every flag two values, and what else the command needs with them."""
+
+
+@pytest.mark.parametrize("command", sorted(of_module("qa.cli.experiment_flags")))
+def test_every_flag_has_its_case(command):
+    assert set(CASES[command]) == set(flags(command))
+
+
+def test_every_command_has_its_flags_in_one_of_three_files():
+    """Each of which has a test of its name."""
+    files = {f"qa.cli.{name}" for name in ("flags", "data_flags", "experiment_flags")}
+    assert {kind.__module__ for kind in COMMANDS.values()} == files
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_the_same_values_have_the_same_outcome(command, outcome):
+    assert outcome(command, BASE[command], again=True) == outcome(command, BASE[command], again=True)
+
+
+@pytest.mark.parametrize(("command", "flag"), pairs(CASES))
+def test_two_values_of_a_flag_have_two_outcomes(command, flag, outcome):
+    first, second = two_outcomes(outcome, BASE[command], CASES[command][flag], command, flag)
+    assert first != second

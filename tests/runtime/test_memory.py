@@ -1,0 +1,63 @@
+"""Errors of allocators: told from others, with what to lower."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from qa.errors import MemoryLimitError
+from qa.runtime.memory import (
+    evaluation_memory_error,
+    free_memory,
+    is_out_of_memory,
+    memory_error,
+    optimizer_memory_error,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (MemoryError(), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED."), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("CUDA out of memory."), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_an_allocators_error_is_told_from_others(error, wanted):
+    assert is_out_of_memory(error) is wanted
+
+
+def test_a_batch_that_does_not_fit_is_named_with_what_to_lower():
+    error = memory_error((12, 384))
+    assert isinstance(error, MemoryLimitError)
+    assert "batch of 12 features × 384 tokens; wanted a smaller training.batch-size" in str(error)
+    assert "batches of up to 32 features; wanted a smaller decoding.batch-size" in str(evaluation_memory_error(32))
+
+
+def test_the_optimizer_needs_two_values_for_every_parameter_that_is_trained():
+    frozen = torch.nn.Parameter(torch.zeros(1 << 20), requires_grad=False)
+    trained = torch.nn.Parameter(torch.zeros(1 << 20))
+    half = torch.nn.Parameter(torch.zeros(1 << 20, dtype=torch.float16))
+    assert "parameter, 8 MiB here" in str(optimizer_memory_error([frozen, trained]))
+    assert "parameter, 12 MiB here" in str(optimizer_memory_error([trained, half]))
+
+
+def test_what_a_failed_pass_left_in_a_cycle_is_freed():
+    class Node:
+        pass
+
+    node = Node()
+    node.itself, gone = node, weakref.ref(node)
+    gc.disable()
+    try:
+        del node
+        assert gone() is not None
+        free_memory()
+        assert gone() is None
+    finally:
+        gc.enable()
