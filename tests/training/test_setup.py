@@ -6,7 +6,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from qa.config import TrainingConfig
@@ -34,7 +33,7 @@ class Asked(Accelerator):
 
 def prepared(accelerator, family="bert"):
     """Let a reader's model be prepared with its optimizer."""
-    AcceleratorState(cpu=True)
+    Accelerator(cpu=True)  # whose state optimizers share
     reader = reader_of(tiny.model(family), family)
     optimizer = torch.optim.SGD(reader.model.parameters(), lr=0.1)
     model, found = prepare(accelerator, reader, optimizer, CONFIG)
