@@ -15,6 +15,7 @@ CASES = {
         "on-bad-example": ("skip", "repair", {"data": "BAD"}),
         "references": ("texts", "spans", {"data": "PLACELESS"}),
         "out": ("WORK/out.jsonl", "WORK/out.json", {}),
+        "overwrite": (True, False, {"out": "WORK/done.jsonl"}),
         **JSON,
     },
     "split": {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qa.cli.problems import problem_file, show_problems
+from qa.cli.problems import no_problem_file, problem_file, show_problems
 from qa.data.problems import DataProblem
 
 
@@ -35,6 +35,15 @@ def test_without_any_there_is_no_file(tmp_path):
         file([])
     assert list(tmp_path.iterdir()) == []
     assert file.summary() == {"problems": [], "problems_file": None}
+
+
+def test_without_a_place_for_a_file_they_are_counted_all_the_same():
+    with no_problem_file() as file:
+        file([problem(0), problem(1)])
+    assert file.summary() == {
+        "problems": [{"kind": "no answers", "action": "skipped", "rows": 2}],
+        "problems_file": None,
+    }
 
 
 def test_an_error_leaves_no_half_file(tmp_path):

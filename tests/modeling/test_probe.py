@@ -52,7 +52,8 @@ def test_what_is_drawn_shows_between_two_calls(reader):
     model.train()
     probe = Probe(model=model, input_names=reader.input_names, name="the/model")
     batch = probe.batch(reader.encoder.template, [(QUESTION, CONTEXT)])
-    assert differ(probe.logits(batch), probe.logits(batch))
+    one, other = probe.logits(batch), probe.logits(batch)
+    assert differ(one, other, among=one)
 
 
 def test_a_model_that_fails_is_named_with_the_length(reader):
@@ -88,7 +89,15 @@ def test_logits_of_another_shape_are_refused(reader):
     ],
 )
 def test_logits_differ_by_more_than_rounding_of_the_largest(one, other, wanted):
-    assert differ(torch.tensor(one), torch.tensor(other)) is wanted
+    first = torch.tensor(one)
+    assert differ(first, torch.tensor(other), among=first) is wanted
+
+
+def test_rounding_goes_by_the_largest_logit_of_the_window():
+    """Some of its logits may be as small as rounding is."""
+    one, other = torch.tensor([1e-7]), torch.tensor([3e-7])
+    assert differ(one, other, among=one)
+    assert not differ(one, other, among=torch.tensor([1e-7, -5.0]))
 
 
 def test_ordinary_tokens_are_from_all_over_the_vocabulary():

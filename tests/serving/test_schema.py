@@ -23,6 +23,7 @@ def test_a_body_is_one_question_or_many_by_its_inputs():
 
 def test_options_reach_the_predictor_under_its_own_names():
     given = {"top_k": 3, "max_answer_length": 7, "no_answer": False, "align_to_words": True}
+    given |= {"overlap": 0.5, "max_question_length": 9}
     call = parse(WHOLE | given).as_call()
     assert call == given
     assert call.keys() <= CallOptions.__annotations__.keys()
@@ -31,6 +32,8 @@ def test_options_reach_the_predictor_under_its_own_names():
         "max_answer_length": None,
         "no_answer": None,
         "align_to_words": False,
+        "overlap": None,
+        "max_question_length": None,
     }
 
 

@@ -13,7 +13,7 @@ ROWS = [{"question": QUESTION, "context": CONTEXT}, {"question": "How much?", "c
 def test_every_input_has_a_list_of_answers(predictor, top_k):
     options = Options(top_k=top_k, no_answer=False)
     task = AnswerTask(rows=ROWS, options=options)
-    found = task.answer(predictor)
+    found = task.answer(predictor)["results"]
     wanted = predictor(ROWS, top_k=top_k, no_answer=False)
     assert found == (wanted if top_k > 1 else [[one] for one in wanted])
     assert [len(answers) for answers in found] == [top_k, top_k]
@@ -22,7 +22,16 @@ def test_every_input_has_a_list_of_answers(predictor, top_k):
 def test_a_search_has_one_list_over_all_passages(predictor):
     contexts = [row["context"] for row in ROWS]
     task = SearchTask(question=QUESTION, contexts=contexts, options=Options(top_k=2))
-    assert task.answer(predictor) == predictor.search(QUESTION, contexts, top_k=2)
+    assert task.answer(predictor)["results"] == predictor.search(QUESTION, contexts, top_k=2)
+
+
+def test_what_makes_answers_doubtful_stands_beside_them(predictor):
+    known = AnswerTask(rows=ROWS, options=Options()).answer(predictor)
+    assert known["warnings"] == []
+    strange = [{"question": "ᚠᚢᚦᚨ ᚱᚲ?", "context": CONTEXT}]
+    found = AnswerTask(rows=strange, options=Options(max_question_length=2)).answer(predictor)
+    assert {one["kind"] for one in found["warnings"]} == {"unknown_tokens", "question_cut"}
+    assert found["unknown_tokens"]["questions"] > known["unknown_tokens"]["questions"]
 
 
 def test_the_size_of_a_task_is_its_inputs_and_their_characters():
