@@ -125,7 +125,10 @@ def test_a_models_threads_are_those_told_or_a_workers_share(told, workers, threa
 def test_only_glibc_is_told_to_keep_memory(platform, is_glibc, calls, monkeypatch):
     told = []
 
-    class Library:
+    class Library(ctypes.CDLL):
+        def __getattr__(self, name):
+            raise AttributeError(name)
+
         def __init__(self, _):
             self.mallopt = lambda *given: told.append(given)
             if is_glibc:
