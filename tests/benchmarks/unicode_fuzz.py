@@ -22,7 +22,7 @@ _AT_ONCE = 4000
 _SHOWN = 2
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--longest", type=int, default=24, help="words of a text")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end after these, with fewer texts")
     parser.add_argument("--family", nargs="+", choices=tokenizers.FAMILIES, default=tokenizers.FAMILIES)
-    run(parser.parse_args())
+    run(parser.parse_args(arguments))
 
 
 def run(arguments):
