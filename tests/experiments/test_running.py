@@ -30,7 +30,6 @@ def test_status_output_and_environment_are_the_jobs_own(tmp_path, monkeypatch):
     assert {name: one.status for name, one in found.items()} == {"good": 0, "bad": 7}
     assert sorted((tmp_path / "good.log").read_text().splitlines()) == ["an earlier attempt", "sweep: a", "x"]
     assert sorted(seen) == ["bad", "good"]
-    assert all(one.seconds > 0 for one in found.values())
 
 
 @pytest.mark.processes

@@ -60,7 +60,7 @@ def test_a_request_is_counted_by_path_and_status(request_, caplog):
         "status": 200,
         "client": "10.0.0.7",
     }
-    assert first["seconds"] >= 0
+    assert isinstance(first["seconds"], float)
 
 
 def test_clients_cannot_invent_labels_nor_fill_the_log(request_, caplog):
