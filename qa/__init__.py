@@ -92,10 +92,18 @@ The map, a folder per station of the pipeline; a file may know what stands above
       calibration.py       Threshold and temperature, fitted on one half, measured on the other.
       mistakes.py          Answers -> what is wrong with them, and which are worth a look.
       intervals.py         How far a mean over examples can be trusted.
+      retrieval.py         What shared words count beside a reader in a search, fitted and measured.
       slices.py            Examples -> groups of alike ones, by what can be told of them without a model.
     inference/           Answers outside of a run. No accelerate.
       predictor.py         Predictor: questions and contexts -> answers; search over passages.
       options.py           What a call may say, filled up with the reader's settings.
+      chunk.py             Rows that went through the model together.
+      documents.py         What programs call a document -> its text, id and meta.
+      passages.py          Spans of many passages, ranked together.
+      lexical.py           How many telling words passages share with a question: BM25.
+      evidence.py          All that documents say to a question -> disjoint stretches of them.
+      quotes.py            A quote and a source -> where it stands there. No model.
+      grounding.py         Quotes, or an answer -> where sources say so.
       inputs.py            Rows of a call: paired, checked, cut into chunks.
       remarks.py           What a caller should know of the inputs.
       answers.py           Predictions -> the dicts that a caller gets.
@@ -108,6 +116,14 @@ The map, a folder per station of the pipeline; a file may know what stands above
       onnx.py              A reader that onnxruntime runs.
       onnx_export.py       A reader -> ONNX files.
       comparison.py        Backends side by side on examples.
+    adapters/            Readers where other packages look for one.
+      haystack.py          A component in place of the reader that it had until version 2.
+      langchain.py         A compressor that keeps evidence, and a runnable that answers.
+      llama_index.py       A postprocessor that keeps evidence.
+      spacy.py             A component that answers questions about every doc.
+      pandas.py            Answers as columns of a frame.
+      polars.py            Answers as an expression.
+      gradio.py            An interface for a reader.
     training/            The loop.
       plan.py              How many steps an epoch and a run have, and when it evaluates and saves.
       loading.py           The batches of every step; smaller ones when memory runs out.
@@ -131,6 +147,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       schema.py            What clients send and get.
       problems.py          What is wrong with a body, in plain words.
       tasks.py             What a request asks -> the predictor's answers.
+      evidence.py          POST /evidence and /ground: what they take and return.
       desk.py              Takes requests, answers each in a thread, drops those whose clients have gone.
       turns.py             Forward passes of many requests -> one at a time, in turns.
       page.py              The page and the API's documentation.
@@ -187,9 +204,10 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           Flags -> predictor, and its answers to examples.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
+      searches.py          Searches among the passages of a title, for `qa calibrate`.
       windows.py           The windows of an example, as `qa inspect` shows them.
       ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py trim.py serve.py demo.py sweep.py
-      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py
+      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py ground.py
 """
 
 import importlib
@@ -198,11 +216,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qa.inference.drop_in import QuestionAnsweringPipeline as QuestionAnsweringPipeline
+    from qa.inference.grounding import ground as ground
     from qa.inference.pipeline import pipeline as pipeline
     from qa.inference.pipeline import restore_pipeline as restore_pipeline
     from qa.inference.predictor import Predictor as Predictor
 
-__all__ = ["Predictor", "QuestionAnsweringPipeline", "pipeline", "restore_pipeline"]
+__all__ = ["Predictor", "QuestionAnsweringPipeline", "ground", "pipeline", "restore_pipeline"]
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
@@ -229,6 +248,7 @@ __getattr__ = lazy_exports(
     {
         "Predictor": "inference.predictor",
         "QuestionAnsweringPipeline": "inference.drop_in",
+        "ground": "inference.grounding",
         "pipeline": "inference.pipeline",
         "restore_pipeline": "inference.pipeline",
     },

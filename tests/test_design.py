@@ -17,7 +17,7 @@ LINES = (
     {"features", "adaptation"},
     {"modeling", "decoding"},
     {"evaluation", "inference"},
-    {"training", "serving", "report"},
+    {"training", "serving", "report", "adapters"},
     {"run_folder", "tracking"},
     {"experiments"},
     {"cli"},
@@ -34,6 +34,14 @@ ONLY_IN = {
     "scipy": ("qa.experiments.",),
     "matplotlib": ("qa.experiments.plots",),
     "optuna": ("qa.experiments.search",),
+    "bm25s": ("qa.inference.lexical",),
+    "haystack": ("qa.adapters.haystack",),
+    "langchain_core": ("qa.adapters.langchain",),
+    "llama_index": ("qa.adapters.llama_index",),
+    "spacy": ("qa.adapters.spacy",),
+    "pandas": ("qa.adapters.pandas",),
+    "polars": ("qa.adapters.polars",),
+    "gradio": ("qa.adapters.gradio",),
 }
 """Packages that only some parts may know."""
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}

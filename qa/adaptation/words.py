@@ -1,5 +1,6 @@
 """A text -> its words and sentences, as characters. No tokenizer: what recurs for a reader are words."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ _WORD = regex.compile(
     regex.V1,
 )
 _SENTENCE_END = regex.compile(
-    r"[.!?…]+[\p{Pf}\p{Pe}\"']*\s+(?=[\p{Pi}\p{Ps}\"']*[\p{Lu}\p{Lo}\p{N}])|[。！？｡।؟]+[\p{Pf}\p{Pe}]*\s*|\s*\n\s*"
+    # Each begins where a run does and takes all of it: in time that grows with the text, whatever is in it.
+    r"(?<![.!?…])[.!?…]++[\p{Pf}\p{Pe}\"']*+\s++(?=[\p{Pi}\p{Ps}\"']*+[\p{Lu}\p{Lo}\p{N}])"
+    r"|[。！？｡।؟]+[\p{Pf}\p{Pe}]*\s*|(?<!\s)\s*\n\s*"
 )
 
 
@@ -38,6 +41,15 @@ class WordedText:
         return [
             self.content[start:end].lower() for start, end in zip(self.start.tolist(), self.end.tolist(), strict=True)
         ]
+
+
+def find_sentences(content: str) -> list[tuple[int, int]]:
+    """Return the sentences of a text as half-open characters, without white space around them; see `find_words`."""
+    ends = [0, *(match.end() for match in _SENTENCE_END.finditer(content)), len(content)]
+    parts = ((begin, content[begin:end]) for begin, end in itertools.pairwise(ends))
+    return [
+        (begin + len(part) - len(part.lstrip()), begin + len(part.rstrip())) for begin, part in parts if part.strip()
+    ]
 
 
 def find_words(content: str) -> WordedText:

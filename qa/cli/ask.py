@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from qa.cli.display import print_json, print_line, print_marked, print_table
 from qa.cli.flags import Ask
-from qa.cli.loading import call_options, load_predictor
+from qa.cli.loading import call_options, decode_input, load_predictor, read_text
 from qa.errors import DataError, UsageError
 from qa.inference.answers import Answer
 
@@ -27,15 +26,7 @@ def _context(arguments: Ask) -> str:
         raise UsageError("found --context and --file; wanted one of them")
     if arguments.context is not None:
         return arguments.context
-    return _context_from_input(arguments) if arguments.file is None else _read(arguments.file)
-
-
-def _read(file: Path) -> str:
-    """Read a file as it is: places are counted in its own characters, line ends included."""
-    try:
-        return file.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {file}: {error}") from error
+    return _context_from_input(arguments) if arguments.file is None else read_text(arguments.file)
 
 
 def _context_from_input(arguments: Ask) -> str:
@@ -43,14 +34,14 @@ def _context_from_input(arguments: Ask) -> str:
         raise UsageError("without --question, standard input is for questions; wanted --context or --file")
     if sys.stdin.isatty():
         sys.stderr.write("The text, ended by Ctrl-D on a line of its own:\n")
-    return _decoded(sys.stdin.buffer.read())
+    return decode_input(sys.stdin.buffer.read())
 
 
 def _questions(arguments: Ask) -> Iterator[str]:
     if arguments.question is not None:
         yield arguments.question
         return
-    for line in _typed_lines() if sys.stdin.isatty() else map(_decoded, sys.stdin.buffer):
+    for line in _typed_lines() if sys.stdin.isatty() else map(decode_input, sys.stdin.buffer):
         question = line.strip()
         if not question:
             return
@@ -65,14 +56,6 @@ def _typed_lines() -> Iterator[str]:
         return
     except UnicodeDecodeError as error:
         raise DataError(f"cannot read standard input: {error}") from error
-
-
-def _decoded(content: bytes) -> str:
-    """Decode what came from standard input, whatever the machine's code page is, and with its own line ends."""
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"cannot read standard input: {error}; wanted UTF-8") from error
 
 
 def _show_as_json(question: str, _context: str, answers: Sequence[Answer]) -> None:

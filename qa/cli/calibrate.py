@@ -7,14 +7,16 @@ from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line, print_table
 from qa.cli.flags import Calibrate
 from qa.cli.loading import load_predictor, progress
+from qa.cli.searches import fit_searches, show_searches
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError, UsageError
 from qa.evaluation.calibration import Calibration, calibrate
 from qa.evaluation.grading import grade
+from qa.evaluation.retrieval import RetrievalFit
 from qa.inference.options import AnswerOptions
 from qa.inference.predictor import Predictor
-from qa.modeling.settings import SETTINGS_FILE, save_settings
+from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, save_settings
 
 _MEASURES = {
     "exact": "right answers (%)",
@@ -38,19 +40,35 @@ def run(arguments: Calibrate) -> None:
     # None where all can be answered: then "no answer" is possible as the model says
     options = predictor.options(batch_size=arguments.batch_size, no_answer=True if examples.has_impossible else None)
     found = fit(predictor, examples, options, language=arguments.language)
-    is_new = (found.threshold, found.temperature) != (options.threshold, options.temperature)
-    if arguments.save and is_new:
-        settings = replace(
-            predictor.settings,
+    searches = (
+        fit_searches(predictor, examples, arguments.searches, batch_size=arguments.batch_size)
+        if arguments.searches
+        else None
+    )
+    settings = _settings(predictor.settings, options, found, searches)
+    is_saved = arguments.save and settings != predictor.settings
+    if is_saved:
+        save_settings(settings, folder)
+    if arguments.json:
+        print_json(asdict(found) | ({} if searches is None else {"searches": asdict(searches)}))
+        return
+    _show(found, options, folder if is_saved else None)
+    if searches is not None:
+        show_searches(searches)
+
+
+def _settings(
+    own: ReaderSettings, options: AnswerOptions, found: Calibration, searches: RetrievalFit | None
+) -> ReaderSettings:
+    """Return the reader's settings with what was fitted; as they were where nothing is new."""
+    if (found.threshold, found.temperature) != (options.threshold, options.temperature):
+        own = replace(
+            own,
             null_possible=options.null_possible,
             no_answer_threshold=found.threshold,
             temperature=found.temperature,
         )
-        save_settings(settings, folder)
-    if arguments.json:
-        print_json(asdict(found))
-    else:
-        _show(found, options, folder if arguments.save and is_new else None)
+    return own if searches is None else replace(own, lexical_weight=searches.weight)
 
 
 def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, language: str) -> Calibration:

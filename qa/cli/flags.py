@@ -80,6 +80,32 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Say of each quotation and sentence of an answer, or of quotes, where sources have it.
+
+    verbatim: character for character. moved: but for white space, case, quotation marks, hyphens at line ends, or a
+    marked omission. paraphrased: with --model, a reader finds a detail of it. unsupported: none of these.
+    """
+
+    sources: Positional[tuple[Path, ...]]
+    """Files of the sources, in UTF-8."""
+    answer: str | None = None
+    """The answer; none: --file, --quotes or standard input."""
+    file: Path | None = None
+    """File of the answer, in UTF-8."""
+    quotes: tuple[str, ...] = ()
+    """Quotes, each looked for as it is, in place of an answer."""
+    model: str | None = None
+    """Folder of a trained model, or hub id, that looks for paraphrases; none: they are unsupported."""
+    backend: Backend = "torch"
+    """What runs it: PyTorch, or onnxruntime with a file that `qa export` made."""
+    min_score: float = 0.5
+    """Least certainty of a paraphrase, 0 to 1."""
+    json: _Json = False
+    """Print one JSON object per quote."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Predict:
     """Answer all examples of a data set; one JSON object per line, in the order of the examples."""
 
@@ -165,6 +191,9 @@ class Calibrate:
     """Most windows per forward pass; on a CPU fewer are together if they are long."""
     language: str = "en"
     """Language whose rules decide what is an exact match (ISO 639 code, zh-cmrc)."""
+    searches: int = 0
+    """Questions that are also searched for in all passages of their title, to fit what shared words (BM25) count in
+    searches; 0: none."""
     save: bool = True
     """Write the fitted values into the model's folder."""
     json: _Json = False
@@ -215,7 +244,7 @@ class Trim:
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """Serve a model over HTTP: POST /answer and /search, GET /health, /ready and /metrics, a page at / and /docs.
+    """Serve a model over HTTP: POST /answer, /search, /evidence and /ground, GET /health, /ready and /metrics, a page.
 
     Listens on this machine only unless told otherwise: there is no authentication. Ends at SIGINT or SIGTERM, when the
     requests that have come are answered. What no flag says is read from the environment: QA_PORT for --port, and so on.
@@ -286,6 +315,7 @@ class ExportCheckpoint:
 
 Command = (
     Annotated[Ask, subcommand("ask")]
+    | Annotated[Ground, subcommand("ground")]
     | Annotated[Predict, subcommand("predict")]
     | Annotated[Score, subcommand("score")]
     | Annotated[Inspect, subcommand("inspect")]

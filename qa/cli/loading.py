@@ -1,9 +1,10 @@
-"""Flags -> predictor, and its answers to examples."""
+"""Flags -> predictor, and its answers to examples; texts as they are."""
 
 import dataclasses
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 from tqdm import tqdm
@@ -12,6 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 from qa.cli.flags import ModelFlags, ReadingFlags
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions
+from qa.errors import DataError
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions, CallOptions
 from qa.inference.predictor import Predictor
@@ -29,6 +31,32 @@ def load_predictor(flags: ModelFlags) -> Predictor:
     return Predictor.from_pretrained(
         flags.model, revision=flags.revision, device=flags.device, dtype=flags.dtype, backend=flags.backend
     )
+
+
+def read_text(file: Path) -> str:
+    """Read a file as it is: places are counted in its own characters, line ends included.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+
+    """
+    try:
+        return file.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {file}: {error}") from error
+
+
+def decode_input(content: bytes) -> str:
+    """Decode what came from standard input, whatever the machine's code page is, and with its own line ends.
+
+    Raises:
+        DataError: it is not UTF-8.
+
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read standard input: {error}; wanted UTF-8") from error
 
 
 def call_options(flags: ReadingFlags, *, top_k: int) -> CallOptions:

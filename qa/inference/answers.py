@@ -1,7 +1,7 @@
 """Predictions -> the dicts that a caller gets."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Int
@@ -35,9 +35,15 @@ class PassageAnswer(TypedDict):
     end: int
     answer: str
     log_odds: float
-    """Score of the span less that of "not in this window", in the model's units: what the ranking goes by."""
+    """Score of the span less that of "not in this window", in the model's units, less what its passage loses for words
+    that it does not share with the question: what the ranking goes by."""
     place_score: float
     """Probability that the answer is at this place, as that of an `Answer`."""
+    id: NotRequired[str | None]
+    """The document's, where passages are documents and not texts; so are the following."""
+    meta: NotRequired[Mapping[str, Any]]
+    page: NotRequired[int | None]
+    """Where it begins; see `Document.page_at`."""
 
 
 class Span(NamedTuple):

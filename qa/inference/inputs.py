@@ -51,7 +51,7 @@ def passages_of(contexts: object) -> Iterable[object]:
     return contexts
 
 
-def chunks(rows: Iterable[object], size: int, *, takes_blank: bool = False) -> Iterator[list[Row]]:
+def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = False) -> Iterator[list[Row]]:
     """Cut checked rows into lists of at most `size`, fewer where contexts are long; reads no further than the list.
 
     Args:

@@ -213,7 +213,13 @@ def _at_least(least: int) -> Callable[[str, object], int]:
     return lambda name, value: whole_number(name, value, least=least)
 
 
-def _flag(name: str, value: object) -> bool:
+def flag(name: str, value: object) -> bool:
+    """Return true or false, also said as 1 or 0, as a bool.
+
+    Raises:
+        ConfigError: anything else.
+
+    """
     if isinstance(value, bool | np.bool_) or (isinstance(value, int | np.integer) and value in {0, 1}):
         return bool(value)
     raise ConfigError(f"{name} is {value!r:.80}; wanted True or False")
@@ -229,7 +235,13 @@ def _no_answer(name: str, value: object) -> bool | float:
     return number
 
 
-def _share(name: str, value: object) -> float:
+def share(name: str, value: object) -> float:
+    """Return a number from 0 to 1 as a float.
+
+    Raises:
+        ConfigError: anything else.
+
+    """
     number = None if isinstance(value, bool) else _finite(value)
     if number is None or not 0 <= number <= 1:
         raise ConfigError(f"{name} is {value!r:.80}; wanted a share, 0 to 1")
@@ -258,13 +270,13 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "max_question_length": _at_least(1),
     "batch_size": _at_least(1),
     "no_answer": _no_answer,
-    "align_to_words": _flag,
-    "overlap": _share,
+    "align_to_words": flag,
+    "overlap": share,
     "score": _score,
     "max_answer_len": _at_least(1),
     "max_seq_len": _at_least(8),
     "max_question_len": _at_least(1),
-    "handle_impossible_answer": _flag,
+    "handle_impossible_answer": flag,
     "topk": _at_least(1),
 }
 """What a value must be, by the name it is said under; the names are those of `CallOptions`, as a test holds."""

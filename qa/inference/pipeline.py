@@ -97,8 +97,9 @@ def pipeline(
 def restore_pipeline() -> None:
     """Let transformers' own `pipeline("question-answering")`, and its classes, be found again by packages that ask.
 
-    gradio, evaluate and MLflow look the class up in transformers and call its function. This puts ours there, for this
-    process: nothing else of transformers changes.
+    evaluate and MLflow look the class up in transformers and call its function. This puts ours there, for this
+    process, and an empty `TFPreTrainedModel`, which evaluate compares a pipeline with and transformers 5 lacks: nothing
+    else of transformers changes.
     """
     registry = pipelines.PIPELINE_REGISTRY
     pipelines.REMOVED_TASKS.pop(TASK, None)
@@ -111,6 +112,8 @@ def restore_pipeline() -> None:
     sys.modules.setdefault(module.__name__, module)
     for place in (*_library(), pipelines):
         vars(place)["QuestionAnsweringPipeline"] = QuestionAnsweringPipeline
+    for place in _library():
+        vars(place).setdefault("TFPreTrainedModel", type("TFPreTrainedModel", (), {}))
     cast("Any", pipelines).question_answering = sys.modules[module.__name__]
 
 

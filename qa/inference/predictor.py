@@ -3,14 +3,10 @@
 Features, batches, search and predictions are those of evaluation; here is only what turns calls into examples.
 """
 
-import heapq
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Unpack, overload
 
-import numpy as np
 import pyarrow as pa
 import torch
 
@@ -20,10 +16,13 @@ from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_table
-from qa.inference.answers import Answer, PassageAnswer, PassageSpan, answers_of, passage_answers, spans_of
+from qa.inference.answers import Answer, PassageAnswer, answers_of
 from qa.inference.backends import LoadedReader, load_backend
-from qa.inference.inputs import Row, chunks, paired, passages_of
+from qa.inference.chunk import Chunk
+from qa.inference.evidence import Evidence, EvidenceOptions, evidence_of, evidence_options
+from qa.inference.inputs import Row, cut_into_chunks, paired
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
+from qa.inference.passages import SearchOptions, best_passages, chosen_passages, passage_rows, search_options
 from qa.inference.remarks import Remarks, remarks_on, report
 from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.settings import ReaderSettings
@@ -170,7 +169,7 @@ class Predictor:
         results = self.stream(inputs, options)
         return list(results) if isinstance(inputs, list | tuple) else results
 
-    def search(self, question: str, contexts: Iterable[str], **given: Unpack[CallOptions]) -> list[PassageAnswer]:
+    def search(self, question: str, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[PassageAnswer]:
         """Find the best answers to one question over many passages, best first.
 
         Spans are ranked by their log odds against "not in this window": start plus end logit, less those of the null
@@ -179,10 +178,18 @@ class Predictor:
         Probabilities are the softmax over the n-best spans of all passages and, where it is possible, "no answer".
         Passages may come from a generator; about a thousand are held at a time.
 
+        By itself a reader is a poor judge of which of many passages is about the question. `lexical_weight` lets the
+        words that they share count as well, and `prefilter` leaves only the best by these to be read; both need the
+        bm25s package and hold all passages.
+
         Args:
             question: one.
-            contexts: the passages.
-            given: see `CallOptions`; `top_k` is 5 unless given.
+            contexts: the passages: texts, or documents as dicts or objects with `text` (`content`, `page_content`),
+                `meta` (`metadata`) and `id`, as haystack, LangChain and LlamaIndex have them.
+            given: see `SearchOptions` and `CallOptions`; `top_k` is 5 unless given.
+
+        Returns:
+            Answers; those from documents also have their `id`, `meta` and `page`.
 
         Raises:
             ExampleError: a question or passage of wrong type, or blank; the message has the passage's index.
@@ -190,30 +197,42 @@ class Predictor:
             NotFiniteError: the model's logits are not numbers.
 
         """
-        says_how_many = given.get("top_k") is not None or given.get("topk") is not None
-        options = self.options(**(given if says_how_many else given | CallOptions(top_k=_FOUND)))
+        weight, prefilter, said = search_options(given, self.settings)
+        options = self._ranking(said if said.keys() & {"top_k", "topk"} else said | CallOptions(top_k=_FOUND))
+        passages = chosen_passages(question, contexts, weight=weight, prefilter=prefilter)
+        return best_passages(self.chunks(passage_rows(question, passages.items), options), options, passages)
+
+    def evidence(
+        self, question: str, documents: Iterable[object], **given: Unpack[EvidenceOptions]
+    ) -> list[list[Evidence]]:
+        """Find everything in documents that answers a question: disjoint spans, in the order of the text.
+
+        A span's score is the logistic function of its log odds against "not in this window", less the reader's
+        threshold, by its temperature: 0.5 is where the reader, as `qa calibrate` fitted it, changes to "no answer".
+
+        Args:
+            question: one.
+            documents: texts, or documents with `text` and `meta`; see `search`.
+            given: see `EvidenceOptions` and `CallOptions`.
+
+        Returns:
+            A list for each document; `text` is the document's text from `start` to `end`.
+
+        Raises:
+            ExampleError: a question or document of wrong type, or blank; the message has the document's index.
+            ConfigError: an option out of range.
+            NotFiniteError: the model's logits are not numbers.
+
+        """
+        shape, said = evidence_options(given)
+        options = self._ranking(said)
+        return list(evidence_of(self.chunks(passage_rows(question, documents), options), options, shape))
+
+    def _ranking(self, given: CallOptions) -> AnswerOptions:
+        options = self.options(**given)
         if options.score == "window":
             raise ConfigError("score is 'window'; wanted 'probability': shares of one window rank no passages")
-        rows = ({"question": question, "context": context} for context in passages_of(contexts))
-        kept: list[PassageSpan] = []
-        done = 0
-        for chunk in self._chunks(rows, options):
-            found = spans_of(
-                chunk.against_null(options),
-                chunk.contexts,
-                first_passage=done,
-                align_to_words=options.align_to_words,
-            )
-            kept = heapq.nsmallest(options.decoding.n_best, itertools.chain(kept, found))
-            done += len(chunk.rows)
-        return passage_answers(
-            kept,
-            null_score=-options.threshold if options.null_possible else -np.inf,
-            temperature=options.temperature,
-            n_best=options.n_best,
-            top_k=options.top_k,
-            overlap=options.overlap,
-        )
+        return options
 
     def options(self, **given: Unpack[CallOptions]) -> AnswerOptions:
         """Fill up what a call leaves out with the reader's settings.
@@ -227,7 +246,7 @@ class Predictor:
 
     def predictions(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[tuple[list[Row], Predictions]]:
         """Answer rows chunk by chunk, as evaluation does, with calibrated probabilities; ids are indices of rows."""
-        for chunk in self._chunks(rows, options):
+        for chunk in self.chunks(rows, options):
             yield chunk.rows, chunk.calibrated(options)
 
     def stream(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Answer | list[Answer]]:
@@ -237,10 +256,10 @@ class Predictor:
 
     def answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
         """Answer rows as they come: at least one answer each, and at most as many as asked for."""
-        for chunk in self._chunks(rows, options):
+        for chunk in self.chunks(rows, options):
             yield from self.answers_of_chunk(chunk, options)
 
-    def answers_of_chunk(self, chunk: "Chunk", options: AnswerOptions) -> Iterator[list[Answer]]:
+    def answers_of_chunk(self, chunk: Chunk, options: AnswerOptions) -> Iterator[list[Answer]]:
         """Yield the answers of rows that went through the model."""
         if options.score == "window":
             texts, features = chunk.contexts, chunk.features
@@ -261,49 +280,15 @@ class Predictor:
         columns = {name: [row[name] for row in rows] for name in ("question", "context")}
         return features_of_table(pa.table(columns), self.encoder, options.features)
 
-    def _chunks(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator["Chunk"]:
+    def chunks(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Chunk]:
+        """Read rows, as many at a time as go through the model together."""
         done = 0
-        for chunk in chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
+        for chunk in cut_into_chunks(rows, options.inputs_at_once, takes_blank=options.takes_blank):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             features = self.features(chunk, options)
             report(remarks_on(chunk, ids, features, self.encoder, options), self._tell, first=not done)
             yield Chunk(rows=chunk, ids=ids, features=features, spans=_spans(self.reader, features, options))
             done += len(chunk)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """Rows that went through the model together."""
-
-    rows: list[Row]
-    ids: Sequence[str]
-    features: Features
-    spans: FeatureSpans
-
-    @property
-    def contexts(self) -> list[str]:
-        """The texts."""
-        return [row["context"] for row in self.rows]
-
-    def calibrated(self, options: AnswerOptions) -> Predictions:
-        """Return predictions as evaluation makes them, with calibrated probabilities."""
-        predictions = self._joined(self.spans, options, null_possible=options.null_possible)
-        return predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
-
-    def against_null(self, options: AnswerOptions) -> Predictions:
-        """Return predictions whose scores are log odds against "not in this window"."""
-        return self._joined(_less_null(self.spans), options, null_possible=False)
-
-    def _joined(self, spans: FeatureSpans, options: AnswerOptions, *, null_possible: bool) -> Predictions:
-        return Predictions.from_spans(
-            spans,
-            self.features,
-            ids=self.ids,
-            contexts=self.contexts,
-            config=options.decoding,
-            null_possible=null_possible,
-            counted=options.n_best,
-        )
 
 
 def _spans(reader: LoadedReader, features: Features, options: AnswerOptions) -> FeatureSpans:
@@ -317,9 +302,3 @@ def _spans(reader: LoadedReader, features: Features, options: AnswerOptions) -> 
         features=len(features),
         window_shares=options.score == "window",
     )
-
-
-def _less_null(spans: FeatureSpans) -> FeatureSpans:
-    """Take every window's null logits off the logits of its spans."""
-    start_null, end_null = spans.null_logits[:, :1], spans.null_logits[:, 1:]
-    return replace(spans, start_logit=spans.start_logit - start_null, end_logit=spans.end_logit - end_null)

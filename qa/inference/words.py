@@ -30,14 +30,17 @@ def word_borders(text: str, start: int, end: int) -> tuple[int, int]:
     A word is letters, digits and marks without anything between but signs that nobody sees, such as the joiners of
     Persian and Hindi; where script has no spaces, a cluster is a word.
     """
-    while 0 < start < len(text) and _is_inside(text, start):
+    while cuts_word(text, start):
         start -= 1
-    while 0 < end < len(text) and _is_inside(text, end):
+    while cuts_word(text, end):
         end += 1
     return start, end
 
 
-def _is_inside(text: str, at: int) -> bool:
+def cuts_word(text: str, at: int) -> bool:
+    """Tell whether a word, or a grapheme cluster, goes on from before `at` to after it."""
+    if not 0 < at < len(text):
+        return False
     before, after = at - 1, at
     while before > 0 and _is_unseen(text[before]):
         before -= 1

@@ -30,6 +30,8 @@ class ReaderSettings:
     """Null odds above which the answer is "no answer"; fitted on the validation data."""
     temperature: float = 1.0
     """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
+    lexical_weight: float = 0.0
+    """What BM25 counts beside log odds when passages are ranked; fitted by `qa calibrate --searches`."""
 
 
 DEFAULT_SETTINGS = ReaderSettings(

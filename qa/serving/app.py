@@ -18,8 +18,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from qa.errors import QAError, QueueFullError
+from qa.inference.grounding import Grounding
 from qa.inference.predictor import Predictor
 from qa.serving.desk import Desk
+from qa.serving.evidence import EvidenceTask, GroundTask, add_evidence
 from qa.serving.guard import Guard
 from qa.serving.measures import Measures
 from qa.serving.page import add_page
@@ -41,6 +43,8 @@ from qa.serving.settings import ServiceSettings
 from qa.serving.tasks import AnswerTask, Results, SearchTask, Task
 from qa.serving.turns import Turns
 
+_AnyTask = Task | EvidenceTask | GroundTask
+_AnyResults = Results | list[Grounding]
 _STUCK_SECONDS = 60.0
 """Of one forward pass, which takes a second or two of a large model: after that it will not end."""
 _TOGETHER = 32  # windows of several requests that an accelerator gets at once
@@ -64,7 +68,7 @@ class _Service:
     name: str
     limits: Limits
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    desk: Desk[Task, Results] = field(init=False)
+    desk: Desk[_AnyTask, _AnyResults] = field(init=False)
     turns: Turns = field(init=False)
 
     def start(self) -> None:
@@ -85,7 +89,7 @@ class _Service:
         self.registry.register(_Waiting(self.desk))
         self.desk.open()
 
-    async def results(self, task: Task) -> Results:
+    async def results(self, task: _AnyTask) -> _AnyResults:
         """Wait for a task's results, as long as the limits allow."""
         try:
             async with asyncio.timeout(self.limits.seconds):
@@ -101,7 +105,7 @@ class _Service:
 class _Waiting(Collector):
     """The length of the queue when it is asked for."""
 
-    def __init__(self, desk: Desk[Task, Results]) -> None:
+    def __init__(self, desk: Desk[_AnyTask, _AnyResults]) -> None:
         self._desk = desk
 
     def collect(self) -> list[GaugeMetricFamily]:
@@ -131,7 +135,9 @@ def build_app(
     )
     _add_routes(app, service)
     _add_health(app, service)
-    paths = frozenset({"/answer", "/search", "/health", "/ready", "/metrics", "/openapi.json", *add_page(app)})
+    evidence = add_evidence(app, service.results, _REFUSALS)
+    own = ("/answer", "/search", *evidence, "/health", "/ready", "/metrics", "/openapi.json")
+    paths = frozenset({*own, *add_page(app)})
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_middleware(
         Guard, body_bytes=limits.body_bytes, all_bytes=max(limits.all_bytes, limits.body_bytes), seconds=limits.seconds
@@ -164,14 +170,14 @@ async def _lifespan(service: _Service, _: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI, service: _Service) -> None:
     @app.post("/answer", response_model=AnswerResponse, responses=_REFUSALS)
-    async def answer(body: Questions) -> Results:
+    async def answer(body: Questions) -> _AnyResults:
         """Answer one question about a text, or many."""
         inputs = body.inputs if isinstance(body, ManyQuestions) else [body]
         rows = [{"question": one.question, "context": one.context} for one in inputs]
         return await service.results(AnswerTask(rows=rows, options=_options(body)))
 
     @app.post("/search", response_model=SearchResponse, responses=_REFUSALS)
-    async def search(body: Search) -> Results:
+    async def search(body: Search) -> _AnyResults:
         """Find the best answers to one question over many passages."""
         task = SearchTask(question=body.question, contexts=body.contexts, options=_options(body))
         return await service.results(task)

@@ -37,7 +37,8 @@ def _not_blank(text: str) -> str:
     return text
 
 
-def _few_characters(texts: list[str]) -> list[str]:
+def few_characters(texts: list[str]) -> list[str]:
+    """Return the texts of a request if one request may have them all."""
     if sum(map(len, texts)) > MOST_CHARACTERS_TOGETHER:
         raise ValueError(f"has texts of more than {MOST_CHARACTERS_TOGETHER:,} characters together")
     return texts
@@ -47,11 +48,13 @@ Question = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(
 Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_not_blank)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Takes what it names, of the type it names, and nothing else."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
-class Options(_Strict):
+class Options(Strict):
     """How to read; what is left out is as the model was trained."""
 
     top_k: int = Field(1, ge=1, le=MOST_ANSWERS, description="Answers of an input, at most, best first.")
@@ -81,7 +84,7 @@ class Options(_Strict):
         )
 
 
-class Input(_Strict):
+class Input(Strict):
     """A question and the text that may hold its answer."""
 
     question: Question
@@ -89,7 +92,7 @@ class Input(_Strict):
 
 
 def _few_in_inputs(inputs: list[Input]) -> list[Input]:
-    _few_characters([one.context for one in inputs])
+    few_characters([one.context for one in inputs])
     return inputs
 
 
@@ -119,7 +122,7 @@ class Search(Options):
     """One question about many passages."""
 
     question: Question
-    contexts: Annotated[list[Text], Field(min_length=1, max_length=Limits.inputs), AfterValidator(_few_characters)]
+    contexts: Annotated[list[Text], Field(min_length=1, max_length=Limits.inputs), AfterValidator(few_characters)]
 
 
 class Answer(BaseModel):
@@ -149,12 +152,14 @@ class Warned(BaseModel):
     detail: str
 
 
-class _Noted(BaseModel):
+class Noted(BaseModel):
+    """What is noted of the texts of a request."""
+
     unknown_tokens: UnknownShares
     warnings: list[Warned]
 
 
-class AnswerResponse(_Noted):
+class AnswerResponse(Noted):
     """The answers of every input, in the order of the inputs, best first."""
 
     results: list[list[Answer]]
@@ -172,7 +177,7 @@ class PassageAnswer(BaseModel):
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
 
 
-class SearchResponse(_Noted):
+class SearchResponse(Noted):
     """The best answers over all passages."""
 
     results: list[PassageAnswer]

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from qa.inference.answers import Answer, PassageAnswer
+from qa.inference.evidence import Evidence
 from qa.inference.inputs import Row
 from qa.inference.predictor import Predictor
 from qa.inference.remarks import Doubt, Remarks, RemarksOfCall
 from qa.serving.schema import Options
 
+Found = list[list[Answer]] | list[PassageAnswer] | list[list[Evidence]]
+
 
 class Results(TypedDict):
     """Answers, and what a client should know of its texts."""
 
-    results: list[list[Answer]] | list[PassageAnswer]
+    results: Found
     unknown_tokens: dict[str, float]
     warnings: list[Doubt]
 
@@ -40,7 +43,7 @@ class AnswerTask:
         """Return a list of answers for every input."""
         remarks = RemarksOfCall()
         found = predictor.telling(remarks.take)(list(self.rows), **self.options.as_call())
-        return _beside([one if isinstance(one, list) else [one] for one in found], remarks.all)
+        return beside([one if isinstance(one, list) else [one] for one in found], remarks.all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +68,12 @@ class SearchTask:
         """Return the best answers over all passages."""
         remarks = RemarksOfCall()
         found = predictor.telling(remarks.take).search(self.question, self.contexts, **self.options.as_call())
-        return _beside(found, remarks.all)
+        return beside(found, remarks.all)
 
 
 Task = AnswerTask | SearchTask
 
 
-def _beside(found: list[list[Answer]] | list[PassageAnswer], remarks: Remarks) -> Results:
+def beside(found: Found, remarks: Remarks) -> Results:
+    """Return answers with what was noted."""
     return Results(results=found, unknown_tokens=remarks.unknown.shares, warnings=remarks.doubts)

@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import sys
 
 import pytest
 import torch
@@ -10,9 +9,11 @@ import transformers
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForQuestionAnswering, AutoTokenizer, pipelines
 
 import qa
+from qa import metrics
 from qa.errors import ConfigError, ModelError
 from tests.support import tiny
 from tests.support.predictors import CONTEXT, QUESTION
+from tests.support.restored import pipeline_restored
 
 without_accelerator = pytest.mark.skipif(torch.accelerator.is_available(), reason="of a machine without one")
 
@@ -168,18 +169,8 @@ def test_an_argument_that_means_nothing_is_ignored_aloud(folder, nlp, caplog):
 
 @pytest.fixture
 def restored():
-    """Put transformers back as it was, for whichever test comes next."""
-    registry = pipelines.PIPELINE_REGISTRY
-    before = dict(registry.supported_tasks), dict(pipelines.REMOVED_TASKS)
-    qa.restore_pipeline()
-    yield
-    registry.supported_tasks.clear()
-    registry.supported_tasks.update(before[0])
-    pipelines.REMOVED_TASKS.update(before[1])
-    for place in (transformers, sys.modules["transformers"], pipelines):
-        vars(place).pop("QuestionAnsweringPipeline", None)
-    vars(pipelines).pop("question_answering", None)
-    sys.modules.pop("transformers.pipelines.question_answering", None)
+    with pipeline_restored():
+        yield
 
 
 @pytest.mark.usefixtures("restored")
@@ -195,6 +186,29 @@ def test_transformers_function_and_class_are_found_again_on_demand(folder, nlp):
     assert module.SquadExample("a", "b").question_text == "a"
     qa.restore_pipeline()  # once more changes nothing
     assert asked(transformers.pipeline("question-answering", model=str(folder))) == asked(nlp)
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("what", ["folder", "pipeline"])
+def test_the_evaluator_of_the_evaluate_package_scores_a_reader(folder, nlp, what):
+    from evaluate import evaluator
+
+    data = tiny.small(6)
+    found = evaluator("question-answering").compute(
+        model_or_pipeline=str(folder) if what == "folder" else nlp,
+        data=data,
+        metric=metrics.load("squad_v2"),
+        squad_v2_format=True,
+    )
+    answers = nlp([{"question": row["question"], "context": row["context"]} for row in data], no_answer=True)
+    predictions = [
+        # As the package has it: it takes the score of any answer for the probability of "no answer".
+        {"id": row["id"], "prediction_text": answer["answer"], "no_answer_probability": answer["score"]}
+        for row, answer in zip(data, answers, strict=True)
+    ]
+    references = [{"id": row["id"], "answers": row["answers"]} for row in data]
+    wanted = metrics.load("squad_v2").compute(predictions=predictions, references=references)
+    assert {name: found[name] for name in wanted} == wanted
 
 
 def test_without_demand_transformers_stays_as_it_is():

@@ -1,0 +1,1 @@
+"""Readers where other packages look for one: a file for each package."""

@@ -1,0 +1,43 @@
+"""`qa ground`: where sources have what an answer says."""
+
+import sys
+
+from qa.cli.display import print_json, print_table
+from qa.cli.flags import Ground, ModelFlags
+from qa.cli.loading import decode_input, load_predictor, read_text
+from qa.errors import UsageError
+from qa.inference.grounding import Grounding, ground
+
+
+def run(arguments: Ground) -> None:
+    """Look for each part of the answer in the sources."""
+    answer = _answer(arguments)
+    sources = [read_text(file) for file in arguments.sources]
+    flags = None if arguments.model is None else ModelFlags(model=arguments.model, backend=arguments.backend)
+    found = ground(
+        answer, sources, reader=None if flags is None else load_predictor(flags), min_score=arguments.min_score
+    )
+    if arguments.json:
+        for one in found:
+            print_json(one)
+    else:
+        print_table(
+            ("verdict", "certainty", "source", "characters", "quote", "text"), [_row(one, arguments) for one in found]
+        )
+
+
+def _answer(arguments: Ground) -> str | list[str]:
+    said = [name for name in ("answer", "file", "quotes") if getattr(arguments, name) not in {None, ()}]
+    if len(said) > 1:
+        raise UsageError(f"found {' and '.join(f'--{name}' for name in said)}; wanted one of them")
+    if arguments.quotes:
+        return list(arguments.quotes)
+    if arguments.file is not None:
+        return read_text(arguments.file)
+    return decode_input(sys.stdin.buffer.read()) if arguments.answer is None else arguments.answer
+
+
+def _row(one: Grounding, arguments: Ground) -> tuple[object, ...]:
+    source = "" if one["source"] is None else arguments.sources[one["source"]].name
+    place = f"{one['start']}–{one['end']}" if one["text"] else ""
+    return one["verdict"], one["score"], source, place, one["quote"], one["text"]

@@ -1,0 +1,108 @@
+"""Where a quote stands in a source, word for word or otherwise written; and what of an answer is looked for."""
+
+import pytest
+
+from qa.inference.quotes import find_quote, quoted_parts, without_citations
+from tests.benchmarks.quote_fuzz import run
+
+SOURCE = (
+    "The light-\n   house of Skarholm, a well-\nknown tower, was “built in 1871” by Ragna Lund — it's 34 metres tall. "
+    "We're in the heart of Art. Re-sign it. 18710 cafe\u0301. 서울에서 그는 살았다."
+)
+
+
+def found(quote, source=SOURCE):
+    standing = find_quote(quote, source)
+    return standing and (standing.verdict, source[standing.start : standing.end])
+
+
+@pytest.mark.parametrize(
+    "quote", ["by Ragna Lund", " by Ragna Lund\n", "1871", "well-\nknown", "Art", "서울에서", "서울"]
+)
+def test_what_stands_there_is_verbatim(quote):
+    assert found(quote) == ("verbatim", quote.strip())
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("BY RAGNA\tlund", "by Ragna Lund"),
+        ("art", "Art"),  # not what is inside of "heart"
+        ("café", "cafe\u0301"),
+        ("lighthouse of Skarholm", "light-\n   house of Skarholm"),
+        ("light-\nhouse of Skarholm", "light-\n   house of Skarholm"),
+        ("well-known tower", "well-\nknown tower"),
+        ("a well-known tower", "a well-\nknown tower"),
+        ('was "built in 1871" by', "was “built in 1871” by"),
+        ("was «built in 1871» by", "was “built in 1871” by"),
+        ("“built in 1871,”", "built in 1871"),
+        ("Ragna Lund -- it’s 34", "Ragna Lund — it's 34"),
+        ("it's 34 metres tall!", "it's 34 metres tall"),
+        ("... by Ragna Lund ...", "by Ragna Lund"),
+        ("“built in 1871” … 34 metres tall", "built in 1871” by Ragna Lund — it's 34 metres tall"),
+        ("a well-known tower [...] by Ragna Lund", "a well-\nknown tower, was “built in 1871” by Ragna Lund"),
+    ],
+)
+def test_what_is_written_otherwise_is_moved(quote, text):
+    assert found(quote) == ("moved", text)
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "871",  # inside of a number
+        "1872",
+        "hear",
+        "Were in the heart",  # another word than "We're"
+        "resign it",  # another word than "Re-sign"
+        "cafe",
+        "Ragna Lund … built in 1871",  # the other way round
+        "the … tall",  # single words stand everywhere
+        "Ragna Erik Lund",
+        "",
+        " \n",
+        "...",
+        "\u200b",
+    ],
+)
+def test_what_does_not_stand_there_is_not_found(quote):
+    assert found(quote) is None
+
+
+def test_parts_of_a_quote_stand_near_each_other():
+    for gap, is_found in ((400, True), (600, False)):
+        source = "They built the tower" + " x" * (gap // 2) + " in the north."
+        assert (found("built the tower … in the north", source) is not None) == is_found
+
+
+def test_nothing_takes_time_that_grows_faster_than_the_text():
+    """Each would take minutes if every place were tried for every other."""
+    long = 20_000
+    for source in ("a" * long, "a" + " " * long + "b", "." * long, "-\n" * long, "“" * long, "ab " * long):
+        assert find_quote("b a c", source) is None
+        quoted_parts(source)
+
+
+def test_what_is_found_is_a_stretch_of_its_source():
+    """`python -m tests.benchmarks.quote_fuzz` does the same with a million cases."""
+    counts = run(4_000, seed=1)
+    assert min(counts["verbatim"], counts["moved"], counts[None]) > 200
+
+
+def test_quotations_and_sentences_without_them_are_looked_for():
+    answer = (
+        'It was early. It says "built in 1871. It stands" and „zwei Wörter“. Its "end" came. Don\'t ‘do it now’.\n- So'
+    )
+    assert [answer[start:end] for start, end in quoted_parts(answer)] == [
+        "It was early.",
+        "built in 1871. It stands",
+        "zwei Wörter",
+        'Its "end" came.',
+        "do it now",
+        "- So",
+    ]
+    assert quoted_parts("") == quoted_parts(" ?! ") == []
+
+
+def test_citations_are_left_out():
+    assert without_citations("It was built in 1871 [2, 3]. See [a].") == "It was built in 1871 . See [a]."
