@@ -1,6 +1,8 @@
 """How many telling words passages share with a question: BM25, by the bm25s library."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,13 +20,22 @@ def lexical_scores(question: str, passages: Sequence[str]) -> Float64[np.ndarray
         MissingPackageError: bm25s is not installed.
 
     """
+    asked, index = find_words(question).words, _index(tuple(passages))
+    if not asked or index is None:
+        return np.zeros(len(passages))
+    return np.asarray(index.get_scores(asked), dtype=np.float64)
+
+
+@lru_cache(maxsize=4)  # the same passages are searched again and again, and finding their words takes the time
+def _index(passages: tuple[str, ...]) -> Any | None:  # noqa: ANN401  # the library has no types
+    """Return an index of passages; None where they have no words."""
     try:
         import bm25s  # noqa: PLC0415  # an extra: calls and plain searches do without it
     except ImportError as error:
         raise MissingPackageError("not installed: bm25s; install it with: pip install 'qa[search]'") from error
-    asked, words = find_words(question).words, [find_words(passage).words for passage in passages]
-    if not asked or not any(words):
-        return np.zeros(len(passages))
+    words = [find_words(passage).words for passage in passages]
+    if not any(words):
+        return None
     index = bm25s.BM25()
     index.index(words, show_progress=False)
-    return np.asarray(index.get_scores(asked), dtype=np.float64)
+    return index

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from qa.errors import ExampleError
-from qa.inference.inputs import INPUTS_AT_ONCE, chunks
+from qa.inference.inputs import INPUTS_AT_ONCE, cut_into_chunks
 from tests.support.predictors import CONTEXT, QUESTION, as_texts, pairs
 
 
@@ -53,8 +53,8 @@ def test_a_generator_is_read_a_chunk_at_a_time(predictor):
 def test_chunks_are_cut_by_characters_too():
     long = {"question": "Q?", "context": "word " * 1_000_000}
     short = {"question": "Q?", "context": "word"}
-    assert [len(chunk) for chunk in chunks([long, long, short, short], 1024)] == [2, 2]
-    assert [len(chunk) for chunk in chunks([short] * 5, 2)] == [2, 2, 1]
+    assert [len(chunk) for chunk in cut_into_chunks([long, long, short, short], 1024)] == [2, 2]
+    assert [len(chunk) for chunk in cut_into_chunks([short] * 5, 2)] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(
