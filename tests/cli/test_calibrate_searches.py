@@ -60,13 +60,14 @@ def test_nothing_is_searched_unless_asked_or_saved_unless_allowed(capsys, tmp_pa
 
 
 def test_few_questions_change_nothing(capsys, tmp_path, data):
-    folder = saved(tmp_path / "model", replace(SETTINGS, lexical_weight=0.25))
+    folder = saved(tmp_path / "model", own=replace(SETTINGS, lexical_weight=0.25))
     report = json.loads(run(capsys, folder, data, "--searches", 20, "--json"))["searches"]
     assert report["weight"] == load_settings(folder).lexical_weight == 0.25
 
 
 def test_examples_without_passages_to_choose_from_are_refused(capsys, tmp_path):
     folder, bare = saved(tmp_path / "model"), tmp_path / "bare.jsonl"
-    bare.write_text(json.dumps(tiny.example("Where?", "Here it is.", "Here", id="alone", title="b")))
+    rows = (tiny.example("Where?", f"Here is {at}.", "Here", id=str(at), title=f"title {at}") for at in range(8))
+    bare.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert main(["calibrate", str(folder), str(bare), "--searches", "3"]) == 1
     assert "wanted some, to search among them" in capsys.readouterr().err

@@ -21,7 +21,7 @@ def questions(count, *, log_odds, lexical, seed=0, passages=20):
 @pytest.mark.parametrize(("log_odds", "lexical"), [(1.0, 0.5), (0.5, 0.5), (0.4, 0.0), (0.7, 2.0)])
 def test_the_weight_is_the_one_that_questions_were_made_with(log_odds, lexical):
     found = best_weight(questions(1500, log_odds=log_odds, lexical=lexical))
-    assert found == pytest.approx(lexical / log_odds, rel=0.15, abs=0.06)
+    assert found == pytest.approx(lexical / log_odds, rel=0.15, abs=0.1)
 
 
 def test_the_weight_is_the_most_likely_of_many():

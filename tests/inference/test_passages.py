@@ -7,7 +7,12 @@ from qa.errors import ConfigError, ExampleError
 from qa.inference.passages import best_of_each, passage_rows
 from tests.support.predictors import CONTEXT, QUESTION, with_settings
 
-TEXTS = ["Nothing of it is known here.", CONTEXT, "A long river has no name.", f"{CONTEXT} It was named again."]
+TEXTS = [
+    "Nothing of it is known here.",
+    CONTEXT,
+    "A long river has no name.",
+    f"{CONTEXT} So it is told again and again, in many a book.",
+]
 
 
 def test_what_is_known_of_documents_comes_back(predictor):
