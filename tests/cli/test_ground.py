@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from qa.cli.main import main
+from tests.support import tiny
 from tests.support.predictors import saved
 
 SOURCE = "The lighthouse was built in 1871\nby Ragna Lund. It is 34 metres tall."
@@ -51,10 +52,16 @@ def test_a_table_names_the_file_and_the_place(capsys, files):
     assert out[:4] == ["verbatim", "1", "b.txt", "36–46"]
 
 
-def test_a_model_looks_for_paraphrases_and_the_least_score_decides(capsys, files, tmp_path):
-    model = saved(tmp_path / "model")
-    options = (*files, "--quotes", "someone finished the lighthouse", "--model", model)
-    assert {row["verdict"] for row in rows(capsys, *options, "--min-score", 1)} == {"unsupported"}
+def test_a_model_looks_for_paraphrases_and_the_least_score_decides(capsys, tmp_path):
+    """Of a source of one token that token is the answer, whatever the model."""
+    word = next(token for token in sorted(tiny.tokenizer().vocab) if len(token) > 4 and token.isalpha())
+    (tmp_path / "source.txt").write_text(word, encoding="utf-8")
+    options = (tmp_path / "source.txt", "--quotes", f"someone had a {word} here", "--model", saved(tmp_path / "model"))
+    (found,) = rows(capsys, *options, "--min-score", 0)
+    assert (found["verdict"], found["text"]) == ("paraphrased", word)
+    assert 0 < found["score"] < 1
+    (unsure,) = rows(capsys, *options, "--min-score", 1)
+    assert (unsure["verdict"], unsure["text"], unsure["score"]) == ("unsupported", "", found["score"])
     assert run(capsys, *options, "--backend", "onnx", status=1).err.startswith("error: model")
     assert run(capsys, *options, "--min-score", 2, status=1).err == "error: min_score is 2.0; wanted a share, 0 to 1\n"
 
