@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support import tiny
 from tests.support.command_flags import JSON, MODEL, SOURCE, flags, of_module, pairs, two_outcomes
 from tests.support.finished import ROWS
 
@@ -23,6 +24,8 @@ def reading(**long):
     return {name: (one, other, long if more == "long" else more) for name, (one, other, more) in READING.items()}
 
 
+CLAIM = {"sources": ("WORD",), "quotes": (f"someone had a {tiny.one_token_word()} here",)}
+"""A claim that stands nowhere, and a source of which an untrained reader finds the only word."""
 BASE = {
     "ask": {
         "model": "READER",
@@ -31,6 +34,7 @@ BASE = {
         "no-answer": "False",
         "json": True,
     },
+    "ground": {"sources": ("TEXT",), "quotes": ("Francisco de Orellana",), "json": True},
     "predict": {"model": "READER", "data": "DATA", "out": "WORK/out.jsonl", "json": True},
     "score": {"references": "DATA", "predictions": "RIGHT", "json": True},
     "inspect": {
@@ -58,6 +62,16 @@ CASES = {
         "file": ("TEXT", "OTHER_TEXT", {"context": None}),
         "top-k": ("5", "1", {}),
         **reading(context=LONG_TEXT),
+        **JSON,
+    },
+    "ground": {
+        "sources": (("TEXT",), ("OTHER_TEXT",), {}),
+        "answer": ("Francisco de Orellana", "named it", {"quotes": None}),
+        "file": ("TEXT", "OTHER_TEXT", {"quotes": None}),
+        "quotes": (("Orellana",), ("Orellana", "in 1541"), {}),
+        "model": (None, "READER", CLAIM),
+        "backend": ("torch", "onnx", CLAIM | {"model": "READER"}),
+        "min-score": ("0", "1", CLAIM | {"model": "READER"}),
         **JSON,
     },
     "predict": {
@@ -104,6 +118,7 @@ CASES = {
         "on-bad-example": ("skip", "error", {"data": "WORSE"}),
         "batch-size": ("32", "1", {"data": "LONG"}),
         "language": ("en", "ko", {"data": "WHOLE"}),
+        "searches": ("0", "4", {}),
         "save": (True, False, {"model": "COPY_OF_COLD", "data": "sample", "max-examples": "60"}),
         **JSON,
     },

@@ -54,7 +54,7 @@ def test_a_table_names_the_file_and_the_place(capsys, files):
 
 def test_a_model_looks_for_paraphrases_and_the_least_score_decides(capsys, tmp_path):
     """Of a source of one token that token is the answer, whatever the model."""
-    word = next(token for token in sorted(tiny.tokenizer().vocab) if len(token) > 4 and token.isalpha())
+    word = tiny.one_token_word()
     (tmp_path / "source.txt").write_text(word, encoding="utf-8")
     options = (tmp_path / "source.txt", "--quotes", f"someone had a {word} here", "--model", saved(tmp_path / "model"))
     (found,) = rows(capsys, *options, "--min-score", 0)

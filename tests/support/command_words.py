@@ -179,6 +179,7 @@ MAKERS = {
     # texts
     "TEXT": lambda _, path: write(path, "Francisco de Orellana named it in 1541."),
     "OTHER_TEXT": lambda _, path: write(path, "It was named by Orellana, in 1542."),
+    "WORD": lambda _, path: write(path, tiny.one_token_word()),
     "TEXTS": _texts,
     "ARTICLES_BY_SPLIT": _articles_by_split,
     # predictions

@@ -95,6 +95,11 @@ def fresh_tokenizer(family="bert"):
     return copy.deepcopy(tokenizer(family))
 
 
+def one_token_word():
+    """A word that is one token, so that it is the only answer in a text of it alone."""
+    return next(token for token in sorted(tokenizer().vocab) if len(token) > 4 and token.isalpha())
+
+
 def model(family="bert", *, seed=0, **settings):
     """A new span model of the family, for its tokenizer; `settings` go over the configuration."""
     known = tokenizer(family)
