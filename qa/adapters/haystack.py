@@ -9,7 +9,7 @@ from typing import Any
 from haystack import Document, component, default_from_dict, default_to_dict
 from haystack.dataclasses import ExtractedAnswer
 
-from qa.inference.answers import PassageAnswer
+from qa.inference.answers import DocumentAnswer
 from qa.inference.predictor import Predictor
 
 
@@ -86,7 +86,7 @@ class ExtractiveReader:
         return made
 
 
-def _extracted(query: str, documents: Sequence[Document], found: PassageAnswer) -> ExtractedAnswer:
+def _extracted(query: str, documents: Sequence[Document], found: DocumentAnswer) -> ExtractedAnswer:
     page = found.get("page")
     return ExtractedAnswer(
         query=query,

@@ -8,7 +8,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict, SkipValidation
 
-from qa.inference.answers import PassageAnswer
+from qa.inference.answers import DocumentAnswer
 from qa.inference.predictor import Predictor
 
 
@@ -63,7 +63,7 @@ class EvidenceCompressor(BaseDocumentCompressor):
         ]
 
 
-def reader_runnable(predictor: Predictor, *, top_k: int = 5) -> Runnable[dict[str, Any], list[PassageAnswer]]:
+def reader_runnable(predictor: Predictor, *, top_k: int = 5) -> Runnable[dict[str, Any], list[DocumentAnswer]]:
     """Return a runnable from {"question": …, "documents": […]} to answers, best first; see `Predictor.search`.
 
     Args:
@@ -72,7 +72,7 @@ def reader_runnable(predictor: Predictor, *, top_k: int = 5) -> Runnable[dict[st
 
     """
 
-    def answer(inputs: dict[str, Any]) -> list[PassageAnswer]:
+    def answer(inputs: dict[str, Any]) -> list[DocumentAnswer]:
         return predictor.search(inputs["question"], inputs["documents"], top_k=top_k)
 
     return RunnableLambda(answer)

@@ -39,8 +39,12 @@ class PassageAnswer(TypedDict):
     that it does not share with the question: what the ranking goes by."""
     place_score: float
     """Probability that the answer is at this place, as that of an `Answer`."""
+
+
+class DocumentAnswer(PassageAnswer):
+    """One answer of a search, and what is known of the passage where that is more than a text."""
+
     id: NotRequired[str | None]
-    """The document's, where passages are documents and not texts; so are the following."""
     meta: NotRequired[Mapping[str, Any]]
     page: NotRequired[int | None]
     """Where it begins; see `Document.page_at`."""

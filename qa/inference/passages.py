@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from qa.errors import ConfigError
-from qa.inference.answers import PassageAnswer, PassageSpan, passage_answers, spans_of
+from qa.inference.answers import DocumentAnswer, PassageAnswer, PassageSpan, passage_answers, spans_of
 from qa.inference.chunk import Chunk
 from qa.inference.documents import Document, document_of
 from qa.inference.inputs import Row, passages_of
@@ -99,7 +99,7 @@ def passage_rows(question: object, passages: object) -> Iterator[Row]:
             yield {"question": question, "context": document.text, "document": document}
 
 
-def best_passages(chunks: Iterable[Chunk], options: AnswerOptions, passages: Passages) -> list[PassageAnswer]:
+def best_passages(chunks: Iterable[Chunk], options: AnswerOptions, passages: Passages) -> list[DocumentAnswer]:
     """Return the best answers of all passages, best first; those from documents say which."""
     kept: list[PassageSpan] = []
     documents: dict[int, Document] = {}
@@ -149,9 +149,7 @@ def known_of(document: Document, start: int) -> dict[str, Any]:
     return {"id": document.id, "meta": document.meta, "page": document.page_at(start)}
 
 
-def _named(answer: PassageAnswer, passages: Passages, document: Document | None) -> PassageAnswer:
-    """Say which of the caller's passages an answer is from, and what is known of it, in place."""
-    answer["passage"] = passages.number(answer["passage"])
-    if document is not None:
-        answer.update(known_of(document, answer["start"]))  # type: ignore[typeddict-item]  # its three keys
-    return answer
+def _named(answer: PassageAnswer, passages: Passages, document: Document | None) -> DocumentAnswer:
+    """Say which of the caller's passages an answer is from, and what is known of it."""
+    known = {} if document is None else known_of(document, answer["start"])
+    return cast("DocumentAnswer", answer | known | {"passage": passages.number(answer["passage"])})

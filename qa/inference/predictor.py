@@ -16,7 +16,7 @@ from qa.errors import ConfigError, ExampleError
 from qa.features.collation import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_table
-from qa.inference.answers import Answer, PassageAnswer, answers_of
+from qa.inference.answers import Answer, DocumentAnswer, answers_of
 from qa.inference.backends import LoadedReader, load_backend
 from qa.inference.chunk import Chunk
 from qa.inference.evidence import Evidence, EvidenceOptions, evidence_of, evidence_options
@@ -169,7 +169,7 @@ class Predictor:
         results = self.stream(inputs, options)
         return list(results) if isinstance(inputs, list | tuple) else results
 
-    def search(self, question: str, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[PassageAnswer]:
+    def search(self, question: str, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[DocumentAnswer]:
         """Find the best answers to one question over many passages, best first.
 
         Spans are ranked by their log odds against "not in this window": start plus end logit, less those of the null

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from qa.inference.answers import Answer, PassageAnswer
+from qa.inference.answers import Answer, DocumentAnswer
 from qa.inference.evidence import Evidence
 from qa.inference.inputs import Row
 from qa.inference.predictor import Predictor
 from qa.inference.remarks import Doubt, Remarks, RemarksOfCall
 from qa.serving.schema import Options
 
-Found = list[list[Answer]] | list[PassageAnswer] | list[list[Evidence]]
+Found = list[list[Answer]] | list[DocumentAnswer] | list[list[Evidence]]
 
 
 class Results(TypedDict):
