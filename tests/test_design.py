@@ -11,8 +11,9 @@ from tests.support.source import FILES, PACKAGE, ROOT, definitions, imports, rea
 LINES = (
     {"errors"},
     {"checks"},
-    {"files", "config"},
+    {"files", "config", "representations"},
     {"metrics", "runtime"},
+    {"foreign_flags"},
     {"presets", "data"},
     {"features", "adaptation"},
     {"modeling", "decoding"},
@@ -20,7 +21,7 @@ LINES = (
     {"training", "serving", "report", "adapters"},
     {"run_folder", "tracking"},
     {"experiments"},
-    {"cli"},
+    {"cli", "api"},
 )
 """Each line may know the lines above it; parts of one line do not know each other."""
 ONLY_IN = {

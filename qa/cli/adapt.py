@@ -14,14 +14,13 @@ from qa.cli.display import print_json, print_line
 from qa.cli.experiment_flags import Adapt
 from qa.errors import SweepError, UsageError
 from qa.experiments.campaign import Campaign, Say
-from qa.experiments.commands import command_of
+from qa.experiments.commands import command_of, page
 from qa.experiments.ledger import Ledger
 from qa.experiments.running import Runner
 from qa.experiments.settings import Trial, trial_of
 from qa.files import write_whole
 from qa.run_folder.paths import RunPaths
 
-_PROGRAM = "train_qa.py"
 _MOST_HELD_OUT = 0.1  # of all questions
 
 
@@ -111,7 +110,7 @@ def _stages(arguments: Adapt, questions: Path, say: Say) -> list[_Stage]:
 
 
 def _stage(name: str, arguments: Adapt, command: str, flags: Mapping[str, str], say: Say) -> _Stage:
-    campaign = Campaign(folder=arguments.out, command=command_of(shlex.split(command), _PROGRAM), say=say)
+    campaign = Campaign(folder=arguments.out, command=command_of(shlex.split(command), page()), say=say)
     return _Stage(name=name, campaign=campaign, trial=trial_of({"stage": name}, flags, campaign.command.own_arguments))
 
 

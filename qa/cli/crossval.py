@@ -12,13 +12,11 @@ from qa.config import DataConfig
 from qa.data.examples import Examples, load_examples
 from qa.errors import SweepError, UsageError
 from qa.experiments.campaign import Campaign
-from qa.experiments.commands import command_of
+from qa.experiments.commands import command_of, page
 from qa.experiments.crossval import Fold, OutOfFold, join_runs, trials_of, write_folds
 from qa.experiments.ledger import Ledger
 from qa.experiments.running import Runner
 from qa.experiments.statistics import Estimate, mean_estimate
-
-_PROGRAM = "train_qa.py"
 
 
 class Row(NamedTuple):
@@ -50,7 +48,7 @@ def run(arguments: Crossval) -> None:
     folds = write_folds(examples, files, count=arguments.folds, seed=arguments.seed)
     campaign = Campaign(
         folder=out,
-        command=command_of(shlex.split(arguments.command), _PROGRAM),
+        command=command_of(shlex.split(arguments.command), page()),
         say=(lambda _: None) if arguments.json else print_line,
     )
     rows, folders = _done(campaign, folds, jobs=arguments.jobs)

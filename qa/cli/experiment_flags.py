@@ -147,14 +147,3 @@ class Crossval:
     """Runs at once."""
     json: _Json = False
     """Print everything as one JSON object."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tutorial:
-    """Copy the notebook that goes the whole way: data, windows, labels, training, answers, scores, asking.
-
-    It takes some minutes on two cores, with data and model that the package carries.
-    """
-
-    out: Positional[Path] = Path("tutorial.ipynb")
-    """File to write."""

@@ -13,7 +13,8 @@ from qa.cli.data_flags import (
     OutputFlags,
     Split,
 )
-from qa.cli.experiment_flags import Adapt, Compare, Crossval, Errors, Sweep, Tutorial
+from qa.cli.experiment_flags import Adapt, Compare, Crossval, Errors, Sweep
+from qa.cli.start_flags import Configs, Demo, Train, Tutorial
 from qa.config import Backend, FeaturesConfig
 
 _Json = Annotated[bool, arg(name="json")]
@@ -314,7 +315,10 @@ class ExportCheckpoint:
 
 
 Command = (
-    Annotated[Ask, subcommand("ask")]
+    Annotated[Demo, subcommand("demo")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Configs, subcommand("configs")]
+    | Annotated[Ask, subcommand("ask")]
     | Annotated[Ground, subcommand("ground")]
     | Annotated[Predict, subcommand("predict")]
     | Annotated[Score, subcommand("score")]

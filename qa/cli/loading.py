@@ -1,26 +1,17 @@
-"""Flags -> predictor, and its answers to examples; texts as they are."""
+"""Flags -> predictor, and the options of a call; texts as they are."""
 
 import dataclasses
 import logging
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from qa.cli.flags import ModelFlags, ReadingFlags
-from qa.data.examples import Examples
-from qa.decoding.predictions import Predictions
 from qa.errors import DataError
-from qa.inference.inputs import Row
-from qa.inference.options import AnswerOptions, CallOptions
+from qa.inference.options import CallOptions
 from qa.inference.predictor import Predictor
 from qa.runtime.cores import use_model_threads
-
-AT_ONCE = 256
-"""Examples that are answered together, between two steps of the progress bar."""
 
 
 def load_predictor(flags: ModelFlags) -> Predictor:
@@ -62,14 +53,3 @@ def decode_input(content: bytes) -> str:
 def call_options(flags: ReadingFlags, *, top_k: int) -> CallOptions:
     """Return the options of a call that the flags name."""
     return cast("CallOptions", dataclasses.asdict(flags) | {"top_k": top_k})
-
-
-def progress(
-    predictor: Predictor, examples: Examples, options: AnswerOptions
-) -> Iterator[tuple[list[Row], Predictions]]:
-    """Predict examples chunk by chunk, with a progress bar on a terminal."""
-    options = dataclasses.replace(options, inputs_at_once=AT_ONCE)
-    with tqdm(total=len(examples), unit="example", disable=not sys.stderr.isatty()) as bar:
-        for rows, predictions in predictor.predictions(examples.rows, options):
-            yield rows, predictions
-            bar.update(len(rows))

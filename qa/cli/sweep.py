@@ -10,7 +10,7 @@ from qa.cli.display import print_json, print_line, print_table
 from qa.cli.experiment_flags import Sweep
 from qa.errors import MissingPackageError, SweepError
 from qa.experiments.campaign import Campaign
-from qa.experiments.commands import command_of
+from qa.experiments.commands import PROGRAM, command_of, page
 from qa.experiments.plots import plot_estimates
 from qa.experiments.running import Runner
 from qa.experiments.summary import Row, cells, head, markdown, summarised
@@ -54,11 +54,11 @@ def run(arguments: Sweep) -> None:
 def _sweeping(arguments: Sweep) -> Sweeping:
     sweep = load_sweep(arguments.file)
     if sweep.method == "bayes" and importlib.util.find_spec("optuna") is None:
-        raise MissingPackageError("not installed: optuna; install it with: pip install 'qa[optuna]'")
+        raise MissingPackageError("not installed: optuna; install it with: pip install 'extractive-qa[optuna]'")
     words = shlex.split(arguments.command) if arguments.command is not None else sweep.command
     campaign = Campaign(
         folder=arguments.out or Path("runs") / arguments.file.stem,
-        command=command_of(words, sweep.program),
+        command=command_of(words, page() if sweep.program == PROGRAM else sweep.program),
         say=(lambda _: None) if arguments.json else print_line,
         metric=sweep.metric.key if sweep.metric is not None else None,
     )

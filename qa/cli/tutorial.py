@@ -3,7 +3,7 @@
 from importlib.resources import files
 
 from qa.cli.display import print_line
-from qa.cli.experiment_flags import Tutorial
+from qa.cli.start_flags import Tutorial
 from qa.errors import StorageError
 from qa.files import write_whole
 

@@ -1,8 +1,9 @@
 """Examples: load, take, drop impossible ones, fingerprint."""
 
 import hashlib
+import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from uuid import uuid4
@@ -17,8 +18,10 @@ from qa.data.references import Purpose
 from qa.data.sieve import ROWS_AT_ONCE, Sieve
 from qa.data.sources import read_rows
 from qa.errors import DataError, ExampleError
+from qa.representations import Markup, html_table, marked
 
 _SHOWN_PROBLEMS = 10
+_SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,13 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        told = f", {answer_counts(self.rows).count(0)} without an answer" if self.has_references else ""
+        return f"Examples({len(self)} examples{told}, {len(self.problems)} problems)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{html_table(('question', 'context'), _shown_rows(self.rows))}"
 
     @property
     def has_references(self) -> bool:
@@ -136,6 +146,17 @@ def answer_counts(rows: datasets.Dataset) -> list[int]:
     """Return how many references each example has."""
     tables = rows.select_columns("answers").with_format("arrow").iter(batch_size=ROWS_AT_ONCE)
     return [n for table in tables for n in pc.list_value_length(pc.struct_field(table["answers"], "text")).to_pylist()]
+
+
+def _shown_rows(rows: datasets.Dataset) -> Iterator[tuple[str, Markup]]:
+    """Yield the first questions with their contexts, in which the first answer is marked."""
+    for row in rows.select(range(min(_SHOWN_ROWS, len(rows)))):
+        answers = row.get("answers") or {"text": [], "answer_start": []}
+        places = [
+            (start, start + len(text)) for start, text in zip(answers["answer_start"], answers["text"], strict=True)
+        ]
+        start, end = next((place for place in places if place[0] >= 0), (0, 0))
+        yield row["question"], marked(row["context"], start, end)
 
 
 def _report(problems: Sequence[DataProblem], source: str) -> str:

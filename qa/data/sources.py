@@ -12,11 +12,10 @@ from qa.data.folders import split_files
 from qa.data.formats import ROWS_AT_ONCE, columns_to_read, damage_named, read_file, splits_itself
 from qa.data.shapes import value_rows
 from qa.errors import DataError, SplitError
-from qa.files import from_home
+from qa.files import from_home, looks_like_path
 
 HUB_IDS = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
 """Short names of data sets on the hub."""
-_DATA_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz"}
 
 
 def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = False) -> Iterator[object]:
@@ -56,13 +55,6 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError as error:
         raise DataError(f"{str(path)[:80]!r} ...: {error.strerror}; wanted a path, a hub id, or sample") from error
-
-
-def looks_like_path(source: str) -> bool:
-    """Tell a path, perhaps a mistyped one or of Windows, from a hub id, which is `name` or `owner/name`."""
-    of_windows = "\\" in source or source[1:2] == ":"
-    of_unix = source.startswith((".", "/", "~")) or source.count("/") > 1
-    return of_windows or of_unix or Path(source).suffix in _DATA_SUFFIXES
 
 
 def is_hub_id(name: str) -> bool:

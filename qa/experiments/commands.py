@@ -5,6 +5,7 @@ A command is a list of words. `${args}` stands for the flags of the run, `${prog
 `${envvar:NAME}` for an environment variable: W&B's macros, with `${name}` beside them.
 """
 
+import importlib.util
 import os
 import re
 import sys
@@ -17,6 +18,8 @@ from qa.errors import SweepError
 from qa.experiments.settings import Trial, arguments_of
 from qa.presets import parse_config
 
+PROGRAM = "train_qa.py"
+"""What runs are, unless a sweep says otherwise."""
 _ARGS = {"${args}", "${args_no_boolean_flags}"}
 _VARIABLE = re.compile(r"\$\{envvar:(\w+)\}")
 _MACRO = re.compile(r"\$\{[^}]*\}")
@@ -61,6 +64,14 @@ class Command:
             return parse_config(words)
         except SystemExit as error:  # said on standard error by the parser of flags
             raise SweepError(f"the run {trial.name} cannot be started with {' '.join(words)}") from error
+
+
+def page() -> str:
+    """Return the path of train_qa.py: in this folder, or where it is installed."""
+    if Path(PROGRAM).is_file():
+        return PROGRAM
+    found = importlib.util.find_spec(PROGRAM.removesuffix(".py"))
+    return PROGRAM if found is None or found.origin is None else found.origin
 
 
 def command_of(words: Sequence[str], program: str) -> Command:

@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import Dataset
 from jaxtyping import Bool, Int
 
-from qa.features.windows import Features
+from qa.features.windows import Features, Rows
 
 NO_TOKEN = -1
 """Token of a reference that no token of its context holds."""
@@ -93,7 +92,7 @@ def references_of(table: pa.Table) -> References:
     return References(start, start + length, _bounds(counts))
 
 
-def build_labels(examples: Dataset, features: Features, *, every: bool = False) -> Labels:
+def build_labels(examples: Rows, features: Features, *, every: bool = False) -> Labels:
     """Label every feature with the first reference of its example that lies in the window.
 
     Args:

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset
 from jaxtyping import Int
 
 from qa.errors import LabelError
 from qa.features.graphemes import visible_span
 from qa.features.labels import Labels, references_of
-from qa.features.windows import Features
+from qa.features.windows import Features, Rows
 
 _KEPT = 100
 _SHOWN = 3
@@ -61,7 +60,7 @@ class RoundTrip:
             )
 
 
-def label_round_trip(features: Features, labels: Labels, examples: Dataset) -> RoundTrip:
+def label_round_trip(features: Features, labels: Labels, examples: Rows) -> RoundTrip:
     """Translate every label back to characters and compare it with the reference that it was made from."""
     table = examples.with_format("arrow")[:]
     references, feature = references_of(table), labels.feature

@@ -11,10 +11,10 @@ Only `Features.char_spans` and `labels.py` translate between the two.
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset
 from jaxtyping import Int
 from tokenizers import Encoding, Tokenizer
 from transformers import PreTrainedTokenizerBase
@@ -23,8 +23,17 @@ from qa.config import FeaturesConfig
 from qa.errors import FeatureError
 from qa.features.offsets import TokenOffsets, cover_texts
 from qa.features.pair_template import PairTemplate, find_pair_template, plain_backend
+from qa.representations import html_table
 
 _ENCODE_AT_ONCE = 1024  # texts; bounds the memory of encodings, which are far larger than the integers kept
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Examples as the data sets library keeps them; whoever only asks a reader does without that library."""
+
+    def with_format(self, type: str) -> Any:  # noqa: A002, ANN401  # that library's name; rows as another type
+        """Return the same rows, read as Arrow tables if that is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +63,7 @@ class Ragged:
         return cls(values, bounds)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Features:
     """All features of a set of examples.
 
@@ -79,6 +88,21 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.example)
+
+    def __repr__(self) -> str:
+        return f"Features({', '.join(f'{value} {name}' for name, value in self._facts().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table((), self._facts().items())
+
+    def _facts(self) -> dict[str, int]:
+        lengths = self.lengths
+        return {
+            "windows": len(self),
+            "examples": len(self.question_ids),
+            "contexts": len(self.context_ids),
+            "tokens in the longest window": int(lengths.max(initial=0)),
+        }
 
     @property
     def lengths(self) -> Int[np.ndarray, "feature"]:
@@ -141,7 +165,7 @@ class Encoder:
         return cls(backend, find_pair_template(tokenizer, backend))
 
 
-def build_features(examples: Dataset, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> Features:
+def build_features(examples: Rows, tokenizer: PreTrainedTokenizerBase, config: FeaturesConfig) -> Features:
     """Cut examples into windows, and keep the characters of every token.
 
     Args:

@@ -25,7 +25,7 @@ Device = str | int | torch.device | None
 Precision = str | torch.dtype | None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class LoadedReader:
     """A reader that answers, whatever runs it."""
 
@@ -39,6 +39,22 @@ class LoadedReader:
     longest: int
     """Longest window that the model takes, in tokens."""
     device: torch.device
+
+    def facts(self) -> dict[str, object]:
+        """Name what somebody who looks at it wants to know, in a line each."""
+        threshold = self.settings.no_answer_threshold
+        parameters = sum(one.numel() for one in self.model.parameters())
+        return {
+            "model": type(self.model).__name__,
+            "parameters": f"{parameters / 1e6:.1f} million" if parameters else "in a file",
+            "device": self.device,
+            "window": f"{self.settings.max_length} tokens, {self.settings.doc_stride} of them shared",
+            "longest answer": f"{self.settings.max_answer_tokens} tokens",
+            "no answer": f"above {threshold:.2f} log odds" if self.settings.null_possible else "impossible",
+        }
+
+    def __repr__(self) -> str:
+        return f"LoadedReader({self.facts()['model']} on {self.device})"
 
 
 def load_backend(

@@ -184,7 +184,7 @@ def _load(path: Path, content: bytes | None) -> Any:  # noqa: ANN401  # the libr
     try:
         import onnxruntime  # noqa: PLC0415  # an extra: whoever runs PyTorch does without it
     except ImportError as error:
-        raise ModelError("onnxruntime is not installed; install it with: pip install 'qa[onnx]'") from error
+        raise ModelError("onnxruntime is not installed; install it with: pip install 'extractive-qa[onnx]'") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = model_threads()  # onnxruntime would take all of the machine's cores

@@ -85,7 +85,9 @@ def trace_model(reader: Reader, path: Path) -> None:
             assert program is not None, "the exporter returns nothing only where it writes a file itself"
             program.save(path)
     except ImportError as error:
-        raise ExportError(f"cannot export: {error}; install what is missing with: pip install 'qa[onnx]'") from error
+        raise ExportError(
+            f"cannot export: {error}; install what is missing with: pip install 'extractive-qa[onnx]'"
+        ) from error
     except Exception as error:  # the exporter raises anything
         raise ExportError(f"model {reader.name!r} does not become an ONNX file: {in_a_line(error)}") from error
 

@@ -26,13 +26,26 @@ from qa.inference.passages import SearchOptions, best_passages, chosen_passages,
 from qa.inference.remarks import Remarks, remarks_on, report
 from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.settings import ReaderSettings
+from qa.representations import html_table
 from qa.runtime.cores import settle_after_fork
 
 _FOUND = 5  # answers of a search, unless told otherwise
 _PASS_TOKENS = 512  # of a forward pass on a CPU: no slower than larger ones, and a service can change between requests
 
 
-class Predictor:
+class _Shown:
+    """How a predictor looks where it is printed."""
+
+    reader: LoadedReader
+
+    def __repr__(self) -> str:
+        return f"Predictor({', '.join(f'{name}: {fact}' for name, fact in self.reader.facts().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table((), self.reader.facts().items())
+
+
+class Predictor(_Shown):
     """Answers questions from contexts of any length with an extractive reader.
 
     Arguments and results are those of the `question-answering` pipeline that transformers had until 5.2, with these

@@ -1,27 +1,23 @@
-"""The official scores of SQuAD v1.1 and v2.0, also as `evaluate` metrics that load offline.
+"""The official scores of SQuAD v1.1 and v2.0.
 
 Every number equals, to the last digit, that of the published evaluation on CPython 3.11: Rajpurkar et al. 2016
 (arXiv:1606.05250) for data in which every example has a reference, Rajpurkar et al. 2018 (arXiv:1806.03822) for data
 with unanswerable examples. Scores of one example are shares of 1, scores of a data set percentages.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-import datasets
-import evaluate
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from qa.errors import ConfigError, MetricError
+from qa.errors import MetricError
 from qa.metrics.inputs import (
     Missing,
     Odds,
     References,
     Texts,
-    answer_texts,
-    by_id,
     of_examples,
     require_same_ids,
     require_texts,
@@ -149,83 +145,22 @@ def score(
     """
     require_texts(texts, references)
     if all(len(answers) for answers in references.values()):
-        return _squad(texts, references, language, missing)
+        return squad_scores(texts, references, language, missing)
     if null_odds is None:
         raise MetricError("some examples have no reference: wanted the null odds of all examples, found none")
     if missing == "zero":
         texts = of_examples(texts, references)
         null_odds = of_examples(null_odds, texts)
-    return _squad_v2(texts, references, null_odds, threshold, language, missing)
+    return squad_v2_scores(texts, references, null_odds, threshold, language, missing)
 
 
-class Squad(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
-    """SQuAD v1.1 exact match and F1, as the hub's metric `squad`."""
-
-    language = "en"
-
-    def _info(self) -> evaluate.MetricInfo:
-        return _metric_info("exact_match and f1 of SQuAD v1.1, in percent", "Rajpurkar et al. 2016, arXiv:1606.05250")
-
-    def _compute(self, predictions: list[dict[str, Any]], references: list[dict[str, Any]]) -> Scores:
-        return _squad(by_id(predictions, "prediction_text"), answer_texts(references), self.language)
-
-
-class SquadV2(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
-    """SQuAD v2.0 exact match and F1, overall, with, without an answer, at best thresholds, as the hub's `squad_v2`."""
-
-    language = "en"
-
-    def _info(self) -> evaluate.MetricInfo:
-        return _metric_info(
-            "exact and f1 of SQuAD v2.0, in percent; above no_answer_threshold the prediction is that none is right",
-            "Rajpurkar et al. 2018, arXiv:1806.03822",
-            no_answer_probability=datasets.Value("float32"),
-        )
-
-    def _compute(
-        self, predictions: list[dict[str, Any]], references: list[dict[str, Any]], no_answer_threshold: float = 1.0
-    ) -> Scores:
-        texts, null_odds = (by_id(predictions, column) for column in ("prediction_text", "no_answer_probability"))
-        return _squad_v2(texts, answer_texts(references), null_odds, no_answer_threshold, self.language)
-
-
-_METRICS: dict[str, Callable[..., evaluate.Metric]] = {"squad": Squad, "squad_v2": SquadV2}
-
-
-def load(name: MetricName, language: str = "en") -> evaluate.Metric:
-    """Return the `evaluate` metric with the inputs and outputs of the hub's metric of that name; needs no network.
-
-    Its `compute` raises a `MetricError` where the hub's would crash, or count an id twice or not at all.
-
-    Raises:
-        ConfigError: not the code of a language, or an unknown name.
-    """
-    if name not in _METRICS:
-        raise ConfigError(f"metric is {name!r}; wanted one of {', '.join(_METRICS)}")
-    language_rules(language)
-    metric = _METRICS[name](keep_in_memory=True)
-    metric.language = language
-    return metric
-
-
-def _metric_info(description: str, citation: str, **more: datasets.Value) -> evaluate.MetricInfo:
-    text = datasets.Value("string")
-    answers = datasets.Sequence({"text": text, "answer_start": datasets.Value("int32")})
-    prediction, reference = {"id": text, "prediction_text": text, **more}, {"id": text, "answers": answers}
-    return evaluate.MetricInfo(
-        description=description,
-        citation=citation,
-        inputs_description=f"\nPredictions are rows of {', '.join(prediction)}; references of {', '.join(reference)}.",
-        features=datasets.Features({"predictions": prediction, "references": reference}),
-    )
-
-
-def _squad(texts: Texts, references: References, language: str, missing: Missing = "error") -> Scores:
+def squad_scores(texts: Texts, references: References, language: str, missing: Missing = "error") -> Scores:
+    """Score as v1.1 does, by the names of its script; see `score`."""
     exact, overlap = raw_scores(texts, references, metric="squad", language=language, missing=missing)
     return {"exact_match": _percent(exact), "f1": _percent(overlap)}
 
 
-def _squad_v2(
+def squad_v2_scores(
     texts: Texts,
     references: References,
     null_odds: Odds,
@@ -233,6 +168,7 @@ def _squad_v2(
     language: str,
     missing: Missing = "error",
 ) -> Scores:
+    """Score as v2.0 does, by the names of its script; see `score`."""
     raw = raw_scores(texts, references, language=language, missing=missing)
     if missing == "zero":  # an example without a prediction is never "no answer"
         null_odds = dict.fromkeys(references.keys() - texts.keys(), -np.inf) | dict(null_odds)

@@ -9,10 +9,9 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import RecipeConfig, RunConfig, TrainingConfig
-from qa.data.sources import looks_like_path
 from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
-from qa.files import from_home
+from qa.files import from_home, looks_like_path
 from qa.modeling.artifacts import fetch_artifact, is_artifact
 from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.layout import find_layout

@@ -1,12 +1,15 @@
 """The accelerator: start, seed, log by rank, end."""
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import InitProcessGroupKwargs
 
 from qa.config import ACCUMULATION, RunConfig
@@ -17,6 +20,7 @@ from qa.runtime.logs import configure_logging
 from qa.runtime.peers import find_peers
 
 log = logging.getLogger(__name__)
+_PRECISION = "ACCELERATE_MIXED_PRECISION"
 
 
 def start_accelerator(config: RunConfig) -> Accelerator:
@@ -61,7 +65,7 @@ def make_accelerator(
 
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    precision = os.environ.get(_PRECISION, "no")
     on_cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     if on_cpu and precision == "fp16":
         raise LaunchError("mixed precision fp16 needs a GPU: on a CPU it would train in fp32; wanted bf16 or no")
@@ -109,3 +113,24 @@ def require_new_store() -> None:
 def seed_generators(seed: int) -> None:
     """Seed torch on all devices; nothing here draws from another generator (orders are functions of the seed)."""
     torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def used_for_one_run(mixed_precision: str | None) -> Iterator[None]:
+    """Inside, a run may start an accelerator with this precision (None: the launcher's); the next run another one.
+
+    accelerate keeps its state in the process, which in a notebook does one run after the other.
+    """
+    earlier = os.environ.get(_PRECISION)
+    if mixed_precision is not None:
+        os.environ[_PRECISION] = mixed_precision
+    try:
+        yield
+    finally:
+        if earlier is not None:
+            os.environ[_PRECISION] = earlier
+        elif mixed_precision is not None:
+            del os.environ[_PRECISION]
+        if not torch.distributed.is_initialized():
+            AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001  # the library has no other way
+            GradientState._reset_state()  # noqa: SLF001  # as above

@@ -180,7 +180,7 @@ class RunTracker:
         line = (
             f"step {last.number}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
             f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"
-            f"{utilisation}"
+            f"{utilisation}{_told_rest((self._total - last.number) * seconds / len(reports))}"
         )
         (log if self._bar.disable else for_file).info("%s", line)
 
@@ -192,6 +192,11 @@ class RunTracker:
     def _say(self, line: str) -> None:
         with tqdm.external_write_mode():
             log.info("%s", line)
+
+
+def _told_rest(seconds: float) -> str:
+    """Say how long the steps that are left will take, if they take as long as the last ones."""
+    return f", {seconds / 60:.1f} min left" if seconds > 0 else ""
 
 
 def _best(scores: Mapping[str, float]) -> dict[str, float]:

@@ -11,7 +11,6 @@ BASE = {
     "errors": {"run": "RUN", "json": True},
     "adapt": {"texts": ("TEXTS",), "examples": "30", "held-out": "2", "json": True},
     "crossval": {"data": "EXAMPLES", "folds": "2", "json": True},
-    "tutorial": {},
 }
 """Flags of all runs of a command, unless a case says otherwise."""
 LABELS = {"train-data": "DATA", "validation-data": "OTHER"}
@@ -69,7 +68,6 @@ CASES = {
         "jobs": ("1", "2", {}),
         **JSON,
     },
-    "tutorial": {"out": (None, "WORK/other.ipynb", {})},
 }
 """Of every flag two values, and what else the command needs with them."""
 
@@ -79,9 +77,9 @@ def test_every_flag_has_its_case(command):
     assert set(CASES[command]) == set(flags(command))
 
 
-def test_every_command_has_its_flags_in_one_of_three_files():
+def test_every_command_has_its_flags_in_one_of_four_files():
     """Each of which has a test of its name."""
-    files = {f"qa.cli.{name}" for name in ("flags", "data_flags", "experiment_flags")}
+    files = {f"qa.cli.{name}" for name in ("flags", "data_flags", "experiment_flags", "start_flags")}
     assert {kind.__module__ for kind in COMMANDS.values()} == files
 
 

@@ -66,7 +66,10 @@ def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys,
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in packages else find(name))
     error = output(capsys, command, folder, status=1).err
-    assert error == f"error: not installed: {', '.join(packages)}; install them with: pip install 'qa[{extra}]'\n"
+    assert (
+        error
+        == f"error: not installed: {', '.join(packages)}; install them with: pip install 'extractive-qa[{extra}]'\n"
+    )
 
 
 def test_an_interruption_exits_with_130(capsys, folder, monkeypatch):

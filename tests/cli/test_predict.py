@@ -61,7 +61,7 @@ def test_predict_writes_to_standard_output(capsys, folder, predicted):
 def test_predict_goes_on_where_it_was_interrupted(capsys, folder, predicted, tmp_path, monkeypatch):
     """With the same lines as without an interruption; what is there is not overwritten unasked."""
     flags = ["predict", folder, predicted / "references.jsonl", tmp_path / "out"]
-    for module in ("predict", "loading"):
+    for module in ("predict", "answering"):
         monkeypatch.setattr(f"qa.cli.{module}.AT_ONCE", 16)
     output(capsys, *flags[:3], tmp_path / "whole")
     made, calls = predict.records, iter(range(9))

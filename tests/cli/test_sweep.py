@@ -320,7 +320,7 @@ def test_search_without_its_package_is_one_line(capsys, here, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "optuna" else find(name))
     file = write_sweep(here, method="bayes", run_cap=3, parameters=PARAMETERS)
     error = sweep(capsys, file, status=1).err
-    assert error == "error: not installed: optuna; install it with: pip install 'qa[optuna]'\n"
+    assert error == "error: not installed: optuna; install it with: pip install 'extractive-qa[optuna]'\n"
 
 
 # --- the real program ---

@@ -6,8 +6,9 @@ import datasets
 import pytest
 
 from qa.config import DataConfig
-from qa.data.sources import looks_like_path, read_rows
+from qa.data.sources import read_rows
 from qa.errors import SplitError
+from qa.files import looks_like_path
 from tests.support.formats import ROWS, TEXTS, failure, read
 from tests.support.rows import write
 

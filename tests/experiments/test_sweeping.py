@@ -82,7 +82,7 @@ def test_random_settings_are_those_of_the_seed_and_no_more_than_the_cap(tmp_path
 
 
 def test_a_search_sees_what_was_found_and_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    pytest.importorskip("optuna", reason="searches: pip install 'qa[optuna]'")
+    pytest.importorskip("optuna", reason="searches: pip install 'extractive-qa[optuna]'")
     seen = []
 
     def propose(_, found, seed):
