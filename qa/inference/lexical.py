@@ -32,7 +32,9 @@ def _index(passages: tuple[str, ...]) -> Any | None:  # noqa: ANN401  # the libr
     try:
         import bm25s  # noqa: PLC0415  # an extra: calls and plain searches do without it
     except ImportError as error:
-        raise MissingPackageError("not installed: bm25s; install it with: pip install 'qa[search]'") from error
+        raise MissingPackageError(
+            "not installed: bm25s; install it with: pip install 'extractive-qa[search]'"
+        ) from error
     words = [find_words(passage).words for passage in passages]
     if not any(words):
         return None

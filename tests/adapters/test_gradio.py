@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("gradio", reason="needs gradio; pip install 'qa[gradio]'")
+pytest.importorskip("gradio", reason="needs gradio; pip install 'extractive-qa[gradio]'")
 
 import qa
 from qa.adapters.gradio import reader_interface

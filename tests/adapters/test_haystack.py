@@ -5,7 +5,7 @@ import os
 import pytest
 
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
-haystack = pytest.importorskip("haystack", reason="needs haystack; pip install 'qa[haystack]'")
+haystack = pytest.importorskip("haystack", reason="needs haystack; pip install 'extractive-qa[haystack]'")
 
 from qa.adapters.haystack import ExtractiveReader
 from qa.errors import ModelError

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-pytest.importorskip("langchain_core", reason="needs LangChain; pip install 'qa[langchain]'")
+pytest.importorskip("langchain_core", reason="needs LangChain; pip install 'extractive-qa[langchain]'")
 
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda

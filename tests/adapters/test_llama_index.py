@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("llama_index.core", reason="needs LlamaIndex; pip install 'qa[llama-index]'")
+pytest.importorskip("llama_index.core", reason="needs LlamaIndex; pip install 'extractive-qa[llama-index]'")
 
 from llama_index.core.schema import NodeWithScore, TextNode
 

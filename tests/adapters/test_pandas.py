@@ -2,7 +2,7 @@
 
 import pytest
 
-pd = pytest.importorskip("pandas", reason="needs pandas; pip install 'qa[pandas]'")
+pd = pytest.importorskip("pandas", reason="needs pandas; pip install 'extractive-qa[pandas]'")
 
 from qa.adapters.pandas import answer_frame
 from qa.errors import ExampleError

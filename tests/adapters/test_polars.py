@@ -2,7 +2,7 @@
 
 import pytest
 
-pl = pytest.importorskip("polars", reason="needs Polars; pip install 'qa[polars]'")
+pl = pytest.importorskip("polars", reason="needs Polars; pip install 'extractive-qa[polars]'")
 
 from qa.adapters.polars import ANSWER, answer_expression
 from tests.support.predictors import CONTEXT, pairs

@@ -2,7 +2,7 @@
 
 import pytest
 
-spacy = pytest.importorskip("spacy", reason="needs spaCy; pip install 'qa[spacy]'")
+spacy = pytest.importorskip("spacy", reason="needs spaCy; pip install 'extractive-qa[spacy]'")
 
 import qa.adapters.spacy as adapter
 from tests.support.predictors import CONTEXT, QUESTION

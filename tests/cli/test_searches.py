@@ -10,7 +10,7 @@ from qa.modeling.settings import load_settings
 from tests.support import tiny
 from tests.support.predictors import SETTINGS, saved
 
-pytest.importorskip("bm25s", reason="needs bm25s; pip install 'qa[search]'")
+pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
 NAMES = ("tower", "river", "bridge", "garden", "market", "castle")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from qa.inference.lexical import lexical_scores
 
-pytest.importorskip("bm25s", reason="needs bm25s; pip install 'qa[search]'")
+pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
 
 PASSAGES = ["The tower is tall. The tower is old.", "A river", "The river is long and old, the bridge is new."]
 

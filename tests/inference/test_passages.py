@@ -62,7 +62,7 @@ def test_options_out_of_range_are_refused(predictor, options, message):
 
 
 def test_words_count_as_much_as_is_said_or_fitted(predictor):
-    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'qa[search]'")
+    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
     assert set(first_passages(predictor, lexical_weight=1e3)) == {1}
     assert first_passages(predictor, lexical_weight=0.0) == first_passages(predictor)
     fitted = with_settings(predictor, lexical_weight=1e3)
@@ -78,7 +78,7 @@ def test_words_count_as_much_as_is_said_or_fitted(predictor):
 
 
 def test_only_the_best_by_words_are_read(predictor):
-    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'qa[search]'")
+    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
     assert set(first_passages(predictor, prefilter=2, top_k=40)) == {1, 3}
     documents = [{"text": text, "id": f"d{at}"} for at, text in enumerate(TEXTS)]
     found = predictor.search("Who named the Amazon?", documents, prefilter=1)
@@ -90,5 +90,5 @@ def test_only_the_best_by_words_are_read(predictor):
 
 
 def test_the_same_passage_with_a_handicap_of_none_is_the_same_search(predictor):
-    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'qa[search]'")
+    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
     assert predictor.search(QUESTION, TEXTS, prefilter=4) == predictor.search(QUESTION, TEXTS)
