@@ -1,4 +1,4 @@
-"""`qa configs`: the launch configurations of accelerate, copied out of the package."""
+"""`qa configs`: the launch configurations of accelerate and the job for SLURM, copied out of the package."""
 
 from importlib.resources import files
 
@@ -16,12 +16,18 @@ def run(arguments: Configs) -> None:
 
     """
     found = sorted((files("qa") / "accelerate_configs").iterdir(), key=lambda one: one.name)
-    texts = {one.name: one.read_text(encoding="utf-8") for one in found if one.name.endswith(".yaml")}
+    texts = {one.name: one.read_text(encoding="utf-8") for one in found if one.name.endswith((".yaml", ".sh"))}
     there = [str(arguments.out / name) for name in texts if (arguments.out / name).exists()]
     if there and not arguments.overwrite:
         raise StorageError(f"{', '.join(there)}: there already; wanted another folder, or --overwrite")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_whole(arguments.out / name, text)
-    print_table(("file", "for"), [(name, text.partition("\n")[0].lstrip("# ")) for name, text in texts.items()])
+    print_table(("file", "for"), [(name, _purpose(text)) for name, text in texts.items()])
     print_line(f"use one: accelerate launch --config_file {arguments.out / 'cpu.yaml'} -m train_qa --help")
+
+
+def _purpose(text: str) -> str:
+    """Return what a file's first comment says."""
+    lines = (line for line in text.splitlines() if not line.startswith("#!"))
+    return next(lines).lstrip("# ")

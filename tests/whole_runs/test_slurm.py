@@ -74,7 +74,7 @@ def test_a_job_whose_time_is_up_queues_again_and_goes_on(slurm, tmp_path):
     try:
         assert any("step 2/" in line for line in iter(first.stdout.readline, ""))
         below = psutil.Process(first.pid).children(recursive=True)
-        tasks = [one for one in below if "train_qa.py" in one.cmdline()]
+        tasks = [one for one in below if "train_qa" in one.cmdline()]
         assert len(tasks) == 2
         for task in tasks:
             task.send_signal(signal.SIGUSR1)
