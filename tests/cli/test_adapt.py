@@ -74,7 +74,6 @@ def test_a_command_of_ones_own_has_its_flags(capsys, here):
 
 
 def test_what_cannot_be_done_is_one_line(capsys, here):
-    assert "found no file 'train_qa.py'" in adapt(capsys, "texts", status=1).err
     write_program(here, "sys.exit(3)")
     assert "adapted-" in adapt(capsys, "texts", status=1).err
     assert "wanted both, or neither" in adapt(capsys, "texts", "--train-data", "own.json", status=2).err
