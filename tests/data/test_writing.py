@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qa.data.writing import require_known_format, write_examples
+from qa.data.writing import known_format, write_examples
 from qa.errors import UsageError
 from tests.support.rows import CONTEXT, LUND, TALL, WHO, answers, load, loaded, references
 
@@ -86,7 +86,7 @@ def test_packed_files_are_the_same_bytes_each_time(tmp_path):
 @pytest.mark.parametrize("name", ["a.csv", "a", "a.gz", "a.parquet.gz", "json"])
 def test_a_format_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path, name):
     with pytest.raises(UsageError, match=r"no format to write; wanted a name that ends in \.json"):
-        require_known_format(tmp_path / name)
+        known_format(tmp_path / name)
 
 
 def test_nothing_is_left_of_a_file_that_could_not_be_finished(tmp_path):
