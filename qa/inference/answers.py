@@ -1,12 +1,13 @@
 """Predictions -> the dicts that a caller gets."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from jaxtyping import Int
 
 from qa.decoding.predictions import Predictions
+from qa.inference.documents import KnownOfDocument
 from qa.inference.words import word_borders
 
 
@@ -41,13 +42,8 @@ class PassageAnswer(TypedDict):
     """Probability that the answer is at this place, as that of an `Answer`."""
 
 
-class DocumentAnswer(PassageAnswer):
+class DocumentAnswer(PassageAnswer, KnownOfDocument):
     """One answer of a search, and what is known of the passage where that is more than a text."""
-
-    id: NotRequired[str | None]
-    meta: NotRequired[Mapping[str, Any]]
-    page: NotRequired[int | None]
-    """Where it begins; see `Document.page_at`."""
 
 
 class Span(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from qa.errors import ExampleError
 
@@ -11,6 +11,15 @@ _METAS = ("meta", "metadata")
 _IDS = ("id", "id_", "node_id", "doc_id")
 _PAGES = ("page_number", "page", "page_label")
 _PAGE_BREAK = "\f"
+
+
+class KnownOfDocument(TypedDict):
+    """What is known of the document that a text is from, where it is more than a text."""
+
+    id: NotRequired[str | None]
+    meta: NotRequired[Mapping[str, Any]]
+    page: NotRequired[int | None]
+    """Where the text begins; see `Document.page_at`."""
 
 
 @dataclass(frozen=True, kw_only=True)

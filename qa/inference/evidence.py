@@ -1,13 +1,14 @@
 """All that documents say to a question -> disjoint stretches of them."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NotRequired, TypedDict, cast
+from typing import Any, NamedTuple, cast
 
 from qa.adaptation.words import find_sentences
 from qa.inference.answers import PassageSpan, Span, listed_spans, spans_of
 from qa.inference.chunk import Chunk
+from qa.inference.documents import KnownOfDocument
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions, CallOptions, flag, share, whole_number
 from qa.inference.passages import known_of
@@ -21,7 +22,7 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
 }
 
 
-class Evidence(TypedDict):
+class Evidence(KnownOfDocument):
     """A stretch of a document; `text` is its text from `start` to `end`."""
 
     passage: int
@@ -31,10 +32,6 @@ class Evidence(TypedDict):
     text: str
     score: float
     """That of its best span; 0.5 is where the reader changes to "no answer"."""
-    id: NotRequired[str | None]
-    """The document's, where it is more than a text; so are the following."""
-    meta: NotRequired[Mapping[str, Any]]
-    page: NotRequired[int | None]
 
 
 class ScoredSpan(NamedTuple):

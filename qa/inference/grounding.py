@@ -6,14 +6,14 @@ said in other words are clozes: the claim with one of its details blanked, which
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal
 
 from qa.adaptation.clozes import BLANK
 from qa.adaptation.words import find_words
 from qa.errors import ExampleError
-from qa.inference.documents import Document, document_of
+from qa.inference.documents import Document, KnownOfDocument, document_of
 from qa.inference.evidence import certainty
 from qa.inference.inputs import is_series
 from qa.inference.options import share
@@ -28,7 +28,7 @@ _SHORTEST_DETAIL = 4  # letters of a word that is worth asking for, unless it is
 _LONGEST_QUESTION = 400  # characters; a longer claim says more than one question can ask
 
 
-class Grounding(TypedDict):
+class Grounding(KnownOfDocument):
     """What sources say of one quote or claim; `text` is the source's text from `start` to `end`."""
 
     quote: str
@@ -40,10 +40,6 @@ class Grounding(TypedDict):
     text: str
     score: float
     """1 where it stands there; of a paraphrase the reader's certainty; of what is unsupported the best one found."""
-    id: NotRequired[str | None]
-    """The source's, where it is more than a text; so are the following."""
-    meta: NotRequired[Mapping[str, Any]]
-    page: NotRequired[int | None]
 
 
 def ground(
