@@ -288,7 +288,7 @@ def test_random_settings_depend_on_the_search_seed(capsys, here):
 
 
 def test_search_goes_on_where_it_was_as_if_never_stopped(capsys, here, monkeypatch):
-    pytest.importorskip("optuna")
+    pytest.importorskip("optuna", reason="searches: pip install 'extractive-qa[optuna]'")
     parameters = {
         "training.learning-rate": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1e-1},
         "recipe.averaging": values("none", "ema"),

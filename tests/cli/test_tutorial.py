@@ -29,7 +29,7 @@ def test_it_holds_no_outputs():
 @pytest.mark.slow
 @pytest.mark.processes
 def test_it_runs(tmp_path, monkeypatch):
-    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    nbformat, nbclient = (pytest.importorskip(name, reason="runs a notebook") for name in ("nbformat", "nbclient"))
     monkeypatch.setenv("QA_TUTORIAL_QUICK", "1")
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
     notebook = nbformat.read(NOTEBOOK, as_version=4)

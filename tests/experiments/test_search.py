@@ -7,7 +7,7 @@ import pytest
 from qa.experiments.sweep_file import load_sweep
 from tests.support.sweeps import values, write_sweep
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason="searches: pip install 'extractive-qa[optuna]'")
 
 from qa.experiments.search import propose
 

@@ -69,7 +69,7 @@ def test_a_long_context_is_cut_around_the_marks():
 @pytest.fixture
 def shown(tmp_path):
     """The page in Debian's Chromium, with what it complained of."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="drives a browser; pip install playwright")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     path = tmp_path / "page.html"

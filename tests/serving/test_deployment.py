@@ -59,7 +59,7 @@ def container():
 
 
 def test_the_compose_file_is_one():
-    pytest.importorskip("check_jsonschema")
+    pytest.importorskip("check_jsonschema", reason="knows the schema of compose files")
     schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
     service = yaml.safe_load((SERVING / "compose.yaml").read_text())
     jsonschema.Draft7Validator(schema).validate(service)
@@ -70,7 +70,7 @@ def test_the_compose_file_is_one():
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_the_manifest_is_one_by_the_cluster_s_own_schema(at):
-    validate = pytest.importorskip("kubernetes_validate")
+    validate = pytest.importorskip("kubernetes_validate", reason="knows the schemas of Kubernetes")
     one = manifests()[at]
     validate.validate(one, "1.31", strict=True)
     with pytest.raises(validate.ValidationError):

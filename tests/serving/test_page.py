@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.service import CONTEXT, QUESTION
 
-sync_api = pytest.importorskip("playwright.sync_api")
+sync_api = pytest.importorskip("playwright.sync_api", reason="drives a browser; pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 640}

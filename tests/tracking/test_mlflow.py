@@ -9,7 +9,7 @@ from qa.tracking.trackers import start_trackers
 from qa.training.progress import Progress
 from tests.support.tracking import config_for, track
 
-mlflow = pytest.importorskip("mlflow")
+mlflow = pytest.importorskip("mlflow", reason="logs to MLflow: pip install 'extractive-qa[mlflow]'")
 
 from accelerate import Accelerator  # noqa: E402
 
