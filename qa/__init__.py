@@ -200,8 +200,10 @@ The map, a folder per station of the pipeline; a file may know what stands above
     api.py               Train and evaluate from Python.
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
-      flags.py             What every command takes: all of --help.
-      data_flags.py        What commands that read or write data sets take.
+      flags.py             Groups of flags that several commands are composed of.
+      answer_flags.py      What the commands that answer take.
+      data_flags.py        What the commands about data sets take.
+      model_flags.py       What the commands that change or write models take.
       experiment_flags.py  What the commands about runs take.
       start_flags.py       What the commands that begin take.
       data.py              Flags -> examples.

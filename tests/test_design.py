@@ -116,9 +116,8 @@ def test_every_module_has_a_test_file_of_its_own(module):
     *folders, name = module.split(".")[1:]
     path = ROOT.joinpath("tests", *folders, f"test_{name}.py")
     assert path.is_file(), f"{module} has no {path.relative_to(ROOT)}"
-    assert any(found.startswith("test_") for found, _ in definitions(path, ast.FunctionDef | ast.AsyncFunctionDef)), (
-        path
-    )
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    assert any(found.startswith(("test_", "Test")) for found, _ in definitions(path, kinds)), path
 
 
 # --- the map ---

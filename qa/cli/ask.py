@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator, Sequence
 
+from qa.cli.answer_flags import Ask
 from qa.cli.display import print_json, print_line, print_marked, print_table
-from qa.cli.flags import Ask
 from qa.cli.loading import call_options, decode_input, load_predictor, read_text
 from qa.errors import DataError, UsageError
 from qa.inference.answers import Answer

@@ -2,8 +2,8 @@
 
 import time
 
+from qa.cli.data_flags import Cache
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Cache
 from qa.errors import UsageError
 from qa.features.cache import cache_root
 from qa.features.store import Entry, entries, prune

@@ -6,8 +6,8 @@ from pathlib import Path
 from qa.cli.answering import progress
 from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Calibrate
 from qa.cli.loading import load_predictor
+from qa.cli.model_flags import Calibrate
 from qa.cli.searches import fit_searches, show_searches
 from qa.data.examples import Examples
 from qa.decoding.predictions import Predictions

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 
-from qa.cli.data_flags import DataFlags
+from qa.cli.flags import DataFlags
 from qa.config import DataConfig, OnBadExample
 from qa.data.examples import Examples, load_examples, take
 from qa.data.references import Purpose

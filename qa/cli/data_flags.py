@@ -1,78 +1,47 @@
-"""What commands that read or write data sets take: their part of --help."""
+"""What the commands about data sets take: their part of --help."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from qa.config import OnBadExample
-
-_Json = Annotated[bool, arg(name="json")]
-OnBadExampleFlag = Annotated[
-    OnBadExample,
-    arg(help="Stop at a bad example, skip it, or repair it: find the places of its answers, make its id unique, …"),
-]
-ReferencesFlag = Annotated[
-    Literal["spans", "texts"],
-    arg(help="What references are for: spans to train on, or texts to score against, which need no place."),
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataFlags:
-    """Which examples."""
-
-    data: Positional[str]
-    """Hub id, file, folder, or sample for the embedded data set (sample:ar and sample:zh in other languages)."""
-    split: str = "validation"
-    """Split, where the source has splits."""
-    data_name: str | None = None
-    """Configuration of a hub data set that has several."""
-    data_revision: str | None = None
-    """Branch, tag or commit of a hub data set."""
-    max_examples: int | None = None
-    """Examples taken, spread evenly over the set; none: all."""
+from qa.cli.flags import (
+    DataFlags,
+    Json,
+    OnBadExampleFlag,
+    OutputFileFlags,
+    OutputFolderFlags,
+    ReferencesFlag,
+    SourceFlags,
+)
+from qa.config import FeaturesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceFlags(DataFlags):
-    """Which examples."""
+class Inspect:
+    """Look into a data set: counts, lengths, windows per example, problems, and examples with the answer marked."""
 
-    split: str = "train"
-    """Split, where the source has splits."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFlags:
-    """Where to write."""
-
-    # A group of its own, since positional arguments of a command come before those of its groups.
-
-    out: Positional[Path]
-    """File to write, JSON Lines; - is standard output."""
-    overwrite: bool = False
-    """Replace a file that exists."""
-    resume: bool = False
-    """Go on where an interrupted command ended: its lines are in the file's name with .part."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFileFlags:
-    """Where to write."""
-
-    out: Positional[Path]
-    """File to write: .json (SQuAD, nested), .jsonl, .parquet, or .json.gz and .jsonl.gz; - is standard output."""
-    overwrite: bool = False
-    """Replace a file that exists."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFolderFlags:
-    """Where to write."""
-
-    out: Positional[Path]
-    """New folder that gets a file for each part."""
+    data: DataFlags
+    on_bad_example: OnBadExampleFlag = "skip"
+    model: str = "minilm"
+    """Model whose tokenizer counts: hub id, folder, or minilm or multilingual, which packages carry."""
+    max_length: int = FeaturesConfig.max_length
+    """Longest window, in tokens."""
+    doc_stride: int = FeaturesConfig.doc_stride
+    """Tokens that neighbouring windows share."""
+    max_question_length: int = FeaturesConfig.max_question_length
+    """Tokens of a question that are kept."""
+    examples: int = 3
+    """Examples shown, drawn at random."""
+    seed: int | None = None
+    """Seed of that draw; none: others each time."""
+    id: tuple[str, ...] = ()
+    """Examples to look into instead: their windows, with the place, the label and the tokens of each."""
+    longest: int = 0
+    """Examples with the longest contexts that are named, with their tokens and windows."""
+    json: Json = False
+    """Print everything as one JSON object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +56,7 @@ class Convert:
     on_bad_example: OnBadExampleFlag = "error"
     references: ReferencesFlag = "spans"
     output: OutputFileFlags
-    json: _Json = False
+    json: Json = False
     """Print the summary as JSON."""
 
 
@@ -115,5 +84,47 @@ class Split:
     """Seed of the choice."""
     format: Literal["jsonl", "json", "parquet"] = "jsonl"
     """Format of the files."""
-    json: _Json = False
+    json: Json = False
     """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Score predictions with the official metrics of SQuAD v1.1, or v2.0 if some example has no answer."""
+
+    references: Positional[str]
+    """Hub id, file, folder, or sample for the embedded data set."""
+    predictions: Positional[Path]
+    """What `qa predict` wrote, or the official JSON of answers by example id."""
+    null_odds: Path | None = None
+    """JSON of null odds (or no-answer probabilities) by example id, for official predictions of v2.0."""
+    threshold: float | Literal["official"] | None = None
+    """Null odds above which a prediction counts as "no answer" (official: 1, as the script of v2.0 has it); none: only
+    empty predictions do."""
+    missing: Literal["error", "zero"] = "error"
+    """Ids that only references or only predictions have: an error, or 0 and nothing, as in the official scripts."""
+    split: str = "validation"
+    """Split of the references, where the source has splits."""
+    data_name: str | None = None
+    """Configuration of a hub data set that has several."""
+    data_revision: str | None = None
+    """Branch, tag or commit of a hub data set."""
+    max_examples: int | None = None
+    """Examples scored, spread evenly over the set; none: all."""
+    on_bad_example: OnBadExampleFlag = "error"
+    language: str = "en"
+    """Language whose articles and word borders the scores follow (ISO 639 code, zh-cmrc); en is the official one."""
+    json: Json = False
+    """Print the scores as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """List the features that runs have built and kept on this machine, and delete old ones."""
+
+    cache_dir: Path | None = None
+    """Folder of the cache, as features.cache-dir; none: the data sets library's cache folder."""
+    prune_days: float | None = None
+    """Delete what was not used for so many days; 0: all."""
+    json: Json = False
+    """Print everything as one JSON object."""

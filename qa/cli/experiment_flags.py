@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from qa.config import OnBadExample
-
-_Json = Annotated[bool, arg(name="json")]
+from qa.cli.flags import Json, OnBadExampleFlag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Compare:
     """Picture to draw (.png, .svg, .pdf): curves over steps and minutes, and differences by slice."""
     wandb: str | None = None
     """Project at W&B that gets the tables, as a run that reports can show; none: not sent."""
-    json: _Json = False
+    json: Json = False
     """Print everything as one JSON object."""
 
 
@@ -55,7 +53,7 @@ class Sweep:
     """Seed of random settings and of the search (the method bayes, by Optuna)."""
     dry_run: bool = False
     """Print the commands of all runs, and run none."""
-    json: _Json = False
+    json: Json = False
     """Print the table as one JSON object, and nothing else."""
 
 
@@ -79,7 +77,7 @@ class Errors:
     """Where the references are: hub id, file, folder, or sample; none: where the run had them."""
     split: str = "validation"
     """Split of that source, where it has splits."""
-    json: _Json = False
+    json: Json = False
     """Print everything as one JSON object."""
 
 
@@ -114,7 +112,7 @@ class Adapt:
     """How the first run is started, flags included; ${args} stands for those of this command."""
     command: str = "${interpreter} ${program} few-labels"
     """How the second run is started."""
-    json: _Json = False
+    json: Json = False
     """Print the runs as one JSON object, and nothing else."""
 
 
@@ -132,8 +130,7 @@ class Crossval:
     """Split, where the source has splits."""
     data_name: str | None = None
     """Configuration of a hub data set that has several."""
-    on_bad_example: OnBadExample = "error"
-    """Stop at a bad example, skip it, or repair it."""
+    on_bad_example: OnBadExampleFlag = "error"
     folds: int = 5
     """Parts of the data; each is answered by a model that is trained on the others."""
     seed: int = 0
@@ -145,5 +142,5 @@ class Crossval:
     ${program} is train_qa.py; ${args} stands for the flags of this command."""
     jobs: int = 1
     """Runs at once."""
-    json: _Json = False
+    json: Json = False
     """Print everything as one JSON object."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers.utils.logging import disable_progress_bar
 
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Export
+from qa.cli.model_flags import Export
 from qa.config import DataConfig
 from qa.data.examples import load_examples, take
 from qa.errors import UsageError

@@ -1,7 +1,7 @@
 """`qa export-checkpoint`: a checkpoint -> a model."""
 
 from qa.cli.display import print_line
-from qa.cli.flags import ExportCheckpoint
+from qa.cli.model_flags import ExportCheckpoint
 from qa.run_folder.export import export_checkpoint
 
 

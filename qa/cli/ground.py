@@ -2,8 +2,9 @@
 
 import sys
 
+from qa.cli.answer_flags import Ground
 from qa.cli.display import print_json, print_table
-from qa.cli.flags import Ground, ModelFlags
+from qa.cli.flags import ModelFlags
 from qa.cli.loading import decode_input, load_predictor, read_text
 from qa.errors import UsageError
 from qa.inference.grounding import Grounding, ground

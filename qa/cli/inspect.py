@@ -10,8 +10,8 @@ from jaxtyping import Int
 from transformers import PreTrainedTokenizerBase
 
 from qa.cli.data import load_data
+from qa.cli.data_flags import Inspect
 from qa.cli.display import print_json, print_line, print_marked, print_table
-from qa.cli.flags import Inspect
 from qa.cli.problems import show_problems
 from qa.cli.windows import show_windows, view_of
 from qa.config import FeaturesConfig

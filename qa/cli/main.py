@@ -3,23 +3,49 @@
 Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command line, 130 interrupted.
 """
 
-import importlib
 import importlib.util
 import io
-import re
 import sys
 from collections.abc import Sequence
+from typing import Annotated, assert_never
 
 import tyro
+from tyro.conf import subcommand
 
 from qa import __version__
-from qa.cli.data_flags import Convert, Split
+from qa.cli.answer_flags import Ask, Ground, Predict, Serve
+from qa.cli.data_flags import Cache, Convert, Inspect, Score, Split
 from qa.cli.experiment_flags import Adapt, Compare, Crossval, Errors, Sweep
-from qa.cli.flags import Cache, Calibrate, Command, Export, ExportCheckpoint, Inspect, Predict, Score, Serve, Trim
-from qa.cli.start_flags import Demo, Train
+from qa.cli.model_flags import Calibrate, Export, ExportCheckpoint, Trim
+from qa.cli.start_flags import Configs, Demo, Train, Tutorial
 from qa.cli.usage import told_examples
 from qa.errors import MissingPackageError, QAError, UsageError
 
+Command = (
+    Annotated[Demo, subcommand("demo")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Configs, subcommand("configs")]
+    | Annotated[Ask, subcommand("ask")]
+    | Annotated[Ground, subcommand("ground")]
+    | Annotated[Predict, subcommand("predict")]
+    | Annotated[Score, subcommand("score")]
+    | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Convert, subcommand("convert")]
+    | Annotated[Split, subcommand("split")]
+    | Annotated[Calibrate, subcommand("calibrate")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Trim, subcommand("trim")]
+    | Annotated[Serve, subcommand("serve")]
+    | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[Compare, subcommand("compare")]
+    | Annotated[Errors, subcommand("errors")]
+    | Annotated[Adapt, subcommand("adapt")]
+    | Annotated[Crossval, subcommand("crossval")]
+    | Annotated[Tutorial, subcommand("tutorial")]
+    | Annotated[Cache, subcommand("cache")]
+    | Annotated[ExportCheckpoint, subcommand("export-checkpoint")]
+)
+"""All commands, in the order of --help. A new one is a line here, a case below, and a file that runs it."""
 _DATA: dict[str, tuple[str, ...]] = {"train": ("datasets",)}
 _RUNS: dict[str, tuple[str, ...]] = {"train": ("accelerate", "datasets", "evaluate", "filelock", "wandb")}
 _EXTRAS: dict[type, dict[str, tuple[str, ...]]] = {
@@ -67,7 +93,7 @@ def _write_any_letter() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def parse(words: Sequence[str]) -> object:
+def parse(words: Sequence[str]) -> Command:
     """Return the command that words name; all that follows `train` is the page's. Exits like `main`."""
     if words[:1] == ["train"]:
         return Train(arguments=tuple(words[1:]))
@@ -78,13 +104,6 @@ def parse(words: Sequence[str]) -> object:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.PositionalMetavarFromFieldName),
         description="Train, evaluate and use extractive question-answering readers. `qa --version` names the version.",
     )
-
-
-def _run(command: object) -> int:
-    """Import a command's module, `qa.cli.` and its name, when it is asked for: models and services take seconds."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(command).__name__).lower()
-    status: int | None = importlib.import_module(f"qa.cli.{name}").run(command)
-    return status or 0
 
 
 def _require_packages(command: type) -> None:
@@ -99,3 +118,142 @@ def _require_packages(command: type) -> None:
 def _failed(error: QAError, status: int) -> int:
     print(f"error: {error}", file=sys.stderr)  # noqa: T201
     return status
+
+
+# --- each command's module, imported when it is asked for: models and services take seconds -----------------------
+
+
+def _run(command: Command) -> int:
+    """Run a command; return the exit status."""
+    match command:
+        case Train():
+            from qa.cli import train
+
+            return train.run(command)
+        case Demo() | Configs() | Tutorial():
+            _run_start(command)
+        case Ask() | Ground() | Predict() | Serve():
+            _run_answers(command)
+        case Inspect() | Convert() | Split() | Score() | Cache():
+            _run_data(command)
+        case Calibrate() | Export() | Trim() | ExportCheckpoint():
+            _run_models(command)
+        case Sweep() | Compare() | Errors() | Adapt() | Crossval():
+            _run_experiments(command)
+        case _:
+            assert_never(command)
+    return 0
+
+
+def _run_start(command: Demo | Configs | Tutorial) -> None:
+    match command:
+        case Demo():
+            from qa.cli import demo
+
+            demo.run(command)
+        case Configs():
+            from qa.cli import configs
+
+            configs.run(command)
+        case Tutorial():
+            from qa.cli import tutorial
+
+            tutorial.run(command)
+        case _:
+            assert_never(command)
+
+
+def _run_answers(command: Ask | Ground | Predict | Serve) -> None:
+    match command:
+        case Ask():
+            from qa.cli import ask
+
+            ask.run(command)
+        case Ground():
+            from qa.cli import ground
+
+            ground.run(command)
+        case Predict():
+            from qa.cli import predict
+
+            predict.run(command)
+        case Serve():
+            from qa.cli import serve
+
+            serve.run(command)
+        case _:
+            assert_never(command)
+
+
+def _run_data(command: Inspect | Convert | Split | Score | Cache) -> None:
+    match command:
+        case Inspect():
+            from qa.cli import inspect
+
+            inspect.run(command)
+        case Convert():
+            from qa.cli import convert
+
+            convert.run(command)
+        case Split():
+            from qa.cli import split
+
+            split.run(command)
+        case Score():
+            from qa.cli import score
+
+            score.run(command)
+        case Cache():
+            from qa.cli import cache
+
+            cache.run(command)
+        case _:
+            assert_never(command)
+
+
+def _run_models(command: Calibrate | Export | Trim | ExportCheckpoint) -> None:
+    match command:
+        case Calibrate():
+            from qa.cli import calibrate
+
+            calibrate.run(command)
+        case Export():
+            from qa.cli import export
+
+            export.run(command)
+        case Trim():
+            from qa.cli import trim
+
+            trim.run(command)
+        case ExportCheckpoint():
+            from qa.cli import export_checkpoint
+
+            export_checkpoint.run(command)
+        case _:
+            assert_never(command)
+
+
+def _run_experiments(command: Sweep | Compare | Errors | Adapt | Crossval) -> None:
+    match command:
+        case Sweep():
+            from qa.cli import sweep
+
+            sweep.run(command)
+        case Compare():
+            from qa.cli import compare
+
+            compare.run(command)
+        case Errors():
+            from qa.cli import errors
+
+            errors.run(command)
+        case Adapt():
+            from qa.cli import adapt
+
+            adapt.run(command)
+        case Crossval():
+            from qa.cli import crossval
+
+            crossval.run(command)
+        case _:
+            assert_never(command)

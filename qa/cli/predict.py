@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from qa.cli.answer_flags import Predict
 from qa.cli.answering import AT_ONCE, progress
 from qa.cli.data import load_data
 from qa.cli.display import print_json, print_line
-from qa.cli.flags import Predict
 from qa.cli.loading import call_options, load_predictor
 from qa.cli.output import open_output
 from qa.data.examples import Examples

@@ -10,8 +10,8 @@ from typing import Any
 
 from qa import metrics
 from qa.cli.data import say
+from qa.cli.data_flags import Score
 from qa.cli.display import print_json, print_line, print_table
-from qa.cli.flags import Score
 from qa.config import DataConfig
 from qa.data.examples import Examples, load_examples, take
 from qa.errors import DataError

@@ -2,8 +2,8 @@
 
 import os
 
+from qa.cli.answer_flags import Serve
 from qa.cli.display import print_line
-from qa.cli.flags import Serve
 from qa.serving.app import app_of
 from qa.serving.factory import load
 from qa.serving.logs import log_as_json

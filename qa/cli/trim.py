@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from transformers.utils.logging import disable_progress_bar
 
 from qa.cli.display import print_json, print_line
-from qa.cli.flags import Trim
+from qa.cli.model_flags import Trim
 from qa.config import DataConfig
 from qa.data.examples import load_examples
 from qa.errors import StorageError

@@ -3,7 +3,7 @@
 import pytest
 
 from qa.cli.data import load_data, say, stream
-from qa.cli.data_flags import DataFlags
+from qa.cli.flags import DataFlags
 from qa.errors import ExampleError
 from tests.support.rows import answers, row, write
 

@@ -1,15 +1,38 @@
-"""No dead flags: for every flag of the commands that write data sets there are two values with two outcomes."""
+"""No dead flags: for every flag of the commands about data sets there are two values with two outcomes."""
 
-import pytest
-
-from tests.support.command_flags import JSON, SOURCE, flags, of_module, pairs, two_outcomes
+from tests.support.command_flags import JSON, SOURCE, FlagTests
+from tests.support.finished import ROWS
 
 BASE = {
+    "inspect": {
+        "data": "DATA",
+        "model": "READER",
+        "max-length": "64",
+        "doc-stride": "16",
+        "max-question-length": "24",
+        "seed": "0",
+        "json": True,
+    },
     "convert": {"data": "DATA", "out": "WORK/out.jsonl", "json": True},
     "split": {"data": "TITLED", "out": "WORK/parts", "validation": "0.2", "json": True},
+    "score": {"references": "DATA", "predictions": "RIGHT", "json": True},
+    "cache": {"cache-dir": "CACHE", "json": True},
 }
 """Flags of all runs of a command, unless a case says otherwise."""
 CASES = {
+    "inspect": {
+        **SOURCE,
+        "on-bad-example": ("skip", "repair", {"data": "BAD"}),
+        "model": ("READER", "BYTES", {}),
+        "max-length": ("64", "48", {}),
+        "doc-stride": ("16", "2", {"data": "LONG"}),
+        "max-question-length": ("24", "3", {}),
+        "examples": ("3", "1", {}),
+        "seed": ("0", "1", {}),
+        "id": (None, ROWS[0]["id"], {}),
+        "longest": ("0", "2", {}),
+        **JSON,
+    },
     "convert": {
         **SOURCE,
         "on-bad-example": ("skip", "repair", {"data": "BAD"}),
@@ -33,21 +56,28 @@ CASES = {
         "format": ("jsonl", "json", {}),
         **JSON,
     },
+    "score": {
+        "references": ("DATA", "EXAMPLES", {"missing": "zero"}),
+        "predictions": ("RIGHT", "WRONG", {}),
+        "null-odds": (None, "ODDS", {"predictions": "OFFICIAL"}),
+        "threshold": (None, "official", {}),
+        "missing": ("zero", "error", {"predictions": "PARTIAL"}),
+        "split": ("validation", "other", {"references": "SPLITS", "missing": "zero", "predictions": "BOTH"}),
+        "data-name": ("one", "two", {"references": "someone/data"}),
+        "data-revision": ("one", "two", {"references": "someone/data"}),
+        "max-examples": (None, "2", {}),
+        "on-bad-example": ("skip", "error", {"references": "WORSE"}),
+        "language": ("en", "de", {"predictions": "ARTICLES"}),
+        **JSON,
+    },
+    "cache": {
+        "cache-dir": ("CACHE", "SMALL_CACHE", {}),
+        "prune-days": (None, "0", {"cache-dir": "COPY_OF_CACHE"}),
+        **JSON,
+    },
 }
 """Of every flag two values, and what else the command needs with them."""
 
 
-@pytest.mark.parametrize("command", sorted(of_module("qa.cli.data_flags")))
-def test_every_flag_has_its_case(command):
-    assert set(CASES[command]) == set(flags(command))
-
-
-@pytest.mark.parametrize("command", CASES)
-def test_the_same_values_have_the_same_outcome(command, outcome):
-    assert outcome(command, BASE[command], again=True) == outcome(command, BASE[command], again=True)
-
-
-@pytest.mark.parametrize(("command", "flag"), pairs(CASES))
-def test_two_values_of_a_flag_have_two_outcomes(command, flag, outcome):
-    first, second = two_outcomes(outcome, BASE[command], CASES[command][flag], command, flag)
-    assert first != second
+class TestDataFlags(FlagTests):
+    module, base, cases = "qa.cli.data_flags", BASE, CASES

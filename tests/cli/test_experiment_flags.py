@@ -1,10 +1,9 @@
 """No dead flags: for every flag of the commands about runs there are two values with two outcomes."""
 
-import pytest
-
-from tests.support.command_flags import COMMANDS, JSON, flags, of_module, pairs, two_outcomes
+from tests.support.command_flags import JSON, FlagTests
 
 PROGRAM = "${interpreter} ${program}"
+LABELS = {"train-data": "DATA", "validation-data": "OTHER"}
 BASE = {
     "compare": {"runs": ("RUN", "OTHER_RUN"), "json": True},
     "sweep": {"file": "SWEEP", "json": True},
@@ -13,7 +12,6 @@ BASE = {
     "crossval": {"data": "EXAMPLES", "folds": "2", "json": True},
 }
 """Flags of all runs of a command, unless a case says otherwise."""
-LABELS = {"train-data": "DATA", "validation-data": "OTHER"}
 CASES = {
     "compare": {
         "runs": (("RUN", "OTHER_RUN"), ("OTHER_RUN", "RUN"), {}),
@@ -72,23 +70,5 @@ CASES = {
 """Of every flag two values, and what else the command needs with them."""
 
 
-@pytest.mark.parametrize("command", sorted(of_module("qa.cli.experiment_flags")))
-def test_every_flag_has_its_case(command):
-    assert set(CASES[command]) == set(flags(command))
-
-
-def test_every_command_has_its_flags_in_one_of_four_files():
-    """Each of which has a test of its name."""
-    files = {f"qa.cli.{name}" for name in ("flags", "data_flags", "experiment_flags", "start_flags")}
-    assert {kind.__module__ for kind in COMMANDS.values()} == files
-
-
-@pytest.mark.parametrize("command", CASES)
-def test_the_same_values_have_the_same_outcome(command, outcome):
-    assert outcome(command, BASE[command], again=True) == outcome(command, BASE[command], again=True)
-
-
-@pytest.mark.parametrize(("command", "flag"), pairs(CASES))
-def test_two_values_of_a_flag_have_two_outcomes(command, flag, outcome):
-    first, second = two_outcomes(outcome, BASE[command], CASES[command][flag], command, flag)
-    assert first != second
+class TestExperimentFlags(FlagTests):
+    module, base, cases = "qa.cli.experiment_flags", BASE, CASES

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import tyro
 
-from qa.cli.flags import Serve
+from qa.cli.answer_flags import Serve
 from qa.cli.main import main
 from qa.serving.settings import settings_from
 from tests.support import tiny

@@ -5,8 +5,7 @@ from typing import get_args
 
 import pytest
 
-from qa.cli.flags import Command
-from qa.cli.main import main, parse
+from qa.cli.main import Command, main, parse
 from qa.cli.start_flags import Train
 from qa.cli.usage import EXAMPLES
 from qa.presets import parse_config

@@ -10,9 +10,9 @@ import logging
 import re
 import typing
 from pathlib import Path
+from typing import ClassVar
 
-from qa.cli.flags import Command
-from qa.cli.main import main
+from qa.cli.main import Command, main
 
 COMMANDS = {form.__metadata__[0].name: form.__origin__ for form in typing.get_args(Command)}
 """The dataclass of every command, by name."""
@@ -30,10 +30,6 @@ def fields_of(kind):
             yield from fields_of(hints[field.name])
         else:
             yield field.name.replace("_", "-"), "Positional" in repr(hints[field.name])
-
-
-def flags(command):
-    return [name for name, _ in fields_of(COMMANDS[command])]
 
 
 def words_of(command, given):
@@ -91,23 +87,47 @@ def _content(path: Path, plain):
 # --- cases ---
 
 
-def of_module(module):
-    """Names of the commands whose flags a module has."""
-    return {name for name, kind in COMMANDS.items() if kind.__module__ == module}
+class FlagTests:
+    """That no flag of a module's commands is dead. A module of tests says what its commands are tried with."""
+
+    module: ClassVar
+    """The module with the flags."""
+    base: ClassVar = {}
+    """By command, flags of all of its runs."""
+    cases: ClassVar
+    """By command and flag: two values, and what else the command needs with them, in place of what `base` says."""
+    elsewhere: ClassVar = {}
+    """By command, flags whose two values are tried in the test of the command."""
+
+    def pytest_generate_tests(self, metafunc):
+        if "flag" in metafunc.fixturenames:
+            metafunc.parametrize(
+                ("command", "flag"), [(command, flag) for command, flags in self.cases.items() for flag in flags]
+            )
+        elif "command" in metafunc.fixturenames:
+            metafunc.parametrize("command", self.base)
+
+    def test_every_flag_has_its_case(self):
+        for command, kind in COMMANDS.items():
+            if kind.__module__ == self.module:
+                tried = set(self.cases.get(command, {})) | self.elsewhere.get(command, set())
+                assert tried == {flag for flag, _ in fields_of(kind)}, command
+
+    def test_the_same_values_have_the_same_outcome(self, command, outcome):
+        given = self.base[command]
+        assert outcome(command, given, again=True) == outcome(command, given, again=True)
+
+    def test_two_values_of_a_flag_have_two_outcomes(self, command, flag, outcome):
+        require_two_outcomes(outcome, command, flag, self.base.get(command, {}), self.cases[command][flag])
 
 
-def pairs(cases):
-    """Command and flag of every case."""
-    return [(command, flag) for command, by_flag in cases.items() for flag in by_flag]
-
-
-def two_outcomes(outcome, base, case, command, flag):
-    """What is seen with each of the two values; the first of which the command takes, the second at least as a word."""
+def require_two_outcomes(outcome, command, flag, base, case):
+    """Of the two values the command takes the first, and the second at least as a word of its command line."""
     one, other, needed = case
     first, second = (outcome(command, base | needed | {flag: value}) for value in (one, other))
     assert first["status"] == 0, first
     assert "Parsing error" not in second["err"], second
-    return first, second
+    assert first != second
 
 
 MODEL = {
