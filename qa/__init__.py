@@ -88,7 +88,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
     decoding/            Logits -> spans -> predictions.
       search.py            The k best spans of every feature, exactly.
       spans.py             Run a model over batches and keep the best spans of every feature.
-      predictions.py       Spans of all features -> one prediction per example.
+      candidates.py        Spans of all features -> candidates of all examples, in characters.
+      predictions.py       Candidates of all examples -> one prediction per example.
     evaluation/          How good a reader is.
       evaluator.py         A model over a set of examples, on any number of processes.
       grading.py           Predictions + references -> scores per example and overall.

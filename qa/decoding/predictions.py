@@ -1,23 +1,22 @@
 """Spans of all features -> one prediction per example: n-best candidates, probabilities, null score.
 
-Pure functions of arrays. Everything is a column over all examples at once; Python objects appear only in the texts and
-in the records that are written to files.
+Everything is a column over all examples at once; Python objects appear only in the texts and in the records that are
+written to files.
 """
 
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 
 from qa.config import DecodingConfig
-from qa.decoding.search import NO_SPAN
+from qa.decoding.candidates import Candidates
 from qa.decoding.spans import FeatureSpans
 from qa.errors import IncompleteError, NotFiniteError
-from qa.features.graphemes import trimmed
 from qa.features.windows import Features
 
 
@@ -81,13 +80,13 @@ class Predictions:
         check_complete(spans.feature, len(features))
         check_numbers(spans, features, ids)
         spans = spans.at(np.argsort(spans.feature))  # ties fall alike whatever process each feature was decoded by
-        candidates = _candidates(spans, features, contexts)
-        candidates = _merged(_ranked(_trimmed(candidates))) if config.search == "exact" else _ranked(candidates)
+        candidates = Candidates.of(spans, features, contexts)
+        candidates = candidates.trimmed().ranked().merged() if config.search == "exact" else candidates.ranked()
         null = _null_logits(spans, features, len(ids))
         null_score = _score(null) if null_possible else np.full(len(ids), -np.inf)
-        candidates = candidates.at(_among_best(candidates, config.n_best, null_score))
+        candidates = candidates.at(candidates.among_best(config.n_best, null_score))
         all_count = np.ones(len(candidates.example), dtype=bool)
-        shares = all_count if counted is None else _among_best(candidates, counted, null_score)
+        shares = all_count if counted is None else candidates.among_best(counted, null_score)
         probability, null_probability = _probabilities(candidates.score, candidates.example, null_score, shares)
         return cls(
             ids=ids,
@@ -193,94 +192,11 @@ def _records(*columns: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-class _Candidates(NamedTuple):
-    """Columns over candidates: the example, the characters, the text (as objects) and the logits of each."""
-
-    example: Int[np.ndarray, "candidate"]
-    start: Int[np.ndarray, "candidate"]
-    end: Int[np.ndarray, "candidate"]
-    text: Shaped[np.ndarray, "candidate"]
-    start_logit: Float[np.ndarray, "candidate"]
-    end_logit: Float[np.ndarray, "candidate"]
-
-    @property
-    def score(self) -> Float[np.ndarray, "candidate"]:
-        """Start and end logit added in their own precision."""
-        score: Float[np.ndarray, "candidate"] = self.start_logit + self.end_logit
-        return score
-
-    def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "candidate"]) -> "_Candidates":
-        return _Candidates(*(column[rows] for column in self))
-
-
-def _candidates(spans: FeatureSpans, features: Features, contexts: Sequence[str]) -> _Candidates:
-    """Flatten the candidates and translate them to characters."""
-    found = spans.first != NO_SPAN
-    feature = np.repeat(spans.feature, found.sum(axis=1))
-    example = features.example[feature]
-    start, end = features.char_spans(feature, spans.first[found], spans.last[found])
-    places = zip(np.array(contexts, dtype=object)[example], start.tolist(), end.tolist(), strict=True)
-    text = np.array([context[begin:stop] for context, begin, stop in places], dtype=object)
-    return _Candidates(example, start, end, text, spans.start_logit[found], spans.end_logit[found])
-
-
-def _trimmed(candidates: _Candidates) -> _Candidates:
-    """Move the borders of each candidate past white space, but into no grapheme cluster; drop blank ones."""
-    text = np.fromiter(map(str.strip, candidates.text), dtype=object, count=len(candidates.text))
-    moved = np.flatnonzero(text != candidates.text)
-    text[moved] = np.fromiter(map(trimmed, candidates.text[moved]), dtype=object, count=len(moved))
-    start, end = candidates.start.copy(), candidates.end.copy()
-    start[moved] += np.fromiter(map(str.find, candidates.text[moved], text[moved]), dtype=np.int64)
-    end[moved] = start[moved] + _lengths(text[moved])
-    return candidates._replace(start=start, end=end, text=text).at(text != "")
-
-
-def _lengths(texts: Iterable[str]) -> Int[np.ndarray, "text"]:
-    return np.fromiter(map(len, texts), dtype=np.int64)
-
-
-def _ranked(candidates: _Candidates) -> _Candidates:
-    """Sort by example, the best score first, of equal ones by place.
-
-    Example and score are one integer, which is fast to sort: floats are ordered as the integers that their bits are,
-    negative ones the other way round. Candidates come best first, so that there is little to sort.
-    """
-    bits = (candidates.score + np.float32(0.0)).view(np.int32)  # with 0.0, so that there is no -0.0
-    score = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-    rank = (candidates.example.astype(np.int64) << 32) - score
-    order = np.argsort(rank, kind="stable")
-    tied = np.zeros(len(order), dtype=bool)
-    tied[1:] = rank[order[1:]] == rank[order[:-1]]
-    tied[:-1] |= tied[1:]
-    rows = order[tied]
-    order[tied] = rows[np.lexsort((candidates.end[rows], candidates.start[rows], rank[rows]))]
-    return candidates.at(order)
-
-
-def _merged(ranked: _Candidates) -> _Candidates:
-    """Of ranked candidates that are the same characters of the same example keep the first."""
-    columns = ranked.example, ranked.start, ranked.end - ranked.start
-    place = np.ravel_multi_index(columns, [int(column.max(initial=0)) + 1 for column in columns])  # fast to sort
-    _, first = np.unique(place, return_index=True)
-    return ranked.at(np.sort(first))
-
-
 def _null_logits(spans: FeatureSpans, features: Features, examples: int) -> Float[np.ndarray, "example 2"]:
     """Take, of every example's features, the null logits with the smallest sum."""
     example = features.example[spans.feature]
     order = np.lexsort((_score(spans.null_logits), example))
     return spans.null_logits[order[np.searchsorted(example[order], np.arange(examples))]]
-
-
-def _among_best(
-    candidates: _Candidates, n_best: int, null_score: Float[np.ndarray, "example"]
-) -> Bool[np.ndarray, "candidate"]:
-    """Find the first `n_best` of each example's ranked candidates, one of which the null score may be."""
-    counts = np.bincount(candidates.example, minlength=len(null_score))
-    rank = np.arange(len(candidates.example)) - np.repeat(np.cumsum(counts) - counts, counts)
-    with_null = rank + (null_score[candidates.example] > candidates.score)
-    among: Bool[np.ndarray, "candidate"] = (with_null < n_best) | (rank == 0)  # the null odds need the best span
-    return among
 
 
 def _probabilities(
