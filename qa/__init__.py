@@ -61,7 +61,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       cache.py             Features and labels <-> memory-mapped Arrow files.
       store.py             Folders of a cache: whole, or built anew.
       order.py             Which features form which batch: a function of (seed, epoch).
-      collation.py         Features -> padded tensors on the device.
+      collation.py         Features -> padded tensors.
+      loader.py            Batches of indices -> collated batches on the device.
       prefetching.py       Items made ahead of their use, in a thread.
     adaptation/          Unlabelled texts -> examples that adapt a reader to them.
       words.py             A text -> its words and sentences.

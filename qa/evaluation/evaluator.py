@@ -19,7 +19,8 @@ from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, MemoryLimitError
 from qa.evaluation.grading import score_names, score_predictions
 from qa.features.cache import cached_features
-from qa.features.collation import PAD_MULTIPLE, Batch, batch_loader, padding_multiple
+from qa.features.collation import PAD_MULTIPLE, Batch, padding_multiple
+from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches, share_of_batches
 from qa.features.windows import Features
 from qa.metrics import Scores

@@ -10,7 +10,8 @@ import torch
 
 from qa.data.examples import Examples
 from qa.errors import ExportError
-from qa.features.collation import Batch, batch_loader
+from qa.features.collation import Batch
+from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import features_of_table
 from qa.inference.backends import torch_backend

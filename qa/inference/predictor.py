@@ -13,7 +13,7 @@ import torch
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, ExampleError
-from qa.features.collation import batch_loader
+from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_table
 from qa.inference.answers import Answer, DocumentAnswer, answers_of

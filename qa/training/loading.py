@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from qa.errors import MemoryLimitError
-from qa.features.collation import Batch, batch_loader, padding_multiple
+from qa.features.collation import Batch, padding_multiple
 from qa.features.labels import Labels
+from qa.features.loader import batch_loader
 from qa.features.order import BatchSplit, epoch_order, micro_batches
 from qa.features.sampling import short_windows
 from qa.features.windows import Features

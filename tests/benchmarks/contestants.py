@@ -26,7 +26,8 @@ from qa.data import load_training_examples, load_validation_examples
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import find_spans
 from qa.features import cached_features, cached_labels
-from qa.features.collation import PAD_MULTIPLE, batch_loader, collate
+from qa.features.collation import PAD_MULTIPLE, collate
+from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Encoder, build_features
 from qa.files import write_json

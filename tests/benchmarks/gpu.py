@@ -33,8 +33,8 @@ from transformers import BertConfig, BertForQuestionAnswering
 
 from qa.config import DecodingConfig, RecipeConfig, TrainingConfig
 from qa.decoding.spans import find_spans
-from qa.features.collation import batch_loader
 from qa.features.labels import Labels
+from qa.features.loader import batch_loader
 from qa.features.order import BatchSplit, evaluation_batches, steps_per_epoch
 from qa.features.windows import Encoder, Features, Ragged
 from qa.modeling import span_loss

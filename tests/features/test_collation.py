@@ -1,4 +1,4 @@
-"""Batches against the tokenizer's own padding; what the loader returns."""
+"""Batches against the tokenizer's own padding, and on other devices."""
 
 import itertools
 
@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from qa.features.collation import NO_LABEL, PAD_MULTIPLE, batch_loader, collate
+from qa.features.collation import NO_LABEL, PAD_MULTIPLE, collate
 from qa.features.labels import build_labels
-from qa.features.order import (
-    evaluation_batches,
-)
 from qa.features.windows import build_features
 from tests.support import tiny
 from tests.support.windows import config, plain_labels, plain_windows
@@ -126,26 +123,6 @@ def test_padded_lengths_are_multiples(multiple):
     length = int(features.lengths[1])
     batch = collate(features, np.array([1]), input_names=INPUTS, pad_multiple=multiple)
     assert batch.shape == (1, -(-length // multiple) * multiple)
-
-
-def test_the_loader_gives_the_batches_in_their_order():
-    examples = tiny.sample("validation")
-    features = build_features(examples, tiny.tokenizer(), config())
-    labels = build_labels(examples, features)
-    batches = evaluation_batches(features.lengths, 16, CPU)
-    loaded = list(batch_loader(features, batches, input_names=INPUTS, device=CPU, labels=labels))
-    assert [batch.feature.tolist() for batch in loaded] == [batch.tolist() for batch in batches]
-    alone = collate(features, batches[3], input_names=INPUTS, pad_multiple=PAD_MULTIPLE, labels=labels)
-    assert torch.equal(loaded[3].inputs["input_ids"], alone.inputs["input_ids"])
-    assert torch.equal(loaded[3].label_last, alone.label_last)
-    assert loaded[3].tokens == alone.tokens
-
-
-def test_the_loader_leaves_the_generator_that_dropout_depends_on_alone():
-    features = build_features(tiny.small(), tiny.tokenizer(), config())
-    before = torch.get_rng_state()
-    list(batch_loader(features, [np.arange(6)], input_names=INPUTS, device=CPU))
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_batch_on_another_device_has_all_its_tensors_there():

@@ -15,8 +15,8 @@ from datasets import Dataset
 from qa.config import DecodingConfig, FeaturesConfig
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import find_spans
-from qa.features.collation import batch_loader
 from qa.features.labels import build_labels
+from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.round_trip import label_round_trip
 from qa.features.windows import Encoder, features_of_table
