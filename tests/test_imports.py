@@ -37,5 +37,5 @@ def test_little_is_imported_for_little(code, absent):
 @pytest.mark.slow
 def test_asking_and_serving_need_nothing_of_what_training_needs():
     """Neither to be installed nor, where it is installed, to be imported by us."""
-    missing = {"accelerate", "datasets", "evaluate", "wandb"}
-    imported("import qa.cli.ask, qa.cli.serve, qa.serving.server, qa.inference.onnx", missing)
+    missing = {"torch", "accelerate", "datasets", "evaluate", "wandb"}
+    imported("import qa.cli.ask, qa.cli.serve, qa.serving.server, qa.inference.onnx_reader", missing)

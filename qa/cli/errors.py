@@ -18,7 +18,7 @@ from qa.evaluation.mistakes import MISTAKES, Given, JudgedAnswer, choose, judge
 from qa.experiments.finished import FinishedRun, read_run
 from qa.features.windows import Encoder, features_of_table
 from qa.files import write_whole
-from qa.modeling.reader import load_tokenizer
+from qa.modeling.sources import load_tokenizer
 from qa.report.charts import Points
 from qa.report.marking import marked_part
 from qa.report.page import KIND_NAMES, Report, page

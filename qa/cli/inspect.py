@@ -21,7 +21,7 @@ from qa.features.labels import build_labels
 from qa.features.round_trip import label_round_trip
 from qa.features.unknown import unknown_tokens
 from qa.features.windows import Encoder, Features, features_of_table
-from qa.modeling.reader import load_tokenizer
+from qa.modeling.sources import load_tokenizer
 
 
 def run(arguments: Inspect) -> None:

@@ -16,7 +16,8 @@ from qa.runtime.cores import use_model_threads
 
 def load_predictor(flags: ModelFlags) -> Predictor:
     """Load the model that the flags name on this process's cores, without the library's bars and reports."""
-    use_model_threads()
+    if flags.backend == "torch":
+        use_model_threads()
     disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
     logging.getLogger("transformers").setLevel(logging.ERROR)
     return Predictor.from_pretrained(

@@ -5,6 +5,7 @@ Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command 
 
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, assert_never
@@ -47,14 +48,16 @@ Command = (
 )
 """All commands, in the order of --help. A new one is a line here, a case below, and a file that runs it."""
 _DATA: dict[str, tuple[str, ...]] = {"train": ("datasets",)}
-_RUNS: dict[str, tuple[str, ...]] = {"train": ("accelerate", "datasets", "evaluate", "filelock", "wandb")}
+_MODELS: dict[str, tuple[str, ...]] = {"train": ("datasets", "torch")}
+_RUNS: dict[str, tuple[str, ...]] = {"train": ("accelerate", "datasets", "evaluate", "filelock", "torch", "wandb")}
 _EXTRAS: dict[type, dict[str, tuple[str, ...]]] = {
-    **dict.fromkeys((Calibrate, Convert, Inspect, Predict, Score, Split, Trim), _DATA),
+    **dict.fromkeys((Calibrate, Convert, Inspect, Predict, Score, Split), _DATA),
+    Trim: _MODELS,
     **dict.fromkeys((Adapt, Cache, Demo, Errors, ExportCheckpoint, Train), _RUNS),
     Compare: _RUNS | {"experiments": ("matplotlib", "scipy")},
     Sweep: _RUNS | {"experiments": ("matplotlib", "scipy")},
     Crossval: _RUNS | {"experiments": ("scipy",)},
-    Export: _DATA | {"onnx": ("onnx", "onnxruntime", "onnxscript")},
+    Export: _MODELS | {"export": ("onnx", "onnxruntime", "onnxscript")},
     Serve: {"serve": ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")},
 }
 """Packages that a command needs besides what every installation has, by the extra that installs them."""
@@ -66,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Exits like any command line tool, with status 2, on a wrong command line, and on `--help`.
     """
     _write_any_letter()
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # such as that PyTorch was not found
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--version"]:
         print(f"extractive-qa {__version__}")  # noqa: T201

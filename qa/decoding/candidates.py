@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from qa.decoding.search import NO_SPAN
-from qa.decoding.spans import FeatureSpans
+from qa.decoding.kept import NO_SPAN, FeatureSpans
 from qa.features.graphemes import trimmed
 from qa.features.windows import Features
 

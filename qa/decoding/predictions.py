@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from qa.config import DecodingConfig
 from qa.decoding.candidates import Candidates
-from qa.decoding.spans import FeatureSpans
+from qa.decoding.kept import FeatureSpans
 from qa.errors import IncompleteError, NotFiniteError
 from qa.features.windows import Features
 

@@ -10,8 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
-NO_SPAN = -1
-"""Position that fills up the candidates of a feature with fewer than k valid spans; their logits are −inf."""
+from qa.decoding.kept import NO_SPAN
 
 
 class SpanCandidates(NamedTuple):

@@ -1,40 +1,20 @@
 """Run a model over batches and keep the best spans of every feature."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from qa.config import DecodingConfig
-from qa.decoding.search import NO_SPAN, best_spans, hf_parity_spans, null_logits
+from qa.decoding.kept import NO_SPAN, FeatureSpans, room_for
+from qa.decoding.search import best_spans, hf_parity_spans, null_logits
 from qa.features.collation import Batch
 
 TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FeatureSpans:
-    """What decoding kept of every feature: k candidates and the null logits.
-
-    `first` and `last` count tokens of the window's context; they are `NO_SPAN` where there is no candidate.
-    `null_logits` are the start and the end logit of "not in this window".
-    """
-
-    feature: Int[np.ndarray, "feature"]
-    first: Int[np.ndarray, "feature k"]
-    last: Int[np.ndarray, "feature k"]
-    start_logit: Float32[np.ndarray, "feature k"]
-    end_logit: Float32[np.ndarray, "feature k"]
-    null_logits: Float32[np.ndarray, "feature 2"]
-
-    def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "feature"] | slice) -> "FeatureSpans":
-        """Return some of the features."""
-        return FeatureSpans(**{name: column[rows] for name, column in vars(self).items()})
 
 
 class _Logits(NamedTuple):
@@ -50,7 +30,7 @@ class _Logits(NamedTuple):
 
 @torch.no_grad()
 def find_spans(
-    model: nn.Module,
+    model: Callable[..., Any],
     batches: Iterable[Batch],
     config: DecodingConfig,
     *,
@@ -74,7 +54,7 @@ def find_spans(
             position: what the removed pipeline multiplied.
 
     """
-    spans = _room_for(features, config.n_best)
+    spans = room_for(features, config.n_best)
     filled = 0
     for raw in _of_one_width(_logits(model, batch) for batch in batches):
         logits = _log_shares(raw) if window_shares else raw
@@ -85,18 +65,7 @@ def find_spans(
     return spans.at(slice(filled))
 
 
-def _room_for(features: int, candidates: int) -> FeatureSpans:
-    return FeatureSpans(
-        feature=np.empty(features, dtype=np.int64),
-        first=np.empty((features, candidates), dtype=np.int32),
-        last=np.empty((features, candidates), dtype=np.int32),
-        start_logit=np.empty((features, candidates), dtype=np.float32),
-        end_logit=np.empty((features, candidates), dtype=np.float32),
-        null_logits=np.empty((features, 2), dtype=np.float32),
-    )
-
-
-def _logits(model: nn.Module, batch: Batch) -> _Logits:
+def _logits(model: Callable[..., Any], batch: Batch) -> _Logits:
     """Return the logits, those of padding lower than all (how much there is, is the batch's) unless they are NaN."""
     output = model(**batch.inputs)
     start, end = output.start_logits.float(), output.end_logits.float()

@@ -14,12 +14,14 @@ from torch import nn
 from qa import metrics
 from qa.config import DecodingConfig, RunConfig
 from qa.data.examples import Examples
+from qa.decoding.kept import FeatureSpans
 from qa.decoding.predictions import Predictions
-from qa.decoding.spans import FeatureSpans, find_spans
+from qa.decoding.spans import find_spans
 from qa.errors import ConfigError, MemoryLimitError
 from qa.evaluation.grading import score_names, score_predictions
 from qa.features.cache import cached_features
-from qa.features.collation import PAD_MULTIPLE, Batch, padding_multiple
+from qa.features.collation import Batch, padding_multiple
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches, share_of_batches
 from qa.features.windows import Features
@@ -195,7 +197,7 @@ class Evaluator:
     def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> FeatureSpans:
         """Decode this process's share of the batches and gather the spans of all. Collective."""
         accelerator, processes = self.accelerator, self.accelerator.num_processes
-        batches = evaluation_batches(self.features.lengths, self.batch_size, accelerator.device)
+        batches = evaluation_batches(self.features.lengths, self.batch_size, accelerator.device.type)
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
         loader: Iterable[Batch] = batch_loader(
             self.features,

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int
 from torch.utils.data import DataLoader, Dataset
 
-from qa.features.collation import PAD_MULTIPLE, Batch, collate
+from qa.features.collation import Batch, collate
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.labels import Labels
 from qa.features.prefetching import made_ahead
 from qa.features.windows import Features

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from qa.errors import ConfigError
@@ -80,7 +79,7 @@ def micro_batches(step: Int[np.ndarray, "feature"], split: BatchSplit) -> list[n
 
 
 def evaluation_batches(
-    lengths: Int[np.ndarray, "feature"], batch_size: int, device: torch.device, *, cpu_tokens: int = _CPU_TOKENS
+    lengths: Int[np.ndarray, "feature"], batch_size: int, device: str, *, cpu_tokens: int = _CPU_TOKENS
 ) -> list[np.ndarray]:
     """Cut all features into batches of like lengths, long ones first, the same for any number of processes.
 
@@ -90,7 +89,7 @@ def evaluation_batches(
     Args:
         lengths: tokens of each feature.
         batch_size: most features of a batch.
-        device: where the model runs.
+        device: kind of the device where the model runs, such as "cpu".
         cpu_tokens: of a batch on a CPU, unless one feature has more.
 
     """
@@ -98,7 +97,7 @@ def evaluation_batches(
     batches = []
     begin = 0
     while begin < len(order):
-        fitting = max(1, cpu_tokens // int(lengths[order[begin]])) if device.type == "cpu" else batch_size
+        fitting = max(1, cpu_tokens // int(lengths[order[begin]])) if device == "cpu" else batch_size
         batches.append(order[begin : begin + min(batch_size, fitting)])
         begin += len(batches[-1])
     return batches

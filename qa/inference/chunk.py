@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from qa.decoding.kept import FeatureSpans
 from qa.decoding.predictions import Predictions
-from qa.decoding.spans import FeatureSpans
 from qa.features.windows import Features
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions

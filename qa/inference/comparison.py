@@ -14,9 +14,10 @@ from qa.features.collation import Batch
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import features_of_table
-from qa.inference.backends import torch_backend
 from qa.inference.onnx import ONNX_FILES, SpanLogits
+from qa.inference.onnx_reader import OnnxReader
 from qa.inference.predictor import Predictor
+from qa.inference.torch_reader import torch_backend
 from qa.metrics import raw_scores
 from qa.modeling.reader import Reader
 
@@ -89,18 +90,26 @@ def logit_difference(wanted: Predictor, other: Predictor, examples: Examples) ->
     options = wanted.options()
     table = examples.rows.select(range(min(len(examples), _COMPARED))).with_format("arrow")[:]
     features = features_of_table(table, wanted.encoder, options.features)
-    batches = evaluation_batches(features.lengths, _COMPARED_BATCH, wanted.device)
+    batches = evaluation_batches(features.lengths, _COMPARED_BATCH, wanted.device.type)
     loader = batch_loader(features, batches, input_names=wanted.input_names, device=wanted.device)
     return max(_batch_difference(wanted, other, batch) for batch in loader)
 
 
 @torch.inference_mode()
 def _batch_difference(wanted: Predictor, other: Predictor, batch: Batch) -> float:
-    expected = wanted.reader.model(**batch.inputs)
-    found = other.reader.model(**{name: batch.inputs[name] for name in other.input_names})
+    expected = _output(wanted, batch.inputs)
+    found = _output(other, {name: batch.inputs[name] for name in other.input_names})
     kept = batch.inputs["attention_mask"].bool()
     apart = [(getattr(expected, name) - getattr(found, name))[kept].abs().max() for name in SpanLogits._fields]
     return float(max(apart))
+
+
+def _output(predictor: Predictor, inputs: Mapping[str, torch.Tensor]) -> SpanLogits:
+    """Return tensors from any reader."""
+    if isinstance(predictor.reader, OnnxReader):
+        return SpanLogits(*map(torch.from_numpy, predictor.reader.model(**{n: t.numpy() for n, t in inputs.items()})))
+    output = predictor.reader.model(**inputs)
+    return SpanLogits(output.start_logits, output.end_logits)
 
 
 def _timed(predictors: Mapping[str, Predictor], examples: Examples) -> tuple[dict[str, list[str]], dict[str, float]]:

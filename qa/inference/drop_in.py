@@ -14,13 +14,14 @@ from qa.decoding.spans import find_spans
 from qa.errors import ConfigError
 from qa.features.collation import collate
 from qa.inference.answers import Answer
-from qa.inference.backends import Device, Precision, loaded_objects
 from qa.inference.call_forms import SquadExample, calls_rows
 from qa.inference.chunk import Chunk
 from qa.inference.inputs import Row
 from qa.inference.onnx import SpanLogits
 from qa.inference.options import AnswerOptions, CallOptions, checked, own_name
 from qa.inference.predictor import Predictor
+from qa.inference.torch_reader import loaded_objects
+from qa.modeling.device_names import Device, Precision
 from qa.modeling.devices import find_device, known_devices
 
 TASK = "question-answering"

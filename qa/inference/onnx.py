@@ -1,19 +1,16 @@
-"""A reader that onnxruntime runs on the CPU; its inputs and outputs are those of the PyTorch model."""
+"""Files that onnxruntime runs on the CPU; inputs and outputs are those of the PyTorch model, as arrays."""
 
 import ctypes
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 from huggingface_hub import hf_hub_download
-from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForQuestionAnswering
 
 from qa.config import Backend
-from qa.errors import ModelError, in_a_line
-from qa.modeling.layout import LAYOUT_FILE, Layout
-from qa.modeling.quirks import longest_window
+from qa.errors import MissingPackageError, ModelError, in_a_line
+from qa.modeling.layout_file import LAYOUT_FILE, Layout
 from qa.runtime.cores import model_threads
 
 ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
@@ -23,23 +20,23 @@ _ERRORS_ONLY = 3  # onnxruntime's severity
 
 
 class SpanLogits(NamedTuple):
-    """The output of a reader for a batch, `[feature, token]`."""
+    """The output of a reader for a batch, `[feature, token]`: tensors of PyTorch, or arrays."""
 
-    start_logits: Tensor
-    end_logits: Tensor
+    start_logits: Any
+    end_logits: Any
 
 
-class OnnxModel(nn.Module):
+class OnnxModel:
     """An ONNX file that is called like the model it was made from."""
 
     def __init__(self, path: Path) -> None:
         """Load the file.
 
         Raises:
-            ModelError: onnxruntime is not installed, or the file is missing or no reader.
+            MissingPackageError: onnxruntime is not installed.
+            ModelError: the file is missing or no reader.
 
         """
-        super().__init__()
         self._path, self._session = path, _Session(path)
         self.input_names = tuple(one.name for one in self._session.loaded.get_inputs())
         outputs = tuple(one.name for one in self._session.loaded.get_outputs())
@@ -48,15 +45,15 @@ class OnnxModel(nn.Module):
                 f"{path} has the outputs {outputs}; wanted {SpanLogits._fields}, as `qa export` makes them"
             )
 
-    def forward(self, **inputs: Tensor) -> SpanLogits:
-        """Run a batch; tensors are on the CPU."""
-        values, session = {name: tensor.numpy() for name, tensor in inputs.items()}, self._session.loaded
+    def __call__(self, **inputs: np.ndarray) -> SpanLogits:
+        """Run a batch."""
+        session = self._session.loaded
         try:
-            start, end = session.run(SpanLogits._fields, values)
+            start, end = session.run(SpanLogits._fields, inputs)
         except Exception as error:  # its errors have no common base but this
-            shape = values["input_ids"].shape
+            shape = inputs["input_ids"].shape
             raise ModelError(f"{self._path} does not take a batch of {shape}: {in_a_line(error)}") from error
-        return SpanLogits(torch.from_numpy(start), torch.from_numpy(end))
+        return SpanLogits(start, end)
 
 
 def load_onnx_model(source: str, backend: Backend, *, revision: str | None = None) -> OnnxModel:
@@ -83,22 +80,6 @@ def find_exported_layout(source: str, *, revision: str | None = None) -> Layout 
         except (OSError, ValueError):
             return None
     return Layout.load(path) if path.is_file() else None
-
-
-def read_positions(source: str, *, revision: str | None = None) -> int | None:
-    """Return the longest window that the model takes, in tokens; None: its configuration does not say.
-
-    Raises:
-        ModelError: its configuration does not load.
-
-    """
-    try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-        with torch.device("meta"):  # without weights
-            model = AutoModelForQuestionAnswering.from_config(config)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model {source!r} does not load: {error}") from error
-    return longest_window(model)
 
 
 def _onnx_file(source: str, name: str, revision: str | None) -> Path:
@@ -184,7 +165,9 @@ def _load(path: Path, content: bytes | None) -> Any:  # noqa: ANN401  # the libr
     try:
         import onnxruntime  # noqa: PLC0415  # an extra: whoever runs PyTorch does without it
     except ImportError as error:
-        raise ModelError("onnxruntime is not installed; install it with: pip install 'extractive-qa[onnx]'") from error
+        raise MissingPackageError(
+            "not installed: onnxruntime; install it with: pip install 'extractive-qa[onnx]'"
+        ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = model_threads()  # onnxruntime would take all of the machine's cores

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from qa.errors import ExportError, in_a_line
 from qa.files import whole_folder
 from qa.inference.onnx import ONNX_FILES, SpanLogits
-from qa.modeling.layout import Layout
+from qa.modeling.layout_file import Layout
 from qa.modeling.quirks import full_attention_up_to, longest_window
 from qa.modeling.reader import Reader
 from qa.modeling.settings import DEFAULT_SETTINGS
@@ -86,7 +86,7 @@ def trace_model(reader: Reader, path: Path) -> None:
             program.save(path)
     except ImportError as error:
         raise ExportError(
-            f"cannot export: {error}; install what is missing with: pip install 'extractive-qa[onnx]'"
+            f"cannot export: {error}; install what is missing with: pip install 'extractive-qa[export]'"
         ) from error
     except Exception as error:  # the exporter raises anything
         raise ExportError(f"model {reader.name!r} does not become an ONNX file: {in_a_line(error)}") from error

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, pipelines
 
 from qa.errors import ConfigError, ModelError
-from qa.inference.backends import Device, Precision
 from qa.inference.call_forms import SquadExample
 from qa.inference.drop_in import TASK, QuestionAnsweringPipeline
+from qa.modeling.device_names import Device, Precision
 from qa.modeling.devices import find_precision
 from qa.modeling.reader import load_trained_reader
 

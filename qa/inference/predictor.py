@@ -8,23 +8,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Unpack, overload
 
 import pyarrow as pa
-import torch
 
 from qa.decoding.predictions import Predictions
-from qa.decoding.spans import FeatureSpans, find_spans
 from qa.errors import ConfigError, ExampleError
-from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_table
 from qa.inference.answers import Answer, DocumentAnswer, answers_of
-from qa.inference.backends import LoadedReader, load_backend
+from qa.inference.backends import load_backend
 from qa.inference.chunk import Chunk
 from qa.inference.evidence import Evidence, EvidenceOptions, evidence_of, evidence_options
 from qa.inference.inputs import Row, cut_into_chunks, paired
+from qa.inference.loaded_reader import LoadedReader
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
 from qa.inference.passages import SearchOptions, best_passages, chosen_passages, passage_rows, search_options
 from qa.inference.remarks import Remarks, remarks_on, report
 from qa.inference.window_scores import window_answers, word_ids
+from qa.modeling.device_names import Device, Precision
 from qa.modeling.settings import ReaderSettings
 from qa.representations import html_table
 from qa.runtime.cores import settle_after_fork
@@ -86,8 +85,8 @@ class Predictor(_Shown):
         cls,
         source: str | os.PathLike[str],
         *,
-        device: str | int | torch.device | None = None,
-        dtype: str | torch.dtype | None = None,
+        device: Device = None,
+        dtype: Precision = None,
         revision: str | None = None,
         backend: str = "torch",
     ) -> "Predictor":
@@ -103,6 +102,7 @@ class Predictor(_Shown):
         Raises:
             ModelError: it does not load, has no span head, or does not fit its tokenizer.
             ConfigError: an unknown device, precision or backend.
+            MissingPackageError: PyTorch or onnxruntime is not installed.
 
         """
         return cls(load_backend(os.fspath(source), backend=backend, device=device, dtype=dtype, revision=revision))
@@ -122,7 +122,7 @@ class Predictor(_Shown):
         return self.reader.input_names
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Any:  # noqa: ANN401  # PyTorch's, or what is named like it
         """Where the model runs."""
         return self.reader.device
 
@@ -289,7 +289,7 @@ class Predictor(_Shown):
 
     def features(self, rows: Sequence[Row], options: AnswerOptions) -> Features:
         """Cut rows into windows."""
-        settle_after_fork(self.device)
+        settle_after_fork(self.device.type)
         columns = {name: [row[name] for row in rows] for name in ("question", "context")}
         return features_of_table(pa.table(columns), self.encoder, options.features)
 
@@ -300,18 +300,9 @@ class Predictor(_Shown):
             ids = [f"input {done + at}" for at in range(len(chunk))]
             features = self.features(chunk, options)
             report(remarks_on(chunk, ids, features, self.encoder, options), self._tell, first=not done)
-            yield Chunk(rows=chunk, ids=ids, features=features, spans=_spans(self.reader, features, options))
+            batches = evaluation_batches(
+                features.lengths, options.decoding.batch_size, self.device.type, cpu_tokens=_PASS_TOKENS
+            )
+            spans = self.reader.find_spans(features, batches, options.decoding, window_shares=options.score == "window")
+            yield Chunk(rows=chunk, ids=ids, features=features, spans=spans)
             done += len(chunk)
-
-
-def _spans(reader: LoadedReader, features: Features, options: AnswerOptions) -> FeatureSpans:
-    """Run features through a reader."""
-    batches = evaluation_batches(features.lengths, options.decoding.batch_size, reader.device, cpu_tokens=_PASS_TOKENS)
-    loader = batch_loader(features, batches, input_names=reader.input_names, device=reader.device)
-    return find_spans(
-        reader.model,
-        loader,
-        options.decoding,
-        features=len(features),
-        window_shares=options.score == "window",
-    )

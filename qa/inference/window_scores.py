@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from tokenizers import Tokenizer
 
+from qa.decoding.kept import NO_SPAN, FeatureSpans
 from qa.decoding.predictions import check_complete, check_numbers
-from qa.decoding.search import NO_SPAN
-from qa.decoding.spans import FeatureSpans
 from qa.features.windows import Features
 from qa.inference.answers import Answer, Span, listed_spans, place_shares
 from qa.inference.options import AnswerOptions

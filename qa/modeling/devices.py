@@ -6,11 +6,10 @@ import numpy as np
 import torch
 
 from qa.errors import ConfigError
+from qa.modeling.device_names import Device, Precision, precision_name
 
-_PRECISIONS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
-
-def find_device(name: str | int | torch.device | None) -> torch.device:
+def find_device(name: Device) -> torch.device:
     """Return the device of that name or number; None: the accelerator if there is one, else the CPU.
 
     Raises:
@@ -24,12 +23,6 @@ def find_device(name: str | int | torch.device | None) -> torch.device:
     if device is None or not _is_there(device):
         raise ConfigError(f"device is {name!r}; this machine has {', '.join(map(str, known_devices()))}")
     return device
-
-
-def names_cpu(name: str | int | torch.device) -> bool:
-    """Return whether a name is the CPU's."""
-    device = _named(name)
-    return device is not None and device.type == "cpu"
 
 
 def known_devices() -> list[torch.device]:
@@ -54,15 +47,11 @@ def _is_there(device: torch.device) -> bool:
     return bool(same_kind) and (device.type == "cpu" or device.index is None or device in same_kind)
 
 
-def find_precision(name: str | torch.dtype | None) -> torch.dtype:
+def find_precision(name: Precision) -> torch.dtype:
     """Return the precision of that name; None: float32.
 
     Raises:
         ConfigError: no name of a floating-point type that models compute in.
 
     """
-    found = getattr(torch, name.removeprefix("torch."), None) if isinstance(name, str) else name or torch.float32
-    if found not in _PRECISIONS:
-        wanted = ", ".join(str(precision).removeprefix("torch.") for precision in _PRECISIONS)
-        raise ConfigError(f"dtype is {name!r}; wanted one of {wanted}")
-    return cast("torch.dtype", found)
+    return cast("torch.dtype", getattr(torch, precision_name(name)))

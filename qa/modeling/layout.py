@@ -5,49 +5,20 @@ the question must be first and the null position last, whatever the tokenizer's 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from qa.errors import ModelError
-from qa.features.collation import PAD_MULTIPLE, Batch
+from qa.features.collation import Batch
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.pair_template import PairTemplate
 from qa.modeling.probe import Probe, Window, differ, ordinary_tokens
 
-LAYOUT_FILE = "layout.json"
 _QUESTION, _CONTEXT = 6, 14  # tokens that the model is asked with
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What a model is to be given: saved beside an exported one, whose rounding would blur what asking it finds."""
-
-    template: PairTemplate
-    longest: int | None
-    """Longest window that it takes, in tokens; None: any."""
-
-    def save(self, folder: Path) -> None:
-        """Write it into a folder."""
-        (folder / LAYOUT_FILE).write_bytes(TypeAdapter(Layout).dump_json(self, indent=2))
-
-    @classmethod
-    def load(cls, path: Path) -> "Layout":
-        """Read what `save` wrote.
-
-        Raises:
-            ModelError: the file holds something else.
-
-        """
-        try:
-            found: Layout = TypeAdapter(Layout).validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise ModelError(f"{path} is not what `qa export` writes: {error}") from error
-        return found
 
 
 def find_layout(

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from qa.config import RecipeConfig
-from qa.features.collation import NO_LABEL, Batch
+from qa.features.collation import Batch
+from qa.features.joining import NO_LABEL
 
 SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
 """Start logits, end logits and batch -> the sum of the losses of the batch's features."""

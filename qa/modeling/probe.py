@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from qa.errors import ModelError, in_a_line
-from qa.features.collation import PAD_MULTIPLE, Batch, collate
+from qa.features.collation import Batch, collate
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.pair_template import PairTemplate
 from qa.features.windows import Features, Ragged
 

@@ -17,7 +17,7 @@ _TYPES = (".token_type_embeddings.weight", ".seg_embed")
 
 
 def model_inputs(model: PreTrainedModel) -> tuple[str, ...]:
-    """Return which of `qa.features.collation.INPUTS` the model is to get; heads swallow others without a word.
+    """Return which of `qa.features.joining.INPUTS` the model is to get; heads swallow others without a word.
 
     Token types go in where the model has more than one type of its own, whatever the tokenizer's class lists: since
     version 5 transformers' classes leave them out that checkpoints were trained with. Models that only add the

@@ -4,24 +4,20 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
-from qa.files import from_home, looks_like_path
-from qa.modeling.artifacts import fetch_artifact, is_artifact
-from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.layout import find_layout
 from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
+from qa.modeling.sources import LOADING_ERRORS, check_words, load_tokenizer, located
 from qa.modeling.structure import configure_for_training
 
 _QUESTION = 6  # tokens of windows that the model is tried with
-_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +95,7 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
         ModelError: it does not load, has no span head, or does not take the tokenizer's ids or windows of `max_length`.
 
     """
-    path = _located(source)
+    path = located(source)
     settings = find_settings(path, revision=revision)
     tokenizer = load_tokenizer(source, revision=revision)
     try:
@@ -108,7 +104,7 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
         model, info = AutoModelForQuestionAnswering.from_pretrained(
             path, revision=revision, dtype=torch.float32, num_labels=2, output_loading_info=True
         )
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
     longest = max_length or (settings or DEFAULT_SETTINGS).max_length
     reader = Reader.fitted(model, tokenizer, max_length=longest, name=source)
@@ -145,21 +141,6 @@ def load_trained_reader(source: str, *, revision: str | None = None) -> Reader:
     return reader
 
 
-def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a model alone; arguments are those of `load_reader`.
-
-    Raises:
-        ModelError: it does not load.
-
-    """
-    path = _located(source)
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, revision=revision)
-    except _LOADING_ERRORS as error:
-        raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
-    return tokenizer
-
-
 def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     """Check that the model knows all ids that the tokenizer can give.
 
@@ -174,32 +155,3 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     largest = len(tokenizer) - 1
     if largest >= size:
         raise ModelError(f"model {name!r} knows {size} tokens; its tokenizer has ids up to {largest}")
-
-
-def check_words(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Check that the tokenizer of a model knows any words, unlike what the library makes of missing files.
-
-    Raises:
-        ModelError: it knows none.
-
-    """
-    if tokenizer.get_vocab().keys() <= set(tokenizer.all_special_tokens):
-        raise ModelError(f"the tokenizer of model {name!r} knows no words; wanted tokenizer.json or its like beside it")
-
-
-def _located(source: str) -> str:
-    """Return the folder of an embedded model or of a path, or the hub id.
-
-    Raises:
-        ModelError: the embedded model is not installed, or a path has nothing there.
-
-    """
-    if source in EMBEDDED_MODELS:
-        return str(EMBEDDED_MODELS[source].folder())
-    if is_artifact(source):
-        return str(fetch_artifact(source))
-    path = from_home(source)
-    if looks_like_path(source) and not path.exists():
-        names = ", ".join(EMBEDDED_MODELS)
-        raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or one of {names}")
-    return str(path)

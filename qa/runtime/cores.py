@@ -2,12 +2,12 @@
 
 import ctypes
 import functools
+import importlib.util
 import logging
 import os
 import sys
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from qa.errors import ConfigError
 
@@ -81,18 +81,28 @@ def use_training_threads(told: int | None, local_processes: int) -> None:
     said = os.environ.get("OMP_NUM_THREADS", "")
     launched = any(name in os.environ for name in _OF_LAUNCHERS)
     if told is not None:
-        torch.set_num_threads(told)
+        _torch().set_num_threads(told)
     elif not said or (said == "1" and launched):
-        torch.set_num_threads(max(1, usable_cores() // local_processes))
+        _torch().set_num_threads(max(1, usable_cores() // local_processes))
 
 
 def use_model_threads() -> None:
-    """Let torch use `model_threads`: by itself it takes all cores, whatever a container's quota."""
-    torch.set_num_threads(model_threads())
+    """Let torch, where it is installed, use `model_threads`: by itself it takes all cores, whatever a quota says."""
+    if importlib.util.find_spec("torch") is not None:
+        _torch().set_num_threads(model_threads())
 
 
-def settle_after_fork(device: torch.device) -> None:
+def _torch() -> Any:  # noqa: ANN401  # a module
+    import torch  # noqa: PLC0415  # an extra, and seconds: whoever runs ONNX files does without it
+
+    return torch
+
+
+def settle_after_fork(device: str) -> None:
     """Let a forked process compute on its one thread: those of its parent's pools are not in it, and it would wait.
+
+    Args:
+        device: kind of the device that is to compute, such as "cpu".
 
     Raises:
         ConfigError: its parent used the accelerator, which a forked process cannot.
@@ -100,7 +110,8 @@ def settle_after_fork(device: torch.device) -> None:
     """
     if (process := os.getpid()) == _LOADED_IN:
         return
-    is_lost = getattr(getattr(torch, device.type, None), "_is_in_bad_fork", None)  # there is no public name
+    torch = sys.modules.get("torch")  # where it is not loaded, there is nothing of it to settle
+    is_lost = getattr(getattr(torch, device, None), "_is_in_bad_fork", None)  # there is no public name
     if is_lost is not None and is_lost():
         raise ConfigError(
             f"process {process} was forked from one that used {device}, which no forked process can use; wanted a "
@@ -111,7 +122,8 @@ def settle_after_fork(device: torch.device) -> None:
 
 @functools.cache  # once in each process
 def _use_one_thread(process: int) -> None:
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        _torch().set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _LOG.info("process %d was forked and computes on one thread; a spawned one would use all cores", process)
 

@@ -83,7 +83,7 @@ class _Service:
             windows.observe(rows)
             seconds.observe(took)
 
-        self.turns = Turns(reader.model, together=0 if reader.device.type == "cpu" else _TOGETHER, watch=watch)
+        self.turns = Turns(reader.run, together=0 if reader.device.type == "cpu" else _TOGETHER, watch=watch)
         shared = Predictor(replace(reader, model=self.turns))
         self.desk = Desk(lambda task: task.answer(shared), self.turns, most_waiting=self.limits.waiting)
         self.registry.register(_Waiting(self.desk))

@@ -30,7 +30,8 @@ def app_from_env() -> FastAPI:
 
 def load(settings: ServiceSettings) -> Predictor:
     """Load the model on this process's share of the cores, without the library's bars and reports."""
-    use_model_threads()
+    if settings.backend == "torch":
+        use_model_threads()
     disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no types here
     logging.getLogger("transformers").setLevel(logging.ERROR)
     return Predictor.from_pretrained(

@@ -7,17 +7,13 @@ model for a pass of few windows and not for all of them.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from qa.errors import GoneError, QueueFullError
-from qa.inference.onnx import SpanLogits
 
 _SHARE = 0.1
 """Of the model's time, for requests that have had most: a stream of small ones cannot starve them."""
@@ -44,7 +40,7 @@ class _Pass:
     """A forward pass that waits."""
 
     ticket: Ticket
-    inputs: dict[str, Tensor]
+    inputs: dict[str, Any]
     output: Future[Any] = field(default_factory=Future)
 
     @property
@@ -53,21 +49,21 @@ class _Pass:
         return rows, width
 
 
-class Turns(nn.Module):
+class Turns:
     """A model that many threads call and one thread runs."""
 
     def __init__(
         self,
-        model: nn.Module,
+        run: Callable[[Sequence[Mapping[str, Any]]], list[Any]],
         *,
         together: int = 0,
         watch: Callable[[int, float], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wrap a model.
+        """Wrap what runs a model.
 
         Args:
-            model: takes `input_ids` and others, `[feature, token]`.
+            run: runs the inputs of several calls, `input_ids` and others, `[feature, token]`; see `LoadedReader.run`.
             together: windows of several requests that one pass may hold. Of use on an accelerator, where a pass of few
                 costs what one of many does. On a CPU it gains nothing, and the answers would depend on who else asks:
                 rounding differs with the shape, and 8-bit activations share one scale.
@@ -75,8 +71,7 @@ class Turns(nn.Module):
             clock: in seconds.
 
         """
-        super().__init__()
-        self._model, self._together, self._watch, self.clock = model, together, watch, clock
+        self._run_model, self._together, self._watch, self.clock = run, together, watch, clock
         self._waiting: list[_Pass] = []
         self._changed = threading.Condition()
         self._began: float | None = None
@@ -98,7 +93,7 @@ class Turns(nn.Module):
         began = self._began
         return 0.0 if began is None else self.clock() - began
 
-    def forward(self, **inputs: Tensor) -> Any:  # noqa: ANN401  # the output of whatever model it is
+    def __call__(self, **inputs: Any) -> Any:  # noqa: ANN401  # the output of whatever model it is
         """Wait for a turn, and return what the model does.
 
         Raises:
@@ -165,7 +160,7 @@ class Turns(nn.Module):
     def _run(self, passes: Sequence[_Pass]) -> None:
         began = self.clock()
         try:
-            outputs = self._outputs(passes)
+            outputs = self._run_model([one.inputs for one in passes])
         except Exception as error:  # noqa: BLE001  # whatever the model raises belongs to those who asked
             for one in passes:
                 one.output.set_exception(error)
@@ -176,15 +171,6 @@ class Turns(nn.Module):
         for one in passes:
             one.ticket.used += seconds / len(passes)
         self._watch(sum(one.shape[0] for one in passes), seconds)
-
-    @torch.no_grad()
-    def _outputs(self, passes: Sequence[_Pass]) -> list[Any]:
-        if len(passes) == 1:
-            return [self._model(**passes[0].inputs)]
-        names, rows = passes[0].inputs, [one.shape[0] for one in passes]
-        output = self._model(**{name: torch.cat([one.inputs[name] for one in passes]) for name in names})
-        parts = zip(output.start_logits.split(rows), output.end_logits.split(rows), strict=True)
-        return [SpanLogits(start, end) for start, end in parts]
 
 
 def _claim(ticket: Ticket, now: float, waiting: int) -> float:

@@ -26,7 +26,8 @@ from qa.data import load_training_examples, load_validation_examples
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import find_spans
 from qa.features import cached_features, cached_labels
-from qa.features.collation import PAD_MULTIPLE, collate
+from qa.features.collation import collate
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import Encoder, build_features
@@ -204,7 +205,7 @@ def ours_evaluation(setup: Setup) -> Iterator[float]:
     features = build_features(validation_rows(setup, setup.forward_blocks), reader.tokenizer, WINDOW)
     model = accelerator.prepare(reader.model)
     while True:
-        batches = evaluation_batches(features.lengths, config.decoding.batch_size, accelerator.device)
+        batches = evaluation_batches(features.lengths, config.decoding.batch_size, accelerator.device.type)
         loader = batch_loader(features, batches, input_names=reader.input_names, device=accelerator.device)
         model.train(mode=False)
         with accelerator.autocast():
@@ -262,7 +263,7 @@ def played_back(features, starts, ends, config: DecodingConfig):
     """Batches of `features`, and for each the logits that a model would give."""
     batches = [
         collate(features, indices, input_names=("input_ids",), pad_multiple=PAD_MULTIPLE)
-        for indices in evaluation_batches(features.lengths, config.batch_size, torch.device("cpu"))
+        for indices in evaluation_batches(features.lengths, config.batch_size, "cpu")
     ]
     logits = [[padded(values, batch) for values in (starts, ends)] for batch in batches]
     return batches, logits

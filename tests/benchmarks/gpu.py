@@ -275,7 +275,7 @@ def our_evaluation(case: Case, device: torch.device, features: Features) -> Iter
     model.train(mode=False)
     names = ("input_ids", "attention_mask", "token_type_ids")
     while True:
-        batches = evaluation_batches(features.lengths, case.batch_size, accelerator.device)
+        batches = evaluation_batches(features.lengths, case.batch_size, accelerator.device.type)
         loader = timed(batch_loader(features, batches, input_names=names, device=accelerator.device))
         waited = []
         with accelerator.autocast():

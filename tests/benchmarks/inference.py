@@ -12,9 +12,9 @@ import torch
 
 from qa.config import DataConfig
 from qa.data.examples import load_examples
-from qa.inference.backends import torch_backend
 from qa.inference.onnx_export import export_onnx
 from qa.inference.predictor import Predictor
+from qa.inference.torch_reader import torch_backend
 from qa.metrics import raw_scores
 from qa.modeling.reader import load_reader
 from qa.modeling.saving import save_surroundings

@@ -9,7 +9,8 @@ from qa import metrics
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.data import load_validation_examples
 from qa.decoding.spans import find_spans
-from qa.features.collation import PAD_MULTIPLE, collate
+from qa.features.collation import collate
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.labels import build_labels
 from qa.features.windows import build_features
 from qa.modeling.loss import span_loss

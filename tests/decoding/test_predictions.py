@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa.config import DecodingConfig
+from qa.decoding.kept import NO_SPAN, FeatureSpans
 from qa.decoding.predictions import Predictions
-from qa.decoding.search import NO_SPAN, best_spans, hf_parity_spans, null_logits
-from qa.decoding.spans import FeatureSpans
+from qa.decoding.search import best_spans, hf_parity_spans, null_logits
 from qa.features.collation import collate
 from qa.features.pair_template import PairTemplate
 from qa.features.windows import Features, Ragged, build_features

@@ -7,7 +7,8 @@ from hypothesis import example as with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.decoding.search import NO_SPAN, best_spans, hf_parity_spans, null_logits
+from qa.decoding.kept import NO_SPAN
+from qa.decoding.search import best_spans, hf_parity_spans, null_logits
 
 NONE = (NO_SPAN, NO_SPAN, -np.inf, -np.inf)
 SEARCHES = pytest.mark.parametrize("search", [best_spans, hf_parity_spans])

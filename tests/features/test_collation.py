@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from qa.features.collation import NO_LABEL, PAD_MULTIPLE, collate
+from qa.features.collation import collate
+from qa.features.joining import NO_LABEL, PAD_MULTIPLE
 from qa.features.labels import build_labels
 from qa.features.windows import build_features
 from tests.support import tiny

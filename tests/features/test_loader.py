@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from qa.features.collation import PAD_MULTIPLE, collate
+from qa.features.collation import collate
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.labels import build_labels
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
@@ -19,7 +20,7 @@ def test_the_loader_gives_the_batches_in_their_order():
     examples = tiny.sample("validation")
     features = build_features(examples, tiny.tokenizer(), config())
     labels = build_labels(examples, features)
-    batches = evaluation_batches(features.lengths, 16, CPU)
+    batches = evaluation_batches(features.lengths, 16, "cpu")
     loaded = list(batch_loader(features, batches, input_names=INPUTS, device=CPU, labels=labels))
     assert [batch.feature.tolist() for batch in loaded] == [batch.tolist() for batch in batches]
     alone = collate(features, batches[3], input_names=INPUTS, pad_multiple=PAD_MULTIPLE, labels=labels)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa.errors import ConfigError
-from qa.features.collation import PAD_MULTIPLE
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.order import (
     BatchSplit,
     epoch_order,
@@ -124,7 +124,7 @@ def test_padding_is_a_fraction_of_that_of_random_order_where_lengths_are_skewed(
     assert padded_share(lengths, ordered) < padded_share(lengths, shuffled) / 4
     halves = [part for step in ordered for part in micro_batches(step, split(1, 2, 8))]
     assert padded_share(lengths, halves) <= padded_share(lengths, ordered)
-    assert padded_share(lengths, evaluation_batches(lengths, 16, CPU)) < 0.05
+    assert padded_share(lengths, evaluation_batches(lengths, 16, "cpu")) < 0.05
 
 
 def test_steps_of_an_epoch_are_not_sorted_by_length():
@@ -136,7 +136,7 @@ def test_steps_of_an_epoch_are_not_sorted_by_length():
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=200), st.integers(1, 20), st.integers(1, 7))
 def test_evaluation_batches_are_the_same_for_any_number_of_processes(lengths, batch_size, processes):
-    batches = evaluation_batches(np.array(lengths), batch_size, torch.device("meta"))
+    batches = evaluation_batches(np.array(lengths), batch_size, "meta")
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
     dealt = [share_of_batches(batches, process=process, processes=processes) for process in range(processes)]
@@ -151,7 +151,7 @@ def test_evaluation_batches_are_the_same_for_any_number_of_processes(lengths, ba
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=200), st.integers(1, 64))
 def test_evaluation_batches_of_a_cpu_are_as_full_as_their_tokens_allow(lengths, batch_size):
     lengths = np.array(lengths)
-    batches = evaluation_batches(lengths, batch_size, CPU)
+    batches = evaluation_batches(lengths, batch_size, "cpu")
     assert np.concatenate(batches).tolist() == np.argsort(-lengths, kind="stable").tolist()
     for batch, following in itertools.pairwise(batches):
         longest = lengths[batch].max()

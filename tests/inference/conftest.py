@@ -22,7 +22,7 @@ def predictor(folder):
 def exported(tmp_path_factory):
     """The folder of a reader with its ONNX files beside the weights."""
     for package in ("onnxruntime", "onnxscript"):
-        pytest.importorskip(package, reason="makes and runs ONNX files: pip install 'extractive-qa[onnx]'")
+        pytest.importorskip(package, reason="makes and runs ONNX files: pip install 'extractive-qa[export]'")
     path = saved(tmp_path_factory.mktemp("exported"))
     export_onnx(load_reader(str(path)), path)
     return path

@@ -16,7 +16,7 @@ from qa.inference.predictor import Predictor
 from qa.modeling.reader import load_trained_reader
 from tests.support.predictors import CONTEXT, QUESTION, as_texts, pairs
 
-pytest.importorskip("onnxscript", reason="needs ONNX files; pip install 'extractive-qa[onnx]'")
+pytest.importorskip("onnxscript", reason="needs ONNX files; pip install 'extractive-qa[export]'")
 
 BACKENDS = ("torch", "onnx", "onnx_int8")
 _LONG = [CONTEXT * 20, *[CONTEXT * many for many in range(12, 20)]]  # enough for several threads to share the work

@@ -21,8 +21,8 @@ from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.errors import ExampleError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
-from qa.inference.backends import torch_backend
 from qa.inference.predictor import Predictor
+from qa.inference.torch_reader import torch_backend
 from qa.modeling.reader import load_reader
 from qa.modeling.settings import DEFAULT_SETTINGS, SETTINGS_FILE
 from tests.benchmarks import baselines

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qa.decoding.search import NO_SPAN
-from qa.decoding.spans import FeatureSpans
+from qa.decoding.kept import NO_SPAN, FeatureSpans
 from qa.errors import IncompleteError, NotFiniteError
 from qa.features.windows import Encoder, build_features
 from qa.inference.options import answer_options

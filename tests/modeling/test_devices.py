@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qa.errors import ConfigError
-from qa.modeling.devices import find_device, find_precision, known_devices, names_cpu
+from qa.modeling.devices import find_device, find_precision, known_devices
 
 
 @pytest.fixture
@@ -73,12 +73,3 @@ def test_a_precision_is_a_type_that_models_compute_in(name, wanted):
 def test_another_precision_is_named_with_those_there_are(name):
     with pytest.raises(ConfigError, match=r"^dtype is .*; wanted one of float32, bfloat16, float16, float64$"):
         find_precision(name)
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [("cpu", True), ("cpu:0", True), (torch.device("cpu"), True), ("cuda", False), (0, False), ("", False)],
-)
-def test_the_cpu_is_known_by_any_name(name, wanted, machine):
-    machine("cuda", 1)
-    assert names_cpu(name) is wanted

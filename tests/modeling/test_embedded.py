@@ -15,7 +15,8 @@ from qa.features.round_trip import label_round_trip
 from qa.features.windows import build_features
 from qa.modeling.embedded import EMBEDDED_MODELS, EmbeddedModel, PackageFile
 from qa.modeling.packed_weights import convert_to_bert
-from qa.modeling.reader import load_reader, load_tokenizer
+from qa.modeling.reader import load_reader
+from qa.modeling.sources import load_tokenizer
 from tests.support import tiny
 from tests.support.packed import packed_model
 

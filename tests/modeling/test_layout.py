@@ -14,7 +14,6 @@ from qa.errors import ModelError
 from qa.features.collation import collate
 from qa.features.windows import features_of_table
 from qa.inference.predictor import Predictor
-from qa.modeling.layout import LAYOUT_FILE, Layout
 from qa.modeling.reader import Reader, load_reader
 from tests.support import tiny, tokenizers, zoo
 from tests.support.windows import config
@@ -195,12 +194,3 @@ def test_block_sparse_attention_depends_on_its_own_batch_alone_in_threads(tmp_pa
 
 
 # --- beside an exported model ---
-
-
-def test_a_layout_comes_back_as_saved(tmp_path):
-    template = causal_reader(causal_tokenizer()).encoder.template
-    Layout(template=template, longest=96).save(tmp_path)
-    assert Layout.load(tmp_path / LAYOUT_FILE) == Layout(template=template, longest=96)
-    (tmp_path / LAYOUT_FILE).write_text("{")
-    with pytest.raises(ModelError, match=f"{LAYOUT_FILE} is not what `qa export` writes"):
-        Layout.load(tmp_path / LAYOUT_FILE)

@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from qa.config import RecipeConfig
-from qa.features.collation import NO_LABEL, Batch
+from qa.features.collation import Batch
+from qa.features.joining import NO_LABEL
 from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss
 
 LENGTHS = (9, 6)

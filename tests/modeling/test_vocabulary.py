@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from qa.features.pair_template import find_pair_template, plain_backend
-from qa.inference.backends import torch_backend
 from qa.inference.predictor import Predictor
+from qa.inference.torch_reader import torch_backend
 from qa.modeling.reader import Reader, load_reader
 from qa.modeling.vocabulary import trim_reader, trim_tokenizer
 from tests.support import tiny

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qa.inference.backends import torch_backend
 from qa.inference.predictor import Predictor
+from qa.inference.torch_reader import torch_backend
 from qa.modeling.reader import load_reader
 from qa.modeling.settings import DEFAULT_SETTINGS
 from tests.support import tiny

@@ -4,12 +4,14 @@ import asyncio
 import multiprocessing
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
 
 from qa.errors import ForkError, GoneError, QueueFullError
 from qa.inference.onnx import SpanLogits
+from qa.inference.torch_reader import run_together
 from qa.serving.desk import Desk
 from qa.serving.turns import Turns
 from tests.support.service import wait_until
@@ -39,7 +41,7 @@ class Model(torch.nn.Module):
 def run(scenario, most_waiting=10):
     """Run a scenario with a desk that is open; returns what it does, and what came of each task."""
     model, ended = Model(), {}
-    turns = Turns(model)
+    turns = Turns(partial(run_together, model))
 
     def answer(task):
         try:
@@ -151,7 +153,7 @@ def test_it_ends_when_what_has_come_is_answered_and_takes_no_more():
 
 @pytest.mark.processes
 def test_a_desk_in_a_forked_process_refuses_and_does_not_hang():
-    desk = Desk(str, Turns(Model()), most_waiting=1)
+    desk = Desk(str, Turns(partial(run_together, Model())), most_waiting=1)
     context = multiprocessing.get_context("fork")
     found = context.Queue()
 

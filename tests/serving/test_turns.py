@@ -3,12 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 
 import pytest
 import torch
 
 from qa.errors import GoneError, QueueFullError
 from qa.inference.onnx import SpanLogits
+from qa.inference.torch_reader import run_together
 from qa.serving.turns import TICKET, Ticket, Turns
 from tests.support.service import wait_until
 
@@ -47,7 +49,8 @@ class Bench:
         self.clock = Clock()
         self.model = Model(self.clock)
         self.watched = []
-        self.turns = Turns(self.model, clock=self.clock, watch=lambda *one: self.watched.append(one), **options)
+        watch = lambda *one: self.watched.append(one)  # noqa: E731
+        self.turns = Turns(partial(run_together, self.model), clock=self.clock, watch=watch, **options)
         self.pool = ThreadPoolExecutor(8)
         self.reader = threading.Thread(target=self.turns.work)
         self.reader.start()

@@ -141,7 +141,7 @@ def token_references(features, texts, seed):
 
 
 def answers(features, texts, seed):
-    batches = evaluation_batches(features.lengths, 1024, torch.device("cpu"), cpu_tokens=_BATCH_TOKENS)
+    batches = evaluation_batches(features.lengths, 1024, "cpu", cpu_tokens=_BATCH_TOKENS)
     loader = batch_loader(features, batches, input_names=("input_ids",), device=torch.device("cpu"))
     spans = find_spans(RandomLogits(seed), loader, DECODING, features=len(features))
     contexts = [row.context for row in texts.rows]

@@ -116,7 +116,7 @@ def test_a_type_is_exported_with_its_logits_or_refused_in_a_line(kind, tmp_path)
 
 def difference(reader, folder):
     """Of the file's logits from the model's, or the message that says why there is no file."""
-    pytest.importorskip("onnxscript", reason="makes ONNX files: pip install 'extractive-qa[onnx]'")
+    pytest.importorskip("onnxscript", reason="makes ONNX files: pip install 'extractive-qa[export]'")
     try:
         export_onnx(reader, folder)
     except ExportError as refused:

@@ -1,0 +1,131 @@
+"""The same search as `search`, for the logits of readers that PyTorch does not run.
+
+Arguments and results are those of the functions there, in NumPy's arrays. Of spans that score the same, the first is
+kept.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+from numpy.lib.stride_tricks import sliding_window_view
+
+from qa.decoding.kept import NO_SPAN
+
+
+class ArrayCandidates(NamedTuple):
+    """The best spans of every feature, best first."""
+
+    first: Int[np.ndarray, "feature k"]
+    last: Int[np.ndarray, "feature k"]
+    start_logit: Float32[np.ndarray, "feature k"]
+    end_logit: Float32[np.ndarray, "feature k"]
+
+
+def best_spans(
+    start_logits: Float32[np.ndarray, "feature token"],
+    end_logits: Float32[np.ndarray, "feature token"],
+    in_context: Bool[np.ndarray, "feature token"],
+    *,
+    k: int,
+    max_tokens: int,
+) -> ArrayCandidates:
+    """Find the k valid spans with the largest sum of start and end logit, exactly."""
+    tokens = start_logits.shape[1]
+    width = min(max_tokens, tokens)
+    start, end = _only(start_logits, in_context), _only(end_logits, in_context)
+    ends_from = np.pad(end, ((0, 0), (0, width - 1)), constant_values=-np.inf)
+    ends = sliding_window_view(ends_from, width, axis=1)
+    starts = _largest(start + ends.max(axis=2), k)
+    scores = np.take_along_axis(start, starts, 1)[:, :, None] + np.take_along_axis(ends, starts[:, :, None], 1)
+    flat = scores.reshape(len(scores), -1)
+    at = _largest(flat, k)
+    first = np.take_along_axis(starts, at // width, 1)
+    last = first + at % width
+    spans = ArrayCandidates(first, last, np.take_along_axis(start, first, 1), np.take_along_axis(ends_from, last, 1))
+    return _filled(spans, np.take_along_axis(flat, at, 1), k)
+
+
+def hf_parity_spans(
+    start_logits: Float32[np.ndarray, "feature token"],
+    end_logits: Float32[np.ndarray, "feature token"],
+    in_context: Bool[np.ndarray, "feature token"],
+    *,
+    k: int,
+    max_tokens: int,
+) -> ArrayCandidates:
+    """Find what the double loop over the k best starts and the k best ends of the well-known scripts finds."""
+    starts, ends = _largest(start_logits, k), _largest(end_logits, k)
+    start, end = (
+        _only(np.take_along_axis(logits, at, 1), np.take_along_axis(in_context, at, 1))
+        for logits, at in ((start_logits, starts), (end_logits, ends))
+    )
+    first, last = starts[:, :, None], ends[:, None, :]
+    valid = (first <= last) & (last - first < max_tokens)
+    flat = np.where(valid, start[:, :, None] + end[:, None, :], -np.inf).reshape(len(starts), -1)
+    at, taken = _largest(flat, k), starts.shape[1]
+    spans = ArrayCandidates(
+        np.take_along_axis(starts, at // taken, 1),
+        np.take_along_axis(ends, at % taken, 1),
+        np.take_along_axis(start, at // taken, 1),
+        np.take_along_axis(end, at % taken, 1),
+    )
+    return _filled(spans, np.take_along_axis(flat, at, 1), k)
+
+
+def null_logits(
+    start_logits: Float32[np.ndarray, "feature token"],
+    end_logits: Float32[np.ndarray, "feature token"],
+    null_position: Int[np.ndarray, "feature"],
+) -> Float32[np.ndarray, "feature 2"]:
+    """Return the start and end logit of "not in this window"; NaN where any logit of the feature is NaN or +inf."""
+    rows = np.arange(len(null_position))
+    logits = np.stack([start_logits[rows, null_position], end_logits[rows, null_position]], axis=1)
+    highest = np.maximum(start_logits, end_logits).max(axis=1, keepdims=True)  # NaN, if any is
+    return np.asarray(np.where(highest < np.inf, logits, np.nan), dtype=np.float32)
+
+
+def log_shares(
+    start_logits: Float32[np.ndarray, "feature token"],
+    end_logits: Float32[np.ndarray, "feature token"],
+    counted: Bool[np.ndarray, "feature token"],
+) -> tuple[Float32[np.ndarray, "feature token"], Float32[np.ndarray, "feature token"]]:
+    """Return the logarithms of the softmax over the counted tokens of each row."""
+
+    def shares(logits: Float32[np.ndarray, "feature token"]) -> Float32[np.ndarray, "feature token"]:
+        kept: np.ndarray = np.where(counted, logits, np.float32(-np.inf))
+        highest = kept.max(axis=1, keepdims=True)
+        return logits - (highest + np.log(np.exp(kept - highest).sum(axis=1, keepdims=True)))
+
+    return shares(start_logits), shares(end_logits)
+
+
+SEARCHES: dict[str, Callable[..., ArrayCandidates]] = {"exact": best_spans, "hf_parity": hf_parity_spans}
+"""By the names of `DecodingConfig.search`."""
+
+
+def _only(
+    logits: Float32[np.ndarray, "feature some"], kept: Bool[np.ndarray, "feature some"]
+) -> Float32[np.ndarray, "feature some"]:
+    """Put −inf where a logit is not kept, and for NaN and +inf, which make sums NaN."""
+    return np.where(kept & (logits < np.inf), logits, np.float32(-np.inf))
+
+
+def _largest(scores: Float32[np.ndarray, "feature some"], k: int) -> Int[np.ndarray, "feature best"]:
+    """Return the places of the k largest, or all, largest first; NaN, as in PyTorch, is larger than all."""
+    return np.argsort(np.where(np.isnan(scores), -np.inf, -scores), axis=1, kind="stable")[:, :k]
+
+
+def _filled(spans: ArrayCandidates, score: Float32[np.ndarray, "feature best"], k: int) -> ArrayCandidates:
+    """Put `NO_SPAN` where the score is −inf, and fill up with it to `k`."""
+    none = score == -np.inf
+    missing = ((0, 0), (0, k - score.shape[1]))
+    first, last = (
+        np.pad(np.where(none, NO_SPAN, at), missing, constant_values=NO_SPAN) for at in (spans.first, spans.last)
+    )
+    start, end = (
+        np.pad(np.where(none, np.float32(-np.inf), logit), missing, constant_values=-np.inf)
+        for logit in (spans.start_logit, spans.end_logit)
+    )
+    return ArrayCandidates(first, last, start, end)

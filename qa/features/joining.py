@@ -1,0 +1,188 @@
+"""Features -> padded rows of token ids, as arrays."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from qa.features.labels import Labels
+from qa.features.windows import Features
+
+PAD_MULTIPLE = 8
+"""Padded lengths are multiples of this: what matrix units are fast at."""
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask")
+"""What rows are made of; the last marks the question, which all tokens see in models of local attention."""
+NO_LABEL = -1
+"""Fills up the labels of features that have fewer than others of their batch."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rows:
+    """Features as padded rows; the fields are those of `qa.features.collation.Batch`."""
+
+    inputs: dict[str, Int[np.ndarray, "feature token"]]
+    feature: Int[np.ndarray, "feature"]
+    in_context: Bool[np.ndarray, "feature token"]
+    context_begin: Int[np.ndarray, "feature"]
+    null_position: Int[np.ndarray, "feature"]
+    tokens: int
+    """Tokens that are not padding."""
+    label_first: Int[np.ndarray, "feature label"] | None = None
+    label_last: Int[np.ndarray, "feature label"] | None = None
+
+
+def join(
+    features: Features,
+    indices: Int[np.ndarray, "feature"],
+    *,
+    input_names: Sequence[str],
+    pad_multiple: int,
+    labels: Labels | None = None,
+) -> Rows:
+    """Join question, context window and special tokens of `indices` into padded rows.
+
+    Args:
+        features: where the tokens are.
+        indices: which features.
+        input_names: of `INPUTS`, those that the model takes.
+        pad_multiple: the padded length is a multiple of this, unless features say what it is.
+        labels: of all features, where the batch is to be learned from.
+
+    """
+    lengths = features.lengths_of(indices)
+    width = features.padded_to or -(-int(lengths.max()) // pad_multiple) * pad_multiple
+    begin = width - lengths if features.template.pad_left else np.zeros_like(lengths)
+    parts = _Parts.of(features, indices, begin)
+    null = np.where(features.template.null_position < 0, parts.end, begin) + features.template.null_position
+    columns = np.arange(width)
+    inputs: dict[str, Callable[[], Int[np.ndarray, "feature token"]]] = {
+        "input_ids": partial(_token_ids, features, parts, width),
+        "token_type_ids": partial(_token_types, features, parts, width),
+        "attention_mask": lambda: _between(columns, begin, parts.end).astype(np.int64),
+        "global_attention_mask": lambda: _between(columns, *parts.beside_context()).astype(np.int64),
+    }
+    first, last = _label_positions(labels, indices, parts.context, null) if labels is not None else (None, None)
+    return Rows(
+        inputs={name: inputs[name]() for name in input_names},
+        feature=np.asarray(indices, dtype=np.int64),
+        in_context=_between(columns, parts.context, parts.context + parts.context_size),
+        context_begin=parts.context,
+        null_position=null,
+        tokens=int(lengths.sum()),
+        label_first=first,
+        label_last=last,
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Parts:
+    """Where the parts of every row are: first columns, sizes in tokens, and first tokens in the flat arrays."""
+
+    begin: Int[np.ndarray, "feature"]
+    between: Int[np.ndarray, "feature"]
+    after: Int[np.ndarray, "feature"]
+    end: Int[np.ndarray, "feature"]
+    second: Int[np.ndarray, "feature"]
+    question: Int[np.ndarray, "feature"]
+    question_size: Int[np.ndarray, "feature"]
+    question_source: Int[np.ndarray, "feature"]
+    context: Int[np.ndarray, "feature"]
+    context_size: Int[np.ndarray, "feature"]
+    context_source: Int[np.ndarray, "feature"]
+
+    @classmethod
+    def of(cls, features: Features, indices: Int[np.ndarray, "feature"], begin: Int[np.ndarray, "feature"]) -> "_Parts":
+        template, example = features.template, features.example[indices]
+        question_source = features.question_ids.bounds[example]
+        question_size = features.question_ids.bounds[example + 1] - question_source
+        context_size = features.size[indices].astype(np.int64)
+        one, two = (context_size, question_size) if template.context_first else (question_size, context_size)
+        first = begin + len(template.before)
+        between = first + one
+        second = between + len(template.between)
+        after = second + two
+        return cls(
+            begin=begin,
+            between=between,
+            after=after,
+            end=after + len(template.after),
+            second=second,
+            question=second if template.context_first else first,
+            question_size=question_size,
+            question_source=question_source,
+            context=first if template.context_first else second,
+            context_size=context_size,
+            context_source=features.context_ids.bounds[features.context_of[example]] + features.first[indices],
+        )
+
+    def beside_context(self) -> tuple[Int[np.ndarray, "feature"], Int[np.ndarray, "feature"]]:
+        """Return where the question, and the special tokens on its other side, begins and ends."""
+        is_first = self.question < self.context
+        question_end = self.question + self.question_size
+        return np.where(is_first, self.begin, self.question), np.where(is_first, question_end, self.end)
+
+
+def _token_ids(features: Features, parts: _Parts, width: int) -> Int[np.ndarray, "feature token"]:
+    template = features.template
+    ids = np.full((len(parts.begin), width), template.pad_id, dtype=np.int64)
+    _copy(features.question_ids.values, parts.question_source, parts.question_size, ids, parts.question)
+    _copy(features.context_ids.values, parts.context_source, parts.context_size, ids, parts.context)
+    _put(template.before, ids, parts.begin)
+    _put(template.between, ids, parts.between)
+    _put(template.after, ids, parts.after)
+    return ids
+
+
+def _token_types(features: Features, parts: _Parts, width: int) -> Int[np.ndarray, "feature token"]:
+    template, columns = features.template, np.arange(width)
+    types = np.full((len(parts.begin), width), template.pad_type, dtype=np.int64)
+    types[_between(columns, parts.begin, parts.between)] = template.first_type
+    types[_between(columns, parts.second, parts.after)] = template.second_type
+    _put(template.before_types, types, parts.begin)
+    _put(template.between_types, types, parts.between)
+    _put(template.after_types, types, parts.after)
+    return types
+
+
+def _copy(
+    values: Int[np.ndarray, "value"],
+    source: Int[np.ndarray, "row"],
+    sizes: Int[np.ndarray, "row"],
+    rows: Int[np.ndarray, "row column"],
+    begin: Int[np.ndarray, "row"],
+) -> None:
+    """Copy `sizes` values from `source` on into every row, from column `begin` on."""
+    within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    target = np.arange(len(rows)) * rows.shape[1] + begin
+    rows.reshape(-1)[np.repeat(target, sizes) + within] = values[np.repeat(source, sizes) + within]
+
+
+def _put(tokens: Sequence[int], rows: Int[np.ndarray, "row column"], begin: Int[np.ndarray, "row"]) -> None:
+    """Put the same tokens into every row, from column `begin` on."""
+    every = np.arange(len(rows))
+    for at, token in enumerate(tokens):
+        rows[every, begin + at] = token
+
+
+def _label_positions(
+    labels: Labels,
+    indices: Int[np.ndarray, "feature"],
+    context_begin: Int[np.ndarray, "feature"],
+    null: Int[np.ndarray, "feature"],
+) -> tuple[Int[np.ndarray, "feature label"], Int[np.ndarray, "feature label"]]:
+    begin = labels.bounds[indices]
+    counts = labels.bounds[indices + 1] - begin
+    row, nth = np.nonzero(np.arange(max(1, int(counts.max()))) < counts[:, None])
+    first, last = np.full((2, len(indices), max(1, int(counts.max()))), NO_LABEL, dtype=np.int64)
+    for positions, spans in ((first, labels.first), (last, labels.last)):
+        positions[row, nth] = context_begin[row] + spans[begin[row] + nth]
+        positions[counts == 0, 0] = null[counts == 0]
+    return first, last
+
+
+def _between(
+    columns: Int[np.ndarray, "token"], begin: Int[np.ndarray, "feature"], end: Int[np.ndarray, "feature"]
+) -> Bool[np.ndarray, "feature token"]:
+    return (columns >= begin[:, None]) & (columns < end[:, None])

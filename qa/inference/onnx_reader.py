@@ -1,0 +1,132 @@
+"""A reader that onnxruntime runs. Without PyTorch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qa.config import Backend, DecodingConfig
+from qa.decoding.array_search import SEARCHES, log_shares, null_logits
+from qa.decoding.kept import NO_SPAN, FeatureSpans, room_for
+from qa.errors import ConfigError, MissingPackageError
+from qa.features.joining import PAD_MULTIPLE, Rows, join
+from qa.features.windows import Encoder, Features
+from qa.inference.loaded_reader import LoadedReader, longest_for
+from qa.inference.onnx import OnnxModel, SpanLogits, find_exported_layout, load_onnx_model
+from qa.modeling.device_names import Device, Precision, names_cpu, precision_name
+from qa.modeling.layout_file import Layout
+from qa.modeling.settings import DEFAULT_SETTINGS, find_settings
+from qa.modeling.sources import load_tokenizer
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processor, named as PyTorch names devices."""
+
+    type: str = "cpu"
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.type
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class OnnxReader(LoadedReader):
+    """A reader whose model takes and returns arrays."""
+
+    def size(self) -> str:
+        """Say where the parameters are."""
+        return "in a file"
+
+    def find_spans(
+        self,
+        features: Features,
+        batches: Sequence[np.ndarray],
+        config: DecodingConfig,
+        *,
+        window_shares: bool,
+    ) -> FeatureSpans:
+        """Run features through the model and keep of each the best spans; see `qa.decoding.spans`."""
+        spans = room_for(len(features), config.n_best)
+        filled = 0
+        for indices in batches:
+            joined = join(features, indices, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
+            logits = _logits(self.model(**joined.inputs), joined, window_shares=window_shares)
+            rows = slice(filled, filled + len(indices))
+            for name, column in vars(_decoded(logits, joined, config)).items():
+                getattr(spans, name)[rows] = column
+            filled = rows.stop
+        return spans.at(slice(filled))
+
+    def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Run the inputs of several calls, one after the other: on a CPU nothing is gained by joining them."""
+        return [self.model(**one) for one in passes]
+
+
+def load_onnx(backend: Backend, source: str, device: Device, dtype: Precision, revision: str | None) -> OnnxReader:
+    """Load a file that `qa export` made, or one of another program, from a model's folder or the hub.
+
+    Raises:
+        ModelError: it does not load, or does not fit its tokenizer.
+        ConfigError: another device or precision than there is.
+        MissingPackageError: onnxruntime, or what a file of another program needs to be asked how it wants texts.
+
+    """
+    if device is not None and not names_cpu(device):
+        raise ConfigError(f"device is {device!r}; an ONNX file runs on the cpu here")
+    if precision_name(dtype) != "float32":
+        raise ConfigError(f"dtype is {dtype!r}; an ONNX file has the precision that it was exported with")
+    model = load_onnx_model(source, backend, revision=revision)
+    tokenizer = load_tokenizer(source, revision=revision)
+    settings = find_settings(source, revision=revision) or DEFAULT_SETTINGS
+    layout = find_exported_layout(source, revision=revision)
+    if layout is None:
+        layout = _asked(model, tokenizer, source, revision=revision, max_length=settings.max_length)
+    return OnnxReader(
+        model=model,
+        tokenizer=tokenizer,
+        encoder=replace(Encoder.of(tokenizer), template=layout.template),
+        settings=settings,
+        input_names=model.input_names,
+        longest=longest_for(settings, tokenizer, layout.longest),
+        device=Cpu(),
+    )
+
+
+def _asked(model: OnnxModel, tokenizer: Any, source: str, **rest: Any) -> Layout:  # noqa: ANN401  # as the function there
+    try:
+        from qa.inference.torch_reader import layout_by_asking  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"model {source!r} has no onnx/layout.json, which `qa export` writes; without it wanted {error.name}: "
+            "pip install 'extractive-qa[torch]'"
+        ) from error
+    return layout_by_asking(model, tokenizer, source, **rest)
+
+
+def _logits(output: SpanLogits, rows: Rows, *, window_shares: bool) -> SpanLogits:
+    """Return the logits in float32, those of padding lower than all unless they are NaN."""
+    start, end = (np.asarray(one, dtype=np.float32) for one in output)
+    if (mask := rows.inputs.get("attention_mask")) is not None:
+        lowered = np.where(mask == 0, np.float32(-np.inf), np.float32(0))
+        start, end = start + lowered, end + lowered
+    if window_shares:
+        counted = rows.in_context.copy()
+        counted[np.arange(len(counted)), rows.null_position] = True
+        start, end = log_shares(start, end, counted)
+    return SpanLogits(start, end)
+
+
+def _decoded(logits: SpanLogits, rows: Rows, config: DecodingConfig) -> FeatureSpans:
+    start, end = logits
+    spans = SEARCHES[config.search](start, end, rows.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+    first, last = (np.where(at == NO_SPAN, NO_SPAN, at - rows.context_begin[:, None]) for at in spans[:2])
+    return FeatureSpans(
+        feature=rows.feature,
+        first=first.astype(np.int32),
+        last=last.astype(np.int32),
+        start_logit=spans.start_logit,
+        end_logit=spans.end_logit,
+        null_logits=null_logits(start, end, rows.null_position),
+    )

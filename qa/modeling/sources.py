@@ -1,0 +1,56 @@
+"""The name of a model -> where it is, and its tokenizer. Without PyTorch."""
+
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from qa.errors import ModelError, in_a_line
+from qa.files import from_home, looks_like_path
+from qa.modeling.artifacts import fetch_artifact, is_artifact
+from qa.modeling.embedded import EMBEDDED_MODELS
+
+LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
+"""What transformers raises for what does not load."""
+
+
+def located(source: str) -> str:
+    """Return the folder of an embedded model or of a path, or the hub id.
+
+    Raises:
+        ModelError: the embedded model is not installed, or a path has nothing there.
+
+    """
+    if source in EMBEDDED_MODELS:
+        return str(EMBEDDED_MODELS[source].folder())
+    if is_artifact(source):
+        return str(fetch_artifact(source))
+    path = from_home(source)
+    if looks_like_path(source) and not path.exists():
+        names = ", ".join(EMBEDDED_MODELS)
+        raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or one of {names}")
+    return str(path)
+
+
+def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model alone; arguments are those of `qa.modeling.reader.load_reader`.
+
+    Raises:
+        ModelError: it does not load.
+
+    """
+    path = located(source)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, revision=revision)
+    except LOADING_ERRORS as error:
+        raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
+    return tokenizer
+
+
+def check_words(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Check that the tokenizer of a model knows any words, unlike what the library makes of missing files.
+
+    Raises:
+        ModelError: it knows none.
+
+    """
+    if tokenizer.get_vocab().keys() <= set(tokenizer.all_special_tokens):
+        raise ModelError(f"the tokenizer of model {name!r} knows no words; wanted tokenizer.json or its like beside it")
