@@ -94,9 +94,9 @@ def log_shares(
     """Return the logarithms of the softmax over the counted tokens of each row."""
 
     def shares(logits: Float32[np.ndarray, "feature token"]) -> Float32[np.ndarray, "feature token"]:
-        kept: np.ndarray = np.where(counted, logits, np.float32(-np.inf))
+        kept = np.where(counted, logits, np.float32(-np.inf))
         highest = kept.max(axis=1, keepdims=True)
-        return logits - (highest + np.log(np.exp(kept - highest).sum(axis=1, keepdims=True)))
+        return np.asarray(logits - highest - np.log(np.exp(kept - highest).sum(axis=1, keepdims=True)))
 
     return shares(start_logits), shares(end_logits)
 

@@ -59,10 +59,11 @@ def test_errors_are_one_line_without_a_traceback_and_exit_with_1(capsys, folder,
     assert "Traceback" not in found
 
 
-@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "onnx"), ("compare", "experiments")])
+@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "export"), ("compare", "experiments")])
 def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys, folder, monkeypatch):
     requirements = PROJECT["optional-dependencies"][extra]
-    packages = [requirement.split(">")[0].replace("-", "_") for requirement in requirements]
+    own = [requirement for requirement in requirements if not requirement.startswith("extractive-qa")]
+    packages = [requirement.split(">")[0].replace("-", "_") for requirement in own]
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in packages else find(name))
     error = output(capsys, command, folder, status=1).err
