@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from accelerate import Accelerator
 
 from qa.config import RunConfig
-from qa.data import load_training_examples, load_validation_examples
+from qa.data import load_further_validation_examples, load_training_examples, load_validation_examples
 from qa.errors import StoppedError
 from qa.evaluation import Evaluator
 from qa.features import cached_features, cached_labels, fewer_unlabelled
@@ -36,8 +36,11 @@ def run(config: RunConfig) -> None:
         with RunFolder.open(accelerator, config) as folder:
             reader = load_reader_for(config)
             validation = load_validation_examples(config)
+            further = load_further_validation_examples(config)
             evaluator = (
-                Evaluator.for_reader(accelerator, reader, validation, config) if validation is not None else None
+                Evaluator.for_reader(accelerator, reader, validation, config, further)
+                if validation is not None
+                else None
             )
             if config.training.max_steps == 0 and evaluator is not None:
                 evaluate_only(accelerator, reader, evaluator, folder, config, stop)

@@ -40,6 +40,7 @@ class RunSettings(TypedDict, total=False):
     train_weight: float
     more_train_data: tuple[str, ...]
     validation_data: str | None
+    more_validation_data: tuple[str, ...]
     output_dir: str | Path
     seed: int
     resume: str | None

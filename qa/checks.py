@@ -1,6 +1,8 @@
 """How settings are checked where they are made."""
 
 import math
+import re
+from collections.abc import Iterable
 
 from pydantic import ConfigDict
 
@@ -25,6 +27,39 @@ def number_of(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def weighted_sources(setting: str, sources: Iterable[str]) -> list[tuple[str, float]]:
+    """Return sources with their weights, which follow a star: 1 where there is none.
+
+    Raises:
+        ConfigError: a weight that is not above 0.
+
+    """
+    found = []
+    for given in sources:
+        source, star, weight = given.rpartition("*")
+        value = number_of(weight) if star else 1.0
+        require(value is not None and 0 < value < math.inf, setting, given, "a weight above 0 after *")
+        found.append((source if star else given, value or 0.0))
+    return found
+
+
+def named_sources(setting: str, sources: Iterable[str]) -> dict[str, str]:
+    """Return sources by their names, which stand before an equals sign.
+
+    Raises:
+        ConfigError: a name that is missing, there twice, or not of letters, digits, - and _.
+
+    """
+    found: dict[str, str] = {}
+    for given in sources:
+        name, _, source = given.partition("=")
+        is_name = re.fullmatch(r"[\w-]+", name) is not None
+        wanted = "name=source, each name once, of letters, digits, - and _"
+        require(is_name and bool(source) and name not in found, setting, given, wanted)
+        found[name] = source
+    return found
 
 
 class Settings:

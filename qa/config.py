@@ -5,11 +5,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import TypeAdapter
 
-from qa.checks import Settings, number_of, require
+from qa.checks import Settings, named_sources, number_of, require, weighted_sources
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
@@ -116,8 +116,9 @@ class TrainingConfig(Settings):
     """Newest checkpoints that are kept; the best model is in the run folder's model/."""
     keep_best: int = 1
     """Best models that are kept: the best in the run folder's model/, with more than one all of them in models/."""
-    best_metric: ComparedScore | None = None
-    """Score of metrics.json that selects the best model; none: f1 (best_f1 with unanswerable questions)."""
+    best_metric: str | None = None
+    """Score of metrics.json that selects the best model, of a further validation set as in own/f1; none: f1 (best_f1
+    with unanswerable questions)."""
     patience: int | None = None
     """Evaluations without a better score after which training stops; none: never."""
     gradient_checkpointing: bool = False
@@ -130,6 +131,9 @@ class TrainingConfig(Settings):
     """Record a few steps after the first ones in trace.json of the run folder, which ui.perfetto.dev opens."""
 
     def __post_init__(self) -> None:
+        metric = None if self.best_metric is None else self.best_metric.rpartition("/")[2]
+        known = get_args(ComparedScore)
+        require(metric is None or metric in known, "training.best_metric", self.best_metric, ", ".join(known))
         self._require_positive("training.", "epochs", "learning_rate", "adam_epsilon", "max_gradient_norm")
         self._require_positive("training.", "save_minutes", "max_minutes", "schedule_power")
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
@@ -252,6 +256,8 @@ class RunConfig(Settings):
     validation_data: str | None = "auto"
     """Hub id, file, folder, or sample, as above; auto: the training data's validation split; 0.1: a tenth of its
     contexts, held out; none: no evaluation."""
+    more_validation_data: tuple[str, ...] = ()
+    """Further sets to be scored in every evaluation, as name=source; their scores are called name/f1 and so on."""
     output_dir: Path = Path("runs/qa")
     """Run folder; must be empty or missing unless the run is resumed."""
     seed: int = 42
@@ -283,6 +289,10 @@ class RunConfig(Settings):
         require(share is None or 0 < share < 1, "validation-data", self.validation_data, "a source, or a share below 1")
         self._require_positive("", "train_weight")
         self.further_train_data()
+        further = self.further_validation_data()
+        require(not further or self.validation_data is not None, "validation-data", None, "data besides further sets")
+        chosen = (self.training.best_metric or "").rpartition("/")[0]
+        require(not chosen or chosen in further, "training.best_metric", chosen, f"one of the sets {[*further]}")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:
@@ -292,19 +302,12 @@ class RunConfig(Settings):
             require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
 
     def further_train_data(self) -> list[tuple[str, float]]:
-        """Return the sources of further training data with their weights.
+        """Return the sources of further training data with their weights; see `weighted_sources`."""
+        return weighted_sources("more_train_data", self.more_train_data)
 
-        Raises:
-            ConfigError: a weight that is not above 0.
-
-        """
-        found = []
-        for given in self.more_train_data:
-            source, star, weight = given.rpartition("*")
-            value = number_of(weight) if star else 1.0
-            require(value is not None and 0 < value < math.inf, "more_train_data", given, "a weight above 0 after *")
-            found.append((source if star else given, value or 0.0))
-        return found
+    def further_validation_data(self) -> dict[str, str]:
+        """Return the sources of further validation data by the names of the sets; see `named_sources`."""
+        return named_sources("more_validation_data", self.more_validation_data)
 
     @property
     def validation_share(self) -> float | None:

@@ -206,7 +206,7 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
         ("modle: x", "modle"),
         ("seed: many", "seed"),
         ("decoding: {search: fast}", "decoding.search"),
-        ("training: {best_metric: fi}", "training.best_metric"),
+        ("training: {best_metric: fi}", "training.best-metric"),
         ("tracking: {report_to: [wanb]}", "tracking.report_to"),
         ("training: {epochs: 0}", "training.epochs"),
         ("", "the file"),

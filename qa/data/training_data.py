@@ -63,6 +63,21 @@ def load_validation_examples(config: RunConfig) -> Examples | None:
     return take(_with_warning(examples), config.max_validation_examples)
 
 
+def load_further_validation_examples(config: RunConfig) -> dict[str, Examples]:
+    """Load the further sets that every evaluation scores, by name, each with at most as many examples as asked.
+
+    Raises:
+        DataError: as `load_examples`, or a set has no references.
+    """
+    found = {}
+    for name, source in config.further_validation_data().items():
+        examples = load_examples(source, split=config.data.validation_split, config=config.data, purpose="texts")
+        if not examples.has_references:
+            raise DataError(f"the validation set {name} has no references: {source}; wanted answers to score by")
+        found[name] = take(examples, config.max_validation_examples)
+    return found
+
+
 def weighted(examples: Examples, weight: float) -> Examples:
     """Return all examples as often as the whole part of a weight says, and a share of them, spread evenly, once more.
 

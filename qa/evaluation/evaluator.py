@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -83,13 +83,22 @@ class Evaluator:
     """Batches are padded to multiples of so many tokens."""
     memory: BatchMemory = field(default_factory=BatchMemory)
     """How large batches may be."""
+    further: Mapping[str, "Evaluator"] = field(default_factory=dict)
+    """Those of further sets, by name."""
 
     @classmethod
-    def for_reader(cls, accelerator: Accelerator, reader: Reader, examples: Examples, config: RunConfig) -> "Evaluator":
+    def for_reader(
+        cls,
+        accelerator: Accelerator,
+        reader: Reader,
+        examples: Examples,
+        config: RunConfig,
+        further: Mapping[str, Examples] | None = None,
+    ) -> "Evaluator":
         """Build the features, and decide whether "no answer" is possible and from which null odds on. Collective.
 
         See `null_is_possible`, and `trained_on` for a run that trains. The threshold is the configuration's, or the one
-        saved with the reader, or 0.
+        saved with the reader, or 0. For further sets, "no answer" is possible where it is for the examples.
 
         Raises:
             ConfigError: a language without rules for scores, or a metric to compare by that the data cannot have.
@@ -97,8 +106,10 @@ class Evaluator:
 
         """
         metrics.normalize_answer("", config.decoding.language)  # now, not after an epoch of training
-        _require_metric(config.training.best_metric, examples)
-        require_same(accelerator, {"fingerprint of the validation data": examples.fingerprint})
+        sets = {"": examples} | {f"{name}/": one for name, one in (further or {}).items()}
+        _require_metric(config.training.best_metric, sets)
+        found = {f"fingerprint of the validation data {name}".strip(): one.fingerprint for name, one in sets.items()}
+        require_same(accelerator, found)
         saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
         used_as_it_is = reader.settings if config.training.max_steps == 0 else None
         null_possible = null_is_possible(
@@ -106,7 +117,7 @@ class Evaluator:
         )
         if config.training.max_steps == 0:
             log.info('"no answer" is %s', "possible" if null_possible else "impossible")
-        return cls(
+        first = cls(
             accelerator=accelerator,
             examples=examples,
             features=cached_features(examples, reader.encoder, config.features),
@@ -117,16 +128,22 @@ class Evaluator:
             pad_multiple=padding_multiple(compiled=config.training.compile),
             memory=BatchMemory(halves=config.training.auto_batch_size),
         )
+        others = {
+            name: replace(first, examples=one, features=cached_features(one, reader.encoder, config.features))
+            for name, one in (further or {}).items()
+        }
+        return replace(first, further=others)
 
     def trained_on(self, examples: Examples) -> "Evaluator":
         """Return the evaluator of a model that is trained on these examples: it may learn "no answer" from them."""
         learned = self.null_possible or examples.has_impossible
         null_possible = null_is_possible(None, asked=self.config.no_answer, has_impossible=learned)
         log.info('"no answer" is %s', "possible" if null_possible else "impossible")
-        return replace(self, null_possible=null_possible)
+        further = {name: replace(one, null_possible=null_possible) for name, one in self.further.items()}
+        return replace(self, null_possible=null_possible, further=further)
 
     def evaluate(self, model: nn.Module, *, around: Sequence[BatchWrapper] = ()) -> Evaluation:
-        """Answer all examples. Collective.
+        """Answer all examples; the scores of further sets join theirs, with the set's name before them. Collective.
 
         The batches are the same for any number of processes, and so are the results. Every process has the same number
         of forward passes, since wrapped models synchronise in each.
@@ -145,13 +162,17 @@ class Evaluator:
         spans = self._found_spans(model, around)
         predictions = on_main(self.accelerator, lambda: self._predictions(spans), interrupted=True)
         scores = from_main(self.accelerator, lambda: self._scores(predictions), interrupted=True)
+        fitted = scores.get("fitted_threshold", self.threshold) if scores else self.threshold
+        for name, evaluator in self.further.items():
+            found = evaluator.evaluate(model, around=around).scores or {}
+            scores = (scores or {}) | {f"{name}/{score}": value for score, value in found.items()}
         return Evaluation(
             examples=self.examples,
             predictions=predictions,
             scores=scores,
             null_possible=self.null_possible,
             threshold=self.threshold,
-            fitted_threshold=scores.get("fitted_threshold", self.threshold) if scores else self.threshold,
+            fitted_threshold=fitted,
             seconds=time.perf_counter() - began,
             windows=np.bincount(self.features.example, minlength=len(self.examples)),
         )
@@ -232,8 +253,8 @@ class Evaluator:
         return score_predictions(predictions, references, threshold=self.threshold, language=self.config.language)
 
 
-def _require_metric(metric: str | None, examples: Examples) -> None:
-    """Check that the examples can have the score that models are compared by.
+def _require_metric(metric: str | None, sets: Mapping[str, Examples]) -> None:
+    """Check that the sets, by what stands before their scores, can have the score that models are compared by.
 
     Raises:
         ConfigError: they cannot.
@@ -241,10 +262,14 @@ def _require_metric(metric: str | None, examples: Examples) -> None:
     """
     if metric is None:
         return
-    if not examples.has_references:
+    if not any(examples.has_references for examples in sets.values()):
         raise ConfigError(f"training.best-metric is {metric!r}; wanted validation data with references")
-    answerable = any(answers["text"] for answers in examples.rows["answers"][:])
-    names = score_names(answerable=answerable, impossible=examples.has_impossible)
+    names = []
+    for begin, examples in sets.items():
+        if examples.has_references:
+            answerable = any(answers["text"] for answers in examples.rows["answers"][:])
+            known = score_names(answerable=answerable, impossible=examples.has_impossible)
+            names += [f"{begin}{name}" for name in known]
     if metric not in names:
         raise ConfigError(f"training.best-metric is {metric!r}, which this data cannot have; wanted {', '.join(names)}")
 

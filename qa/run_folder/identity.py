@@ -60,7 +60,7 @@ _KEYS_UNTIL = {"model": 1, "features_key": 1}
 """Last format with a key: a name that says nothing of the content, and a hash that a library's version changes."""
 _MODEL, _RECIPE = "model_config/", "recipe/"
 _NOT_OF_THE_RUN = ("resume", "extend", "push_to_hub", "epochs", "max_steps")
-_JUDGES = ("training/best_metric", "decoding/")
+_JUDGES = ("training/best_metric", "more_validation_data", "decoding/")
 """What decides which model is the best: scores are not comparable when it has changed."""
 
 

@@ -20,6 +20,7 @@ _OF_ONE_MACHINE = (
     "train_data",
     "more_train_data",
     "validation_data",
+    "more_validation_data",
     "output_dir",
     "features/cache_dir",
     "resume",

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from qa.config import DataConfig, RunConfig
-from qa.data import load_training_examples, load_validation_examples
+from qa.config import DataConfig, RunConfig, TrainingConfig
+from qa.data import load_further_validation_examples, load_training_examples, load_validation_examples
 from qa.data.training_data import shared_content
 from qa.errors import ConfigError, DataError
 from tests.support.rows import CONTEXT, WHO, answers, load, row, write
@@ -169,3 +169,38 @@ def test_a_weight_that_is_none_is_named(weight):
 
 def test_a_source_without_a_weight_counts_once():
     assert config("own", more_train_data=("squad", "a/b*2.5")).further_train_data() == [("squad", 1.0), ("a/b", 2.5)]
+
+
+def test_further_sets_are_loaded_by_their_names(tmp_path):
+    for name in ("own", "other"):
+        write(tmp_path / f"{name}.jsonl", rows(4, prefix=name))
+    named = (f"one={tmp_path}/own.jsonl", f"two={tmp_path}/other.jsonl")
+    found = load_further_validation_examples(config("sample", more_validation_data=named, max_validation_examples=2))
+    assert {name: examples.rows["id"][:] for name, examples in found.items()} == {
+        "one": ["qown0", "qown2"],
+        "two": ["qother0", "qother2"],
+    }
+    assert load_further_validation_examples(config("sample")) == {}
+
+
+def test_a_further_set_without_references_is_refused_by_its_name(tmp_path):
+    write(tmp_path / "own.jsonl", [{"id": "a", "question": "Who?", "context": "the cat"}])
+    with pytest.raises(DataError, match="the validation set own has no references"):
+        load_further_validation_examples(config("sample", more_validation_data=(f"own={tmp_path}/own.jsonl",)))
+
+
+@pytest.mark.parametrize("sets", [("squad",), ("=squad",), ("a=",), ("a/b=squad",), ("a=squad", "a=other")])
+def test_further_sets_have_names_of_their_own(sets):
+    with pytest.raises(ConfigError, match="wanted name=source, each name once"):
+        config("sample", more_validation_data=sets)
+
+
+def test_the_score_that_models_are_compared_by_may_be_a_further_sets():
+    by = {"more_validation_data": ("own=dev.json",)}
+    assert config("sample", training=TrainingConfig(best_metric="own/f1"), **by).training.best_metric == "own/f1"
+    with pytest.raises(ConfigError, match="best-metric"):
+        config("sample", training=TrainingConfig(best_metric="other/f1"), **by)
+    with pytest.raises(ConfigError, match="best-metric"):
+        TrainingConfig(best_metric="own/total")
+    with pytest.raises(ConfigError, match="validation-data"):
+        config("sample", None, **by)

@@ -337,3 +337,30 @@ def test_lost_or_doubled_feature_is_an_error_that_names_it(change, count, monkey
         IncompleteError, match=rf"wanted each of {len(evaluator.features)} once: feature \d+ came {count}"
     ):
         evaluator.evaluate(reader.model)
+
+
+def test_further_sets_are_scored_as_alone_with_their_names_before_the_scores():
+    reader, rows = reader_of(), tiny.small(9)
+    parts = {"one": rows.select(range(5)), "two": rows.select(range(4, 9))}
+    run = RunConfig(
+        features=WINDOWS,
+        decoding=DECODING,
+        more_validation_data=("one=a", "two=b"),
+        training=TrainingConfig(best_metric="two/best_f1"),
+    )
+    further = {name: Examples(rows=part) for name, part in parts.items()}
+    evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader, Examples(rows=rows), run, further)
+    evaluator = evaluator.trained_on(Examples(rows=rows))
+    wanted = evaluator_for(reader, rows).trained_on(Examples(rows=rows)).evaluate(reader.model).scores
+    found = evaluator.evaluate(reader.model).scores
+    assert {name: value for name, value in found.items() if "/" not in name} == wanted
+    for name, part in parts.items():
+        alone = evaluator_for(reader, part).trained_on(Examples(rows=rows)).evaluate(reader.model).scores
+        assert {f"{name}/{score}": value for score, value in alone.items()}.items() <= found.items()
+
+
+def test_a_metric_that_no_set_can_have_is_told_with_those_there_are():
+    run = RunConfig(features=WINDOWS, more_validation_data=("own=a",), training=TrainingConfig(best_metric="own/exact"))
+    own = {"own": Examples(rows=answerable())}
+    with pytest.raises(ConfigError, match=r"'own/exact', which this data cannot have; wanted .*own/exact_match"):
+        Evaluator.for_reader(Accelerator(cpu=True), reader_of(), Examples(rows=answerable()), run, own)

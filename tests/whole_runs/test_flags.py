@@ -55,6 +55,7 @@ CASES = {
     "train-weight": ("1.0", "2.0", {"max-train-examples": None}),
     "more-train-data": ("HALF", "VALIDATION", {"max-train-examples": None}),
     "validation-data": ("VALIDATION", "0.3", {}),
+    "more-validation-data": ("FIRST", "SECOND", {}),
     "output-dir": ("RUN", "ELSEWHERE", {}),
     "seed": ("1", "2", {}),
     "resume": (None, "auto", {}),
@@ -190,6 +191,7 @@ def paths(tmp_path_factory):
     found = {name: str(folder / f"{name}.jsonl") for name in files} | {"FOLDER": str(folder / "FOLDER")}
     for name, seed in (("READER", 0), ("OTHER", 1)):
         found[name] = str(tiny.save_reader(folder / name, seed=seed))
+    found |= {"FIRST": f"first={found['TRAIN']}", "SECOND": f"second={found['TRAIN']}"}
     found["HALF"] = f"{found['VALIDATION']}*0.5"
     found["CHECKPOINT"] = str(folder / "earlier" / "checkpoints" / "step-00000004")
     return found
