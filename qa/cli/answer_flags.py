@@ -73,15 +73,9 @@ class Predict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve:
-    """Serve a model over HTTP: POST /answer, /search, /evidence and /ground, GET /health, /ready and /metrics, a page.
+class ServedModel:
+    """How the model runs."""
 
-    Listens on this machine only unless told otherwise: there is no authentication. Ends at SIGINT or SIGTERM, when the
-    requests that have come are answered. What no flag says is read from the environment: QA_PORT for --port, and so on.
-    """
-
-    model: Positional[str | None] = None
-    """Folder of a trained model, or hub id; none: QA_MODEL."""
     revision: str | None = None
     """Branch, tag or commit of a hub model; none: QA_REVISION."""
     device: str | None = None
@@ -90,6 +84,12 @@ class Serve:
     """Precision, such as bfloat16; none: QA_DTYPE, else float32."""
     backend: Backend | None = None
     """What runs it: PyTorch, or onnxruntime with a file that `qa export` made; none: QA_BACKEND, else torch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """Where the service listens, and what it says."""
+
     host: str | None = None
     """Address to listen on; none: QA_HOST, else 127.0.0.1."""
     port: int | None = None
@@ -101,6 +101,12 @@ class Serve:
     other."""
     access_log: bool | None = None
     """Log every request, as a line of JSON on standard error; none: QA_ACCESS_LOG, else yes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceLimits:
+    """What requests may take."""
+
     max_waiting: int | None = None
     """Questions and passages, of all clients, that are not answered yet; more get status 503 at once; none:
     QA_MAX_WAITING, else 256."""
@@ -112,3 +118,18 @@ class Serve:
     """Seconds from the opening of a connection to the end of a request's headers; none: QA_HEADER_TIMEOUT, else 10."""
     max_connections: int | None = None
     """Connections open at once; one more closes the oldest without a request; none: QA_MAX_CONNECTIONS, else 256."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve:
+    """Serve a model over HTTP: POST /answer, /search, /evidence and /ground, GET /health, /ready and /metrics, a page.
+
+    Listens on this machine only unless told otherwise: there is no authentication. Ends at SIGINT or SIGTERM, when the
+    requests that have come are answered. What no flag says is read from the environment: QA_PORT for --port, and so on.
+    """
+
+    model: Positional[str | None] = None
+    """Folder of a trained model, or hub id; none: QA_MODEL."""
+    running: ServedModel = ServedModel()
+    listening: Listening = Listening()
+    limits: ServiceLimits = ServiceLimits()

@@ -7,6 +7,7 @@ import tyro
 
 from qa.cli.answer_flags import Serve
 from qa.cli.main import main
+from qa.cli.serve import settings_of
 from qa.serving.settings import settings_from
 from tests.support import tiny
 
@@ -52,7 +53,17 @@ def test_what_cannot_be_served_is_a_line(model, words, said, capsys, monkeypatch
 )
 def test_every_flag_is_a_setting(flags, field, value):
     """What each setting does is tested where it is done, by two values."""
-    asked = tyro.cli(Serve, args=["m", *flags], config=(tyro.conf.PositionalMetavarFromFieldName,))
-    plain, changed = settings_from({}, model="m"), settings_from({}, **vars(asked))
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalMetavarFromFieldName)
+    asked = tyro.cli(Serve, args=["m", *flags], config=config)
+    plain, changed = settings_from({}, model="m"), settings_of(asked, {})
     assert changed == replace(plain, **{field: value})
     assert getattr(plain, field) != value
+
+
+def test_the_help_groups_the_flags(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    told = capsys.readouterr().out
+    titles = [told.index(title) for title in ("running options", "listening options", "limits options")]
+    assert titles == sorted(titles)
+    assert titles[0] < told.index("--dtype") < titles[1] < told.index("--port {") < titles[2] < told.index("--timeout")
