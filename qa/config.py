@@ -299,7 +299,9 @@ class RunConfig(Settings):
             require(self.push_to_hub is None, "push_to_hub", self.push_to_hub, "training, whose model can be pushed")
         if self.validation_data is None:
             require(self.training.max_steps != 0, "validation-data", None, "data to evaluate on")
-            require(self.training.patience is None, "validation-data", None, "data that training.patience can judge")
+            for name, idle in (("patience", None), ("best_metric", None), ("keep_best", 1)):
+                judged = f"data that training.{name.replace('_', '-')} can judge"
+                require(getattr(self.training, name) == idle, "validation-data", None, judged)
 
     def further_train_data(self) -> list[tuple[str, float]]:
         """Return the sources of further training data with their weights; see `weighted_sources`."""

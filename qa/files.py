@@ -35,6 +35,8 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux's fcntl.h and fs.h
 _RENAME_SWAP = 2  # macOS's stdio.h
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY}
 """What file systems without an exchange answer: NFS, FAT, overlays."""
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, 524}
+"""What file systems without locks answer: NFS without its lock daemon (524 is the kernel's own ENOTSUPP), some FUSE."""
 _NO_FLUSH_OF_FOLDERS = {errno.EACCES, errno.EISDIR, errno.EINVAL, errno.EBADF, errno.ENOTSUP}
 """What systems answer on which a folder's entries cannot be flushed: Windows, some network file systems."""
 

@@ -63,8 +63,9 @@ def test_impossible_value_is_named_with_what_was_wanted(part, setting, value):
     assert "wanted" in str(error.value)
 
 
-def test_evaluating_only_or_with_patience_needs_validation_data():
-    for training in (TrainingConfig(max_steps=0), TrainingConfig(patience=1)):
+def test_evaluating_only_or_judging_models_needs_validation_data():
+    judged = [TrainingConfig(patience=1), TrainingConfig(best_metric="f1"), TrainingConfig(keep_best=2)]
+    for training in (TrainingConfig(max_steps=0), *judged):
         with pytest.raises(ConfigError, match="validation-data"):
             RunConfig(validation_data=None, training=training)
         RunConfig(training=training)

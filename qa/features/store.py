@@ -20,13 +20,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from qa.errors import StorageError
-from qa.files import MANIFEST, check_manifest, whole_folder, write_manifest
+from qa.files import MANIFEST, NO_LOCKS, check_manifest, whole_folder, write_manifest
 
 log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
-_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS}
-"""What systems answer where a cache is another user's, or read-only."""
+_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS} | NO_LOCKS
+"""What systems answer where a cache is another user's, read-only, or cannot be locked."""
 _HEX = set("0123456789abcdef")
 
 

@@ -2,7 +2,7 @@
 
 A lock of the operating system tells, which ends with its process: nothing stale can be left. Where machines share a
 folder but not their locks, a record beside it tells instead: its owner renews it every few seconds, so that one that
-stays as it is was left behind.
+stays as it is was left behind. The same where a file system has no locks, as NFS without its lock daemon.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from qa.errors import CheckpointError, StorageError
-from qa.files import write_json
+from qa.files import NO_LOCKS, write_json
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ RENEW_SECONDS = 5.0
 WATCH_SECONDS = 15.0
 """Seconds without renewal after which the record of another machine's process is stale."""
 _LOOK_SECONDS = 0.2
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class FolderLock:
@@ -47,17 +49,11 @@ class FolderLock:
             StorageError: the folder cannot be written.
 
         """
+        has_lock = self._take_lock()
         try:
-            with contextlib.suppress(NotImplementedError):  # a file system without locks: the record alone tells
-                self._lock.acquire()
-        except Timeout as error:
-            raise CheckpointError(f"{self._owner.parent} is in use: {self._described()}") from error
-        except OSError as error:
-            raise StorageError(f"cannot lock the run folder {self._owner.parent}: {error.strerror}") from error
-        try:
-            self._require_no_other_machine()
-            host, start = socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds")
-            write_json(self._owner, {"host": host, "process": os.getpid(), "start": start})
+            self._require_silence(seen_by_lock=has_lock)
+            start = datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(self._owner, {**this_machine(), "process": os.getpid(), "start": start})
         except BaseException:
             self._lock.release(force=True)
             raise
@@ -69,9 +65,22 @@ class FolderLock:
         self._owner.unlink(missing_ok=True)
         self._lock.release(force=True)
 
-    def _require_no_other_machine(self) -> None:
-        """Wait whether an owner on another machine, whose lock may not be seen here, renews its record."""
-        if (self._read() or {}).get("host") in {None, socket.gethostname()}:
+    def _take_lock(self) -> bool:
+        """Take the lock of the operating system; return False where the file system has none."""
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise CheckpointError(f"{self._owner.parent} is in use: {self._described()}") from error
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return False
+            raise StorageError(f"cannot lock the run folder {self._owner.parent}: {error.strerror}") from error
+        return True
+
+    def _require_silence(self, *, seen_by_lock: bool) -> None:
+        """Wait whether an owner whose lock cannot be seen, as perhaps on another machine, renews its record."""
+        owner = self._read()
+        if owner is None or (seen_by_lock and owner | this_machine() == owner):
             return
         first, ends = self._renewed_at(), time.monotonic() + WATCH_SECONDS
         while time.monotonic() < ends:
@@ -92,14 +101,24 @@ class FolderLock:
             return 0
 
     def _read(self) -> dict[str, Any] | None:
+        """Return the record; None where there is none, or a damaged one."""
         try:
             found = json.loads(self._owner.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) else None
+        return found if isinstance(found, dict) and isinstance(found.get("host"), str) else None
 
     def _described(self) -> str:
         owner = self._read()
         if owner is None:
             return "by a process that has just started or ended"
         return f"by process {owner.get('process')} on {owner.get('host')}, started at {owner.get('start')}"
+
+
+def this_machine() -> dict[str, str]:
+    """Tell this machine from others, and from those of the same name: containers of one job are often called alike."""
+    try:
+        machine = _BOOT.read_text(encoding="utf-8").strip()
+    except OSError:  # not Linux
+        machine = str(uuid.getnode())
+    return {"host": socket.gethostname(), "machine": machine}

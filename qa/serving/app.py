@@ -5,6 +5,7 @@ Everything it reads from disk, the page and the model, it reads before it listen
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -42,6 +43,8 @@ from qa.serving.schema import (
 from qa.serving.settings import ServiceSettings
 from qa.serving.tasks import AnswerTask, Results, SearchTask, Task
 from qa.serving.turns import Turns
+
+log = logging.getLogger(__name__)
 
 _AnyTask = Task | EvidenceTask | GroundTask
 _AnyResults = Results | list[Grounding]
@@ -100,6 +103,9 @@ class _Service:
             raise HTTPException(408, f"no answer within {self.limits.seconds:g} s") from error
         except QAError as error:
             raise HTTPException(422, str(error)) from error
+        except Exception as error:  # here, where the answer still gets the headers that all have
+            log.exception("the model failed")
+            raise HTTPException(500, "the model failed on this text; the log of the service says why") from error
 
 
 class _Waiting(Collector):

@@ -16,6 +16,8 @@ HEADER_BYTES = 16_384
 """Of a request's line and headers: h11's `max_incomplete_event_size`."""
 BACKLOG = 32
 """Connections that the system holds ready, and that are accepted at once; closed ones count for two rounds more."""
+KEEP_ALIVE_SECONDS = 75
+"""That a connection may be without a request: longer than proxies keep theirs, who would send into a closing one."""
 _OTHER_FILES = 48  # that a process has open besides connections: libraries, the model, pipes, the event loop
 
 
@@ -61,9 +63,11 @@ class Connection(H11Protocol):
                 self._refuse(b"503 Service Unavailable")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, and the server's own: it leaves that on for connections that were reset, and keeps them."""
         self._met()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Stop the clock when the headers are complete, start it with the first byte of the next ones."""
@@ -84,9 +88,10 @@ class Connection(H11Protocol):
         self._met()
 
     def on_response_complete(self) -> None:
-        """Leave what the system could not take yet a while, and no longer."""
+        """Leave what the system could not take yet, and what is there of a next request, a while and no longer."""
         super().on_response_complete()
-        if self.transport.get_write_buffer_size():
+        is_half_sent = not self.has_request and bool(self.conn.trailing_data[0])
+        if self.transport.get_write_buffer_size() or is_half_sent:
             self._expect()
 
     def _expect(self) -> None:

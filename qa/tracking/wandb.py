@@ -59,10 +59,13 @@ class WandbTracker:
         log_model(self._run, folder, data=data, facts=facts, registry=self.registry)
 
     def finish(self, outcome: Outcome) -> None:
-        """See `Tracker.finish`; a preempted run is one that W&B calls so, and that its sweeps start again."""
+        """See `Tracker.finish`; a preempted run is one that W&B calls so, and that its sweeps start again.
+
+        Also one whose time was up, which ends with 0: W&B would take it for finished.
+        """
         if outcome.preempted:
             self._run.mark_preempting()
-        self._run.finish(exit_code=outcome.status)
+        self._run.finish(exit_code=outcome.status or int(outcome.preempted))
 
 
 def start_wandb(

@@ -114,6 +114,7 @@ class Progress:
         """
         self.evaluation_due = False
         if scores is None:
+            self._note_evaluation(float(self.step))
             return True
         name = metric or ("best_f1" if "best_f1" in scores else "f1")
         if name not in scores:
@@ -121,9 +122,12 @@ class Progress:
         better = self.best_score is None or scores[name] > self.best_score
         if better:
             self.best_score, self.best_scores = scores[name], dict(scores)
-        self.evaluated = [*(one for one in self.evaluated if one[0] != self.step), (self.step, scores[name])]
+        self._note_evaluation(scores[name])
         self.evaluations_since_best = 0 if better else self.evaluations_since_best + 1
         return better
+
+    def _note_evaluation(self, score: float) -> None:
+        self.evaluated = [*(one for one in self.evaluated if one[0] != self.step), (self.step, score)]
 
     def best_steps(self, count: int) -> list[int]:
         """Return the steps of the best evaluations, the best first; of equal ones the earlier is the better."""

@@ -1,10 +1,13 @@
-"""Kill runs at random moments, resume each, compare its end with the undisturbed run's bit by bit; prints the count.
+"""Kill runs at drawn moments of every phase, resume each, compare its end with the undisturbed run's bit by bit.
 
-    python -m tests.benchmarks.kills [--kills 1000] [--minutes M] [--seed 0] [--output kills.json]
+    python -m tests.benchmarks.kills [--kills 1000] [--jobs 1] [--minutes M] [--seed 0] [--output kills.json]
 
-Runs of one and of two processes in turn, which save after every step and evaluate after every tenth. A run is killed
-(SIGKILL, its processes in any order) at a moment drawn from the whole time that an undisturbed one takes, then resumed
-and killed again, until it comes to its end. Exits with 1, and keeps the folder, at the first end that differs.
+Runs of one and of two processes (gloo) in turn, which save after every step and evaluate after every third. An attempt
+is forked from a process that has imported everything and computed nothing; one in fifty is started anew, by
+`accelerate launch`. It is killed (SIGKILL, its processes in any order) soon after it has come, for the first or a later
+time, into a phase drawn evenly from all; then it is resumed and killed again, three to nine times, until it may come to
+its end. In which phase the main process really died, it has noted itself. The speed of the machine, which MFU needs, is
+not measured in forks: it would take half of their time. Exits with 1, and keeps the folder, if an end differs.
 """
 
 import argparse
@@ -12,104 +15,213 @@ import json
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from tests.support import tiny
-from tests.support.attempts import Attempt, assert_same_end, finish
+import psutil
 
-FLAGS = ["--training.max-steps", "40", "--training.save-every", "1", "--training.evaluate-every", "10"]
-FLAGS += ["--training.batch-size", "2"]
-PHASES = ("starting", "loading and resuming", "steps and saving", "evaluating", "end")
+from qa.training import throughput
+from tests.support import tiny
+from tests.support.attempts import ROOT, WINDOWS, Attempt, assert_same_end, finish
+from tests.support.phases import PHASES, await_phase, note_phases, phase_of
+
+FLAGS = ["--training.max-steps", "12", "--training.save-every", "1", "--training.evaluate-every", "3"]
+FLAGS += ["--training.batch-size", "2", "--threads", "1"]
+PHASE_SECONDS = 0.3
+"""At most so long after the beginning of a phase: longer than most of them take."""
+VISITS = {"steps": 4, "saving": 4, "evaluating": 2, "exporting": 2}
+"""How often an attempt may come into a phase before it is killed there; into others once."""
+FRESH = 0.02
+"""Share of attempts that are started anew."""
+PATIENCE = 300.0
+LAUNCH = [str(Path(sys.executable).parent / "accelerate"), "launch", "--main_process_port", "0", "--config_file"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no run is started")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which nothing is killed any more")
     parser.add_argument("--seed", default="0", help="of the moments")
-    parser.add_argument("--output", type=Path, help="JSON file for the count")
+    parser.add_argument("--output", type=Path, help="JSON file for the count, rewritten after every run")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="qa-kills-"))
-    count = Count()
-    try:
-        kill_runs(folder, arguments, count)
-    except AssertionError as error:
-        print(f"{count}\nthe end differs, see {folder}: {error}")
+    bench = Bench(folder, arguments)
+    jobs = [threading.Thread(target=bench.work, args=(number,)) for number in range(arguments.jobs)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    print(bench)
+    if bench.wrong:
+        print(f"see {folder}")
         return 1
-    print(count)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(vars(count), indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder)
     return 0
 
 
-class Count:
-    """What has been done."""
+class Bench:
+    """What is done, by all jobs together."""
 
-    def __init__(self) -> None:
-        self.kills, self.ends = 0, Counter()
-        self.phases = Counter()
+    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
+        self.folder, self.arguments = folder, arguments
+        self.began = time.monotonic()
+        self.kills, self.phases, self.fresh, self.ends = 0, Counter(), 0, Counter()
+        self.wrong: list[str] = []
+        self._lock, self._runs = threading.Lock(), 0
+        self.reader = tiny.save_reader(folder / "reader", "bert", num_hidden_layers=1)
+        self.data = self._data()
+        for processes in (1, 2):
+            finish(self.whole(processes), self.reader, *self.flags, processes=processes)
 
     def __str__(self) -> str:
         ends = ", ".join(f"{number} with {processes}" for processes, number in sorted(self.ends.items()))
         phases = ", ".join(f"{name} {self.phases[name]}" for name in PHASES)
-        return f"{self.kills} kills ({phases}); runs that came to the undisturbed end, by processes: {ends or 'none'}"
+        said = [f"{self.kills} kills in {(time.monotonic() - self.began) / 60:.0f} minutes: {phases}"]
+        said += [f"{self.fresh} of them of processes started anew"]
+        said += [f"runs that came to the undisturbed end, by processes: {ends or 'none'}", *self.wrong]
+        return "\n".join(said)
 
+    @property
+    def flags(self) -> list[str]:
+        return [*FLAGS, "--train-data", str(self.data[0]), "--validation-data", str(self.data[1])]
 
-def kill_runs(folder: Path, arguments: argparse.Namespace, count: Count) -> None:
-    chance, ends_at = random.Random(arguments.seed), time.monotonic() + 60 * arguments.minutes
-    reader = tiny.save_reader(folder / "reader", "bert", num_hidden_layers=1)
-    seconds = {}
-    for processes in (1, 2):
-        began = time.monotonic()
-        finish(folder / f"whole-{processes}", reader, *FLAGS, processes=processes)
-        seconds[processes] = time.monotonic() - began
-    run = 0
-    while count.kills < arguments.kills and time.monotonic() < ends_at:
-        run += 1
-        processes = 1 + run % 2
-        killed = folder / f"killed-{run}"
-        while kill_once(killed, reader, processes, chance.uniform(0.0, seconds[processes]), chance, count):
-            if count.kills >= arguments.kills or time.monotonic() >= ends_at:
-                finish(killed, reader, *FLAGS, "--resume", processes=processes)
+    def whole(self, processes: int) -> Path:
+        return self.folder / f"whole-{processes}" / "run"
+
+    def work(self, job: int) -> None:
+        """Kill one run after the other; each job has its own moments."""
+        chance = random.Random(f"{self.arguments.seed}-{job}")
+        while self._goes_on():
+            with self._lock:
+                self._runs += 1
+                number = self._runs
+            processes, folder = 1 + number % 2, self.folder / f"killed-{number}"
+            try:
+                self._kill_and_finish(folder / "run", processes, chance)
+            except AssertionError as error:
+                self.wrong.append(f"the end of {folder} differs: {error}")
+                return
+            shutil.rmtree(folder)
+
+    def _kill_and_finish(self, folder: Path, processes: int, chance: random.Random) -> None:
+        for _ in range(chance.randint(3, 9)):
+            if not self._goes_on():
+                continue
+            is_fresh = chance.random() < FRESH
+            died_in = (self._kill_fresh if is_fresh else self._kill_fork)(folder, processes, chance)
+            with self._lock:
+                self.kills += died_in is not None
+                self.fresh += died_in is not None and is_fresh
+                self.phases.update([died_in] if died_in is not None else [])
+            if died_in is None:
                 break
-        assert_same_end(killed, folder / f"whole-{processes}")
-        count.ends[processes] += 1
-        shutil.rmtree(killed)
+        else:
+            finish(folder, self.reader, *self.flags, "--resume", processes=processes, before=unmeasured)
+        assert_same_end(folder, self.whole(processes))
+        with self._lock:
+            self.ends[processes] += 1
+            print(self, flush=True)
+            if self.arguments.output:
+                self._write()
+
+    def _kill_fork(self, folder: Path, processes: int, chance: random.Random) -> str | None:
+        """Go on with a run and kill it; return the phase in which its main process died, None if it came to its end."""
+        notes = folder.with_name("phases")
+        notes.unlink(missing_ok=True)
+        before = partial(unmeasured, notes)
+        attempt = Attempt(folder, self.reader, *self.flags, "--resume", processes=processes, before=before)
+        phase = chance.choice(PHASES)
+        if await_phase(notes, PHASES.index(phase), chance.randint(1, VISITS.get(phase, 1)), attempt.is_running):
+            time.sleep(PHASE_SECONDS * chance.random() ** 2)
+        for rank in chance.sample(range(processes), processes):
+            attempt.signal(rank, signal.SIGKILL)
+        statuses = attempt.statuses()
+        if -signal.SIGKILL in statuses:
+            return PHASES[phase_of(notes)]
+        assert set(statuses) == {0}, attempt.output()
+        return None
+
+    def _kill_fresh(self, folder: Path, processes: int, chance: random.Random) -> str | None:
+        """Do the same by a launcher; its phase is told by its log."""
+        config = "cpu.yaml" if processes == 1 else "cpu_2_processes.yaml"
+        command = [*LAUNCH, f"accelerate_configs/{config}", "train_qa.py", "--model", str(self.reader), *WINDOWS]
+        command += ["--output-dir", str(folder), "--features.cache-dir", str(folder.parent / "cache")]
+        command += ["--training.log-every", "1", "--tracking.report-to", "none", *self.flags, "--resume"]
+        output = folder.with_name("launched.log")
+        log, began = folder / "log.txt", _size(folder / "log.txt")
+        with output.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file) as launcher:
+            wanted, ends = chance.randint(0, 12), time.monotonic() + PATIENCE
+            while launcher.poll() is None and _lines(log, began) < wanted and time.monotonic() < ends:
+                time.sleep(0.005)
+            if wanted == 0:
+                time.sleep(chance.uniform(0.0, 20.0))
+            else:
+                time.sleep(PHASE_SECONDS * chance.random())
+            group = (
+                [launcher, *psutil.Process(launcher.pid).children(recursive=True)] if launcher.poll() is None else []
+            )
+            for process in chance.sample(group, len(group)):
+                process.kill()
+            for process in group:
+                process.wait(PATIENCE)
+        if launcher.returncode == -signal.SIGKILL:
+            return _phase_by_log(log, began)
+        assert launcher.returncode == 0, output.read_text()
+        return None
+
+    def _goes_on(self) -> bool:
+        in_time = time.monotonic() - self.began < 60 * self.arguments.minutes
+        return in_time and self.kills < self.arguments.kills and not self.wrong
+
+    def _data(self) -> tuple[Path, Path]:
+        paths = self.folder / "train.jsonl", self.folder / "validation.jsonl"
+        for path, count in zip(paths, (8, 3), strict=True):
+            rows = tiny.sample_rows(path.stem)[:count]
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return paths
+
+    def _write(self) -> None:
+        count = {"kills": self.kills, "phases": self.phases, "fresh": self.fresh, "ends": self.ends}
+        count |= {"minutes": (time.monotonic() - self.began) / 60, "wrong": self.wrong}
+        self.arguments.output.write_text(json.dumps(count, indent=2) + "\n", encoding="utf-8")
 
 
-def kill_once(folder: Path, reader: Path, processes: int, after: float, chance: random.Random, count: Count) -> bool:
-    """Go on with a run, and kill it after so many seconds; return False if it came to its end before."""
-    attempt = Attempt(folder, reader, *FLAGS, "--resume", processes=processes)
-    ends = time.monotonic() + after
-    while attempt.is_running() and time.monotonic() < ends:
-        time.sleep(0.002)
-    if not attempt.is_running():
-        assert set(attempt.statuses()) == {0}, attempt.output()
-        return False
-    for rank in chance.sample(range(processes), processes):
-        attempt.signal(rank, signal.SIGKILL)
-    attempt.statuses()
-    count.kills += 1
-    count.phases[phase_of(attempt.output(), folder)] += 1
-    return True
+def unmeasured(notes: Path | None = None) -> None:
+    """Say how fast the machine is without measuring it, and note the phases."""
+    throughput.peak_flops = lambda *_: 1e12
+    if notes is not None:
+        note_phases(notes)
 
 
-def phase_of(output: str, folder: Path) -> str:
-    """Tell by its log in which phase a run was."""
-    lines = output.strip().splitlines()
-    last = lines[-1] if lines else ""
-    if not lines:
-        return "starting" if not (folder / ".owner.json").exists() else "loading and resuming"
-    if "step 40: " in last:
-        return "end"
-    if any(f"step {step}/40" in last for step in (10, 20, 30, 40)):
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _lines(path: Path, begin: int) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        file.seek(begin if begin <= _size(path) else 0)
+        return file.read().count(b"\n")
+
+
+def _phase_by_log(path: Path, begin: int) -> str:
+    """Tell by the last line of its log in which phase a run was: what it says of steps, of a score, or neither."""
+    if _lines(path, begin) == 0:
+        return "starting"
+    last = path.read_text(errors="replace").splitlines()[-1]
+    if "step 12: " in last:
+        return "ending"
+    if any(f"step {step}/12" in last for step in (3, 6, 9, 12)):
         return "evaluating"
-    return "steps and saving" if "step " in last else "loading and resuming"
+    return "steps" if "step " in last else "loading"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """From a model to scores: equal to a slow path that looks at every feature and every pair of tokens for itself."""
 
+import contextlib
 import dataclasses
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from qa import metrics
-from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.config import ComparedScore, DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.errors import ConfigError, IncompleteError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
@@ -187,6 +189,39 @@ def test_language_of_the_scores_is_followed_and_checked_early():
     evaluator_for(reader, config=dataclasses.replace(DECODING, language="zh"))
     with pytest.raises(ConfigError, match="'xx'"):
         evaluator_for(reader, config=dataclasses.replace(DECODING, language="xx"))
+
+
+@pytest.mark.parametrize(
+    ("keep", "metric", "named"),
+    [
+        (lambda row: bool(row["answers"]["text"]), "NoAns_f1", "which this data cannot have; wanted exact, f1"),
+        (lambda row: not row["answers"]["text"], "HasAns_exact", "which this data cannot have; wanted exact, f1"),
+        (lambda row: bool(row["answers"]["text"]), "best_f1", "which this data cannot have; wanted exact, f1"),
+        (None, "f1", "wanted validation data with references"),
+    ],
+    ids=["all answerable", "none answerable", "thresholds", "no references"],
+)
+def test_a_metric_that_the_data_cannot_have_is_refused_before_a_step(keep, metric, named):
+    rows = tiny.small(9)
+    rows = rows.filter(keep) if keep is not None else rows.remove_columns("answers")
+    run = RunConfig(features=WINDOWS, training=TrainingConfig(best_metric=metric))
+    with pytest.raises(ConfigError, match=named):
+        Evaluator.for_reader(Accelerator(cpu=True), reader_of(), Examples(rows=rows), run)
+
+
+@pytest.mark.parametrize("answerable_only", [True, False])
+def test_every_metric_that_is_not_refused_is_among_the_scores(answerable_only):
+    """So that none can be missed after the first epoch."""
+    rows = answerable() if answerable_only else tiny.small(9)
+    taken = set()
+    for metric in get_args(ComparedScore):
+        run = RunConfig(features=WINDOWS, decoding=DECODING, training=TrainingConfig(best_metric=metric))
+        with contextlib.suppress(ConfigError):
+            evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader_of(), Examples(rows=rows), run)
+            taken.add(metric)
+    assert taken
+    scores = evaluator.evaluate(reader_of().model).scores
+    assert taken == set(get_args(ComparedScore)) & set(scores)
 
 
 def test_model_is_evaluated_without_dropout_and_draws_nothing():

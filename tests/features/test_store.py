@@ -76,7 +76,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOLCK])
 def test_a_cache_that_cannot_be_written_is_read_and_what_it_lacks_built_elsewhere(
     number, tmp_path, build, builds, monkeypatch, caplog
 ):

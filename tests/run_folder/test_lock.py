@@ -1,13 +1,15 @@
 """One owner of a run folder at a time, on this machine and on others; stale locks are told from live ones."""
 
+import errno
 import json
 import multiprocessing
 import os
 import signal
+import socket
 
 import pytest
 
-from qa.errors import CheckpointError
+from qa.errors import CheckpointError, StorageError
 from qa.run_folder import lock as locking
 from qa.run_folder.lock import LOCK, OWNER, FolderLock
 
@@ -63,16 +65,54 @@ def test_the_lock_of_a_killed_process_is_none(owner, tmp_path):
     assert not (tmp_path / OWNER).exists()
 
 
-def elsewhere(folder):
+def elsewhere(folder, **machine):
     """A record of another machine, whose lock is not seen here."""
-    (folder / OWNER).write_text(json.dumps({"host": "elsewhere", "process": 7, "start": "2026-01-01T00:00:00"}))
+    record = {"host": "elsewhere", "process": 7, "start": "2026-01-01T00:00:00"} | machine
+    (folder / OWNER).write_text(json.dumps(record))
     return folder / OWNER
 
 
-def test_an_owner_on_another_machine_that_renews_its_record_is_live(tmp_path, monkeypatch):
-    record, times = elsewhere(tmp_path), iter(range(1, 100))
+@pytest.mark.parametrize(
+    "machine",
+    [{}, {"host": socket.gethostname()}, {"host": socket.gethostname(), "machine": "started at another time"}],
+    ids=["another name", "the same name, of an earlier version", "the same name"],
+)
+def test_an_owner_on_another_machine_that_renews_its_record_is_live(machine, tmp_path, monkeypatch):
+    """Containers of one job are often called alike."""
+    record, times = elsewhere(tmp_path, **machine), iter(range(1, 100))
     monkeypatch.setattr(locking.time, "sleep", lambda _: os.utime(record, (next(times), 0)))
-    with pytest.raises(CheckpointError, match=r"is in use: by process 7 on elsewhere, started at 2026-01-01"):
+    with pytest.raises(CheckpointError, match=r"is in use: by process 7 on .*, started at 2026-01-01"):
+        FolderLock(tmp_path).acquire()
+
+
+@pytest.mark.parametrize("answer", [errno.ENOLCK, errno.EOPNOTSUPP, 524])
+def test_where_there_are_no_locks_the_record_alone_tells(answer, tmp_path, monkeypatch):
+    """NFS without its lock daemon, some FUSE; owners of this machine, too, are then known by their record only."""
+    fcntl = pytest.importorskip("fcntl", reason="this system locks otherwise")
+
+    def refused(*_):
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    first = FolderLock(tmp_path)
+    first.acquire()
+    times = iter(range(1, 100))
+    with monkeypatch.context() as patch:
+        patch.setattr(locking.time, "sleep", lambda _: os.utime(tmp_path / OWNER, (next(times), 0)))
+        with pytest.raises(CheckpointError, match=rf"is in use: by process {os.getpid()} "):
+            FolderLock(tmp_path).acquire()
+    first.release()
+    FolderLock(tmp_path).acquire()
+
+
+def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="this system locks otherwise")
+
+    def broken(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(StorageError, match=r"cannot lock the run folder .*Input/output error"):
         FolderLock(tmp_path).acquire()
 
 

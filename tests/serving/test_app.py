@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 import time
@@ -227,6 +228,19 @@ def test_answers_carry_the_security_headers(client):
 # --- prefixes and origins ---
 
 
+@pytest.mark.parametrize("page", ["/", "/docs"])
+def test_addresses_of_a_page_are_relative_and_lead_somewhere(client, page):
+    """So that a proxy may serve it anywhere."""
+    scripts = re.findall(r'src="([^"]+)"', client.get(page).text)
+    asked = [client.get(page).text, *(client.get(f"/{script}").text for script in scripts if "bundle" not in script)]
+    addresses = re.findall(r'(?:href="|src="|fetch\("|url: ")([^"#]+)"', "".join(asked))
+    assert len(addresses) > 2
+    assert not [one for one in addresses if one.startswith(("/", "http"))]
+    for address in addresses:
+        if not address.startswith("data:"):
+            assert client.get(f"/{address}").status_code in {200, 405}, address
+
+
 @pytest.mark.parametrize("cut_off", [True, False])
 def test_behind_a_path_prefix_whether_the_proxy_cuts_it_off_or_not(predictor, cut_off):
     with serving(predictor, root_path="/reader") as client:
@@ -249,6 +263,26 @@ def test_other_origins_are_answered_only_where_they_are_named(client, predictor)
         assert "access-control-allow-origin" not in other.headers
         wish = asked | {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
         assert open_client.options("/answer", headers=wish).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/answer", "/search", "/evidence"])
+def test_a_model_that_fails_is_said_as_the_openapi_document_says(predictor, path):
+    """Also to a page elsewhere, to which an answer without its headers is a network error."""
+
+    class Broken(Gate):
+        def forward(self, **_):
+            raise RuntimeError("no kernel")
+
+    body = {"question": QUESTION, "context": CONTEXT} if path == "/answer" else {"question": QUESTION}
+    body |= {"contexts": [CONTEXT]} if path == "/search" else {}
+    body |= {"documents": [CONTEXT]} if path == "/evidence" else {}
+    with serving(Broken(predictor).predictor, cors_origins=("https://example.org",)) as client:
+        found = client.post(path, json=body, headers={"origin": "https://example.org"})
+        assert (found.status_code, list(found.json())) == (500, ["detail"])
+        assert "no kernel" not in found.text
+        assert found.headers["access-control-allow-origin"] == "https://example.org"
+        assert found.headers["x-content-type-options"] == "nosniff"
+        assert client.get("/health").status_code == 200
 
 
 # --- load, and the OpenAPI document ---

@@ -1,14 +1,19 @@
 """Difficult connections: silent, slow, half-sent, endless headers, too many, unread answers. Case 6.2 and 6.3."""
 
 import contextlib
+import gc
 import resource
 import socket
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from qa.serving.connections import ConnectionLimits, bounded_connection
+from qa.serving.app import app_of
+from qa.serving.connections import Connection, ConnectionLimits, bounded_connection
+from qa.serving.server import Server
+from qa.serving.settings import ServiceSettings
 from tests.support.service import LONG, ONE, Gate, closed, raw, serving, wait_until
 
 HALF = b"GET /health HTTP/1.1\r\nHost: x\r\n"
@@ -44,6 +49,36 @@ def test_the_deadline_is_said_and_holds_for_later_requests_of_a_connection(predi
             assert part
             wait_for += part
         assert closed(connection)
+
+
+def test_half_a_request_behind_a_whole_one_has_the_deadline_too(predictor):
+    with serving(predictor, header_timeout=0.5) as client, raw(client) as connection:
+        connection.sendall(HALF + b"\r\n" + HALF)
+        assert closed(connection)
+
+
+def test_a_connection_may_be_idle_for_longer_than_a_proxy_keeps_it(predictor):
+    """nginx keeps one for 60 seconds: a request that meets the server's end of it is an error 502."""
+    told = ServiceSettings(model="tiny")
+    server = Server(app_of(told, lambda: predictor), told, listening=print)
+    assert server.config.timeout_keep_alive > 60
+
+
+def test_a_connection_that_was_reset_is_forgotten_at_once(predictor):
+    """uvicorn's clock for idle ones would keep it, with its request's headers, until that has run down."""
+    with serving(predictor) as client, raw(client) as connection:
+        connection.sendall(HALF + b"\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert alive(client.base_url.port)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        wait_until(lambda: not alive(client.base_url.port))
+
+
+def alive(port):
+    """Connections to a port that something still holds."""
+    gc.collect()
+    return [one for one in gc.get_objects() if issubclass(type(one), Connection) and one.server[1] == port]
 
 
 def test_a_request_that_is_answered_slowly_is_not_cut_off(predictor):

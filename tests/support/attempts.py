@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
+BY_THE_CLOCK = ("seconds", "_per_second", "mfu")
 BOUND = 150.0
 """Seconds in which anything that ends must have ended, on a busy machine too."""
 WINDOWS = ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]
@@ -111,7 +112,7 @@ def finish(folder, reader, *flags, **options):
 
 
 def assert_same_end(one, two):
-    """Compare what two runs have left, bit by bit: weights, optimizer, progress and results."""
+    """Compare what two runs have left, bit by bit: weights, optimizer, progress, best model, results and history."""
     last = [max((folder / "checkpoints").glob("step-*")) for folder in (one, two)]
     assert last[0].name == last[1].name
     for file in ("model.safetensors", "optimizer.safetensors"):
@@ -124,5 +125,13 @@ def assert_same_end(one, two):
         for report in one_progress["unlogged"]:
             del report["seconds"]  # by the clock
     assert progress[0] == progress[1], progress
-    for name in RESULTS:
+    for name in (*RESULTS, "model/model.safetensors", "model/reader.json"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    courses = [_course(folder / "history.jsonl") for folder in (one, two)]
+    assert courses[0] == courses[1], courses
+
+
+def _course(history):
+    """Return the lines of a history without what the clock tells."""
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    return [{name: value for name, value in line.items() if not name.endswith(BY_THE_CLOCK)} for line in lines]

@@ -228,6 +228,7 @@ class Finished:
         (Outcome(), [0]),
         (Outcome(status=1), [1]),
         (Outcome(status=143, preempted=True), ["preempting", 143]),
+        (Outcome(status=0, preempted=True), ["preempting", 1]),
     ],
 )
 def test_wandb_learns_how_a_run_ends(outcome, told, tmp_path):

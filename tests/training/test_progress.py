@@ -34,8 +34,10 @@ def test_score_of_zero_is_a_score():
 def test_newest_model_is_the_best_without_references():
     progress = Progress()
     assert progress.note_scores(None, None)
+    progress.step = 3
     assert progress.note_scores(None, "f1")
     assert progress.best_score is None
+    assert progress.best_steps(2) == [3, 0]
 
 
 def test_unknown_score_is_named_with_the_known_ones():
