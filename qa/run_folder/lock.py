@@ -28,7 +28,7 @@ LOCK, OWNER = ".lock", ".owner.json"
 RENEW_SECONDS = 5.0
 WATCH_SECONDS = 15.0
 """Seconds without renewal after which the record of another machine's process is stale."""
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS, _SETTLE_SECONDS = 0.2, 1.0
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -53,7 +53,10 @@ class FolderLock:
         try:
             self._require_silence(seen_by_lock=has_lock)
             start = datetime.now(UTC).isoformat(timespec="seconds")
-            write_json(self._owner, {**this_machine(), "process": os.getpid(), "start": start})
+            own = {**this_machine(), "process": os.getpid(), "start": start}
+            write_json(self._owner, own)
+            if not has_lock:
+                self._require_kept(own)
         except BaseException:
             self._lock.release(force=True)
             raise
@@ -88,6 +91,12 @@ class FolderLock:
             if self._renewed_at() != first:
                 raise CheckpointError(f"{self._owner.parent} is in use: {self._described()}")
         log.warning("took over %s: %s, and has not been heard of since", self._owner.parent, self._described())
+
+    def _require_kept(self, own: dict[str, Any]) -> None:
+        """Look whether another process, which started at the same moment, has written its record over this one's."""
+        time.sleep(_SETTLE_SECONDS)
+        if self._read() != own:
+            raise CheckpointError(f"{self._owner.parent} is in use: {self._described()}")
 
     def _renew(self) -> None:
         while not self._has_ended.wait(RENEW_SECONDS):

@@ -85,15 +85,24 @@ def test_an_owner_on_another_machine_that_renews_its_record_is_live(machine, tmp
         FolderLock(tmp_path).acquire()
 
 
-@pytest.mark.parametrize("answer", [errno.ENOLCK, errno.EOPNOTSUPP, 524])
-def test_where_there_are_no_locks_the_record_alone_tells(answer, tmp_path, monkeypatch):
-    """NFS without its lock daemon, some FUSE; owners of this machine, too, are then known by their record only."""
+@pytest.fixture
+def flock(monkeypatch):
+    """A function that lets the system's lock fail with an error number."""
     fcntl = pytest.importorskip("fcntl", reason="this system locks otherwise")
 
-    def refused(*_):
-        raise OSError(answer, os.strerror(answer))
+    def failing(number):
+        def fail(*_):
+            raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(fcntl, "flock", refused)
+        monkeypatch.setattr(fcntl, "flock", fail)
+
+    return failing
+
+
+@pytest.mark.parametrize("answer", [errno.ENOLCK, errno.EOPNOTSUPP, 524])
+def test_where_there_are_no_locks_the_record_alone_tells(answer, tmp_path, monkeypatch, flock):
+    """NFS without its lock daemon, some FUSE; owners of this machine, too, are then known by their record only."""
+    flock(answer)
     first = FolderLock(tmp_path)
     first.acquire()
     times = iter(range(1, 100))
@@ -102,16 +111,21 @@ def test_where_there_are_no_locks_the_record_alone_tells(answer, tmp_path, monke
         with pytest.raises(CheckpointError, match=rf"is in use: by process {os.getpid()} "):
             FolderLock(tmp_path).acquire()
     first.release()
-    FolderLock(tmp_path).acquire()
+    again = FolderLock(tmp_path)
+    again.acquire()
+    again.release()
 
 
-def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
-    fcntl = pytest.importorskip("fcntl", reason="this system locks otherwise")
+def test_of_two_that_start_at_once_without_locks_one_gives_way(tmp_path, monkeypatch, flock):
+    flock(errno.ENOLCK)
+    monkeypatch.setattr(locking.time, "sleep", lambda _: elsewhere(tmp_path))
+    with pytest.raises(CheckpointError, match="is in use: by process 7 on elsewhere"):
+        FolderLock(tmp_path).acquire()
+    assert json.loads((tmp_path / OWNER).read_text())["process"] == 7
 
-    def broken(*_):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(fcntl, "flock", broken)
+def test_a_lock_that_fails_is_named(tmp_path, flock):
+    flock(errno.EIO)
     with pytest.raises(StorageError, match=r"cannot lock the run folder .*Input/output error"):
         FolderLock(tmp_path).acquire()
 
