@@ -39,7 +39,8 @@ VISITS = {"steps": 4, "saving": 4, "evaluating": 2, "exporting": 2}
 """How often an attempt may come into a phase before it is killed there; into others once."""
 FRESH = 0.02
 """Share of attempts that are started anew."""
-PATIENCE = 300.0
+PATIENCE = 900.0
+"""Seconds after which what has not ended has hung, on a busy machine too."""
 LAUNCH = [str(Path(sys.executable).parent / "accelerate"), "launch", "--main_process_port", "0", "--config_file"]
 
 
@@ -123,7 +124,8 @@ class Bench:
             if died_in is None:
                 break
         else:
-            finish(folder, self.reader, *self.flags, "--resume", processes=processes, before=unmeasured)
+            last = Attempt(folder, self.reader, *self.flags, "--resume", processes=processes, before=unmeasured)
+            assert set(last.statuses(PATIENCE)) == {0}, last.output()
         assert_same_end(folder, self.whole(processes))
         with self._lock:
             self.ends[processes] += 1
@@ -142,7 +144,7 @@ class Bench:
             time.sleep(PHASE_SECONDS * chance.random() ** 2)
         for rank in chance.sample(range(processes), processes):
             attempt.signal(rank, signal.SIGKILL)
-        statuses = attempt.statuses()
+        statuses = attempt.statuses(PATIENCE)
         if -signal.SIGKILL in statuses:
             return PHASES[phase_of(notes)]
         assert set(statuses) == {0}, attempt.output()

@@ -194,9 +194,9 @@ def test_language_of_the_scores_is_followed_and_checked_early():
 @pytest.mark.parametrize(
     ("keep", "metric", "named"),
     [
-        (lambda row: bool(row["answers"]["text"]), "NoAns_f1", "which this data cannot have; wanted exact, f1"),
-        (lambda row: not row["answers"]["text"], "HasAns_exact", "which this data cannot have; wanted exact, f1"),
-        (lambda row: bool(row["answers"]["text"]), "best_f1", "which this data cannot have; wanted exact, f1"),
+        (lambda row: bool(row["answers"]["text"]), "NoAns_f1", "which this data cannot have; wanted exact"),
+        (lambda row: not row["answers"]["text"], "HasAns_exact", "which this data cannot have; wanted exact"),
+        (lambda row: bool(row["answers"]["text"]), "best_f1", "which this data cannot have; wanted exact"),
         (None, "f1", "wanted validation data with references"),
     ],
     ids=["all answerable", "none answerable", "thresholds", "no references"],
