@@ -7,7 +7,6 @@ import pytest
 
 from qa.errors import ConfigError
 from qa.features.windows import build_features
-from qa.inference import predictor as predicting
 from qa.inference.options import CallOptions, answer_options
 from tests.support import tiny
 from tests.support.predictors import CONTEXT, QUESTION, SETTINGS, as_texts, pairs, with_settings
@@ -34,15 +33,15 @@ def test_answers_are_as_short_as_asked(predictor):
     assert {(one["start"], one["end"]) for one in found} <= set(tokens)
 
 
-def test_batches_are_as_large_as_asked(predictor, monkeypatch):
+def test_batches_are_as_large_as_asked(predictor):
     sizes = []
-    real = predicting.find_spans
 
-    def counted(model, batches, decoding, **more):
-        return real(model, (sizes.append(len(batch)) or batch for batch in batches), decoding, **more)
+    def counted(_module, _arguments, inputs):
+        sizes.append(len(inputs["input_ids"]))
 
-    monkeypatch.setattr(predicting, "find_spans", counted)
+    hook = predictor.reader.model.register_forward_pre_hook(counted, with_kwargs=True)
     predictor(pairs(20), batch_size=5)
+    hook.remove()
     assert max(sizes) == 5
     assert sizes[:-1] == [5] * (len(sizes) - 1)
 
