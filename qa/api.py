@@ -14,6 +14,7 @@ from qa.config import (
     DataConfig,
     DecodingConfig,
     FeaturesConfig,
+    Head,
     RecipeConfig,
     RunConfig,
     TrackingConfig,
@@ -39,6 +40,7 @@ class RunSettings(TypedDict, total=False):
     train_data: str
     train_weight: float
     more_train_data: tuple[str, ...]
+    head: Head
     validation_data: str | None
     more_validation_data: tuple[str, ...]
     output_dir: str | Path

@@ -14,12 +14,14 @@ from qa.checks import Settings, named_sources, number_of, require, weighted_sour
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
 Schedule = Literal["linear", "cosine", "polynomial", "inverse_sqrt", "constant"]
+Head = Literal["spans", "tokens"]
+Answers = Literal["any", "all"]
 Backend = Literal["torch", "onnx", "onnx_int8"]
 """What runs a model: PyTorch, or onnxruntime with float32 or 8-bit weights."""
 _V2Score = Literal[
     "exact", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", "best_exact", "best_f1", "fitted_f1"
 ]
-ComparedScore = Literal["exact_match", "f1", _V2Score]
+ComparedScore = Literal["exact_match", "f1", _V2Score, "exact_f1", "overlap_f1", "fitted_overlap_f1"]
 """The scores of metrics.json of which more is better."""
 ACCUMULATION = "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
 """The environment variable in which launchers leave the forward passes per optimizer step."""
@@ -41,6 +43,8 @@ class DataConfig(Settings):
     """Stop at a bad example, skip it, or repair it: find its answers' places, make its id unique and the like."""
     allow_impossible: bool = True
     """Keep examples without an answer for training."""
+    answers: Answers = "any"
+    """Of several answers to a question any is right (as in SQuAD), or all are wanted (as in MultiSpanQA)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +81,7 @@ class TrainingConfig(Settings):
     learning_rate: float = 3e-5
     """Peak learning rate."""
     schedule: Schedule = "linear"
-    """Course of the learning rate after the warm-up: to zero in a line, half a cosine or a power of a line; as the
-    inverse root of the step; or constant."""
+    """Learning rate after the warm-up: to zero in a line, half a cosine or a power of a line; by 1/√step; constant."""
     schedule_power: float = 2.0
     """Power of the polynomial schedule."""
     extend: Literal["stretch", "restart"] | None = None
@@ -117,8 +120,7 @@ class TrainingConfig(Settings):
     keep_best: int = 1
     """Best models that are kept: the best in the run folder's model/, with more than one all of them in models/."""
     best_metric: str | None = None
-    """Score of metrics.json that selects the best model, of a further validation set as in own/f1; none: f1 (best_f1
-    with unanswerable questions)."""
+    """Score of metrics.json that selects the best model (of a further set own/f1); none: its main one, such as f1."""
     patience: int | None = None
     """Evaluations without a better score after which training stops; none: never."""
     gradient_checkpointing: bool = False
@@ -248,14 +250,15 @@ class RunConfig(Settings):
     model_revision: str | None = None
     """Branch, tag or commit of a hub model."""
     train_data: str = "sample"
-    """Hub id, file, folder, or sample for the embedded data set (sample:ar and sample:zh in other languages)."""
+    """Hub id, file, folder, or sample, the embedded set (sample:ar, sample:zh; sample:lists has several answers)."""
     train_weight: float = 1.0
     """How often that data counts: 3 trains on every example three times an epoch, 0.5 on every other one."""
     more_train_data: tuple[str, ...] = ()
     """Further data to train on, such as a large set beside your own: sources with a weight after *, as in squad*0.1."""
+    head: Head = "spans"
+    """Learn the span that answers, or of each token whether it begins an answer (of any number) or goes on with one."""
     validation_data: str | None = "auto"
-    """Hub id, file, folder, or sample, as above; auto: the training data's validation split; 0.1: a tenth of its
-    contexts, held out; none: no evaluation."""
+    """Source as above; auto: the training data's validation split; 0.1: a tenth of its contexts, held out; or none."""
     more_validation_data: tuple[str, ...] = ()
     """Further sets to be scored in every evaluation, as name=source; their scores are called name/f1 and so on."""
     output_dir: Path = Path("runs/qa")
@@ -293,6 +296,8 @@ class RunConfig(Settings):
         require(not further or self.validation_data is not None, "validation-data", None, "data besides further sets")
         chosen = (self.training.best_metric or "").rpartition("/")[0]
         require(not chosen or chosen in further, "training.best_metric", chosen, f"one of the sets {[*further]}")
+        other = {self.recipe.objective, self.recipe.label_smoothing, self.decoding.search} - {"independent", 0, "exact"}
+        require(not other or self.head == "spans", "head", self.head, "spans with an objective, smoothing or search")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:

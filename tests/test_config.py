@@ -8,6 +8,7 @@ import pytest
 from qa.config import (
     DecodingConfig,
     FeaturesConfig,
+    RecipeConfig,
     RunConfig,
     TrackingConfig,
     TrainingConfig,
@@ -61,6 +62,20 @@ def test_impossible_value_is_named_with_what_was_wanted(part, setting, value):
     assert setting.replace("_", "-") in str(error.value)
     assert repr(value) in str(error.value)
     assert "wanted" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"recipe": RecipeConfig(objective="joint")},
+        {"recipe": RecipeConfig(label_smoothing=0.1)},
+        {"decoding": DecodingConfig(search="hf_parity")},
+    ],
+)
+def test_what_is_of_spans_goes_with_the_head_of_spans(other):
+    RunConfig(**other)
+    with pytest.raises(ConfigError, match="head is 'tokens'; wanted spans with an objective"):
+        RunConfig(head="tokens", **other)
 
 
 def test_evaluating_only_or_judging_models_needs_validation_data():

@@ -37,5 +37,5 @@ def answer_frame(
     """
     rows = zip(frame[question], frame[context], strict=True)
     inputs = [{"question": one, "context": text} for one, text in rows]
-    found = cast("list[dict[str, Any]]", predictor(inputs, **(given | CallOptions(top_k=1))))
+    found = cast("list[dict[str, Any]]", predictor(inputs, **(given | CallOptions(top_k=1, answers="any"))))
     return pd.DataFrame({name: [row[name] for row in found] for name in _COLUMNS}, index=frame.index)

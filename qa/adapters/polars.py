@@ -41,7 +41,7 @@ def answer_expression(
     asked, text = (pl.col(one) if isinstance(one, str) else one for one in (question, context))
 
     def answers(rows: pl.Series) -> pl.Series:
-        found = cast("list[dict[str, Any]]", predictor(rows.to_list(), **(given | CallOptions(top_k=1))))
+        found = cast("list[dict[str, Any]]", predictor(rows.to_list(), **(given | CallOptions(top_k=1, answers="any"))))
         names = [field.name for field in ANSWER.fields]
         return pl.Series(rows.name, [{name: row[name] for name in names} for row in found], dtype=ANSWER)
 

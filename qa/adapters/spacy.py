@@ -39,7 +39,7 @@ class Reader:
             asked = [(doc, name) for doc in docs if doc.text.strip() for name in self.questions]
             rows = [{"question": self.questions[name], "context": doc.text} for doc, name in asked]
             spans: dict[int, list[Span]] = {id(doc): [] for doc in docs}
-            for (doc, name), answer in zip(asked, self.predictor(rows), strict=True):
+            for (doc, name), answer in zip(asked, self.predictor(rows, answers="any"), strict=True):
                 spans[id(doc)] += self._spans(doc, name, answer)
             for doc in docs:
                 doc.spans[KEY] = spans[id(doc)]

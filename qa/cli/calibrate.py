@@ -15,6 +15,7 @@ from qa.errors import DataError, UsageError
 from qa.evaluation.calibration import Calibration, calibrate
 from qa.evaluation.grading import grade
 from qa.evaluation.retrieval import RetrievalFit
+from qa.evaluation.several import grade_answers
 from qa.inference.options import AnswerOptions
 from qa.inference.predictor import Predictor
 from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, save_settings
@@ -39,7 +40,11 @@ def run(arguments: Calibrate) -> None:
         raise DataError(f"{arguments.data.data} has no references: no column answers; wanted answers to fit to")
     predictor = load_predictor(arguments.model)
     # None where all can be answered: then "no answer" is possible as the model says
-    options = predictor.options(batch_size=arguments.batch_size, no_answer=True if examples.has_impossible else None)
+    options = predictor.options(
+        batch_size=arguments.batch_size,
+        no_answer=True if examples.has_impossible else None,
+        answers=predictor.settings.answers,
+    )
     found = fit(predictor, examples, options, language=arguments.language)
     searches = (
         fit_searches(predictor, examples, arguments.searches, batch_size=arguments.batch_size)
@@ -77,7 +82,7 @@ def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, lan
     parts = [predictions for _, predictions in progress(predictor, examples, options)]
     predictions = Predictions.concatenate(parts, ids=examples.rows["id"][:])
     references = [answers["text"] for answers in examples.rows["answers"][:]]
-    graded = grade(predictions, references, language=language)
+    graded = (grade_answers if options.answers == "all" else grade)(predictions, references, language=language)
     return calibrate(graded, threshold=options.threshold, temperature=options.temperature)
 
 

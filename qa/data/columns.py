@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from qa.data.annotations import Mark, absent, read_marks, with_places
 from qa.data.names import (
@@ -22,6 +22,10 @@ from qa.data.problems import BadRowError
 
 _PLAIN = frozenset(("answer", "answer_text", "text"))
 """Columns of one text."""
+_IOB2 = ("I", "O", "B")
+_JUDGED = {"prompt", "answer", "labels"}
+"""Columns of a generated answer with labelled stretches (RAGTruth, LettuceDetect): they are looked for in it, and the
+prompt is the question."""
 
 
 class RawRow(NamedTuple):
@@ -74,6 +78,7 @@ def read_columns(row: Mapping[str, Any], *, with_answers: bool = True) -> RawRow
         BadRowError: answers in a layout that is not known.
     """
     layout = _layout(tuple(row))
+    row = _untagged(row, layout)
     marks, read_from = _marks(row, layout) if with_answers else (None, ())
     ignored = () if read_from or not with_answers else tuple(name for name in layout.ignored if not absent(row[name]))
     return RawRow(
@@ -87,6 +92,34 @@ def read_columns(row: Mapping[str, Any], *, with_answers: bool = True) -> RawRow
         read_from=read_from,
         ignored=ignored,
     )
+
+
+def _untagged(row: Mapping[str, Any], layout: _Layout) -> Mapping[str, Any]:
+    """Return words with a tag for each (IOB2), as MultiSpanQA has them, as texts with places of answers."""
+    for name in layout.answers:
+        words, tags = _first(row, layout.context), row[name]
+        if _are_words(words) and _are_words(tags) and len(tags) == len(words) and all(tag in _IOB2 for tag in tags):
+            others = (*layout.context, *layout.question)
+            texts = {other: " ".join(row[other]) for other in others if _are_words(row[other])}
+            return {**row, **texts, name: _places(words, tags)}
+    return row
+
+
+def _are_words(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+
+
+def _places(words: list[str], tags: list[str]) -> list[list[int]]:
+    """Return the first character, and the one after the last, of all that is tagged as one."""
+    places: list[list[int]] = []
+    start, before = 0, "O"
+    for word, tag in zip(words, tags, strict=True):
+        if tag == "B" or (tag == "I" and before == "O"):
+            places.append([start, start + len(word)])
+        elif tag == "I":
+            places[-1][1] = start + len(word)
+        start, before = start + len(word) + 1, tag
+    return places
 
 
 def _first(row: Mapping[str, Any], names: Iterable[str]) -> object:
@@ -114,12 +147,15 @@ def _layout(names: tuple[str, ...]) -> _Layout:
     if len(context) > 1 and tidy(context[-1]) == "text":  # beside a context and places it is the answer's
         answers += context[-1:] if starts else ()
         context = context[:-1]
+    question = present(QUESTION)
+    if not (context or question) and by_tidy.keys() >= _JUDGED:
+        context, question, answers = present(("answer",)), present(("prompt",)), present(("labels",))
     read = {*context, *answers, *starts}
     return _Layout(
         id=present(ID),
         title=present(TITLE),
         context=context,
-        question=present(QUESTION),
+        question=question,
         is_impossible=present(IS_IMPOSSIBLE),
         answers=answers,
         starts=starts,

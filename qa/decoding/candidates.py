@@ -31,8 +31,7 @@ class Candidates(NamedTuple):
         feature = np.repeat(spans.feature, found.sum(axis=1))
         example = features.example[feature]
         start, end = features.char_spans(feature, spans.first[found], spans.last[found])
-        places = zip(np.array(contexts, dtype=object)[example], start.tolist(), end.tolist(), strict=True)
-        text = np.array([context[begin:stop] for context, begin, stop in places], dtype=object)
+        text = texts_of(contexts, example, start, end)
         return cls(example, start, end, text, spans.start_logit[found], spans.end_logit[found])
 
     @property
@@ -86,6 +85,40 @@ class Candidates(NamedTuple):
         with_null = rank + (null_score[self.example] > self.score)
         among: Bool[np.ndarray, "candidate"] = (with_null < n_best) | (rank == 0)  # the null odds need the best span
         return among
+
+
+def texts_of(
+    contexts: Sequence[str],
+    example: Int[np.ndarray, "candidate"],
+    start: Int[np.ndarray, "candidate"],
+    end: Int[np.ndarray, "candidate"],
+) -> Shaped[np.ndarray, "candidate"]:
+    """Return the texts of spans, as objects."""
+    texts = np.empty(len(example), dtype=object)
+    places = zip(example.tolist(), start.tolist(), end.tolist(), strict=True)
+    texts[:] = [contexts[at][begin:stop] for at, begin, stop in places]
+    return texts
+
+
+def disjoint_rows(
+    ranked: Sequence[int], start: Sequence[int], end: Sequence[int], *, most: int | None = None
+) -> list[int]:
+    """Return, of ranked candidates of one example, those that share no character with a better one that is kept.
+
+    Args:
+        ranked: rows of `start` and `end`, the best first.
+        start: half-open characters.
+        end: as above.
+        most: how many are kept; None: all.
+
+    """
+    kept: list[int] = []
+    for row in ranked:
+        if len(kept) == most:
+            break
+        if all(end[row] <= start[other] or start[row] >= end[other] for other in kept):
+            kept.append(row)
+    return kept
 
 
 def _lengths(texts: Iterable[str]) -> Int[np.ndarray, "text"]:

@@ -29,6 +29,22 @@ class FeatureSpans:
         return FeatureSpans(**{name: column[rows] for name, column in vars(self).items()})
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureTokens:
+    """The two logits of every token of the windows' contexts; those beyond a context's end are 0."""
+
+    feature: Int[np.ndarray, "feature"]
+    logits: Float32[np.ndarray, "feature token 2"]
+
+    def at(self, rows: Int[np.ndarray, "some"] | Bool[np.ndarray, "feature"] | slice) -> "FeatureTokens":
+        """Return some of the features."""
+        return FeatureTokens(feature=self.feature[rows], logits=self.logits[rows])
+
+
+Found = FeatureSpans | FeatureTokens
+"""What is kept of every feature: columns, one of them `feature`, of shapes that are the same on all processes."""
+
+
 def room_for(features: int, candidates: int) -> FeatureSpans:
     """Return columns for so many features, to be filled."""
     return FeatureSpans(

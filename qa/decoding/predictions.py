@@ -14,10 +14,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from qa.config import DecodingConfig
-from qa.decoding.candidates import Candidates
+from qa.decoding.candidates import Candidates, disjoint_rows
 from qa.decoding.kept import FeatureSpans
 from qa.errors import IncompleteError, NotFiniteError
 from qa.features.windows import Features
+
+_CERTAIN = 700.0  # log odds: exp(710) is more than a float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,7 +29,8 @@ class Predictions:
     `start` and `end` are half-open and count characters of the example's context; `text` is that substring.
     `null_logits` are, of the example's features, those with the smallest sum: "no answer" must win in every window.
     Probabilities are the softmax over the scores of an example's `counted` candidates, and of "no answer" where it is
-    possible; candidates beyond these are weighed against the same sum.
+    possible; candidates beyond these are weighed against the same sum. Where they are `independent`, since several may
+    be right, each is weighed against "no answer" alone, whose probability is then what the best one leaves.
     """
 
     ids: Sequence[str]
@@ -42,6 +45,7 @@ class Predictions:
     null_logits: Float[np.ndarray, "example 2"]
     null_probability: Float[np.ndarray, "example"]
     null_possible: bool
+    independent: bool = False
 
     @classmethod
     def from_spans(
@@ -80,27 +84,41 @@ class Predictions:
         check_complete(spans.feature, len(features))
         check_numbers(spans, features, ids)
         spans = spans.at(np.argsort(spans.feature))  # ties fall alike whatever process each feature was decoded by
-        candidates = Candidates.of(spans, features, contexts)
-        candidates = candidates.trimmed().ranked().merged() if config.search == "exact" else candidates.ranked()
+        found = Candidates.of(spans, features, contexts)
+        ranked = found.trimmed().ranked().merged() if config.search == "exact" else found.ranked()
         null = _null_logits(spans, features, len(ids))
-        null_score = _score(null) if null_possible else np.full(len(ids), -np.inf)
-        candidates = candidates.at(candidates.among_best(config.n_best, null_score))
+        return cls.of_ranked(ranked, null, ids=ids, n_best=config.n_best, null_possible=null_possible, counted=counted)
+
+    @classmethod
+    def of_ranked(
+        cls,
+        candidates: Candidates,
+        null: Float[np.ndarray, "example 2"],
+        *,
+        ids: Sequence[str],
+        n_best: int,
+        null_possible: bool,
+        counted: int | None = None,
+        independent: bool = False,
+    ) -> "Predictions":
+        """Take ranked candidates, and keep `n_best` of each example; see `from_spans`."""
+        null_score = _score(null) if null_possible or independent else np.full(len(ids), -np.inf)
+        candidates = candidates.at(candidates.among_best(n_best, null_score))
         all_count = np.ones(len(candidates.example), dtype=bool)
         shares = all_count if counted is None else candidates.among_best(counted, null_score)
-        probability, null_probability = _probabilities(candidates.score, candidates.example, null_score, shares)
+        shared = _certainties if independent else _probabilities
+        probability, null_probability = shared(candidates.score, candidates.example, null_score, shares)
         return cls(
             ids=ids,
             bounds=np.searchsorted(candidates.example, np.arange(len(ids) + 1)),
             text=candidates.text.tolist(),
-            start=candidates.start,
-            end=candidates.end,
-            start_logit=candidates.start_logit,
-            end_logit=candidates.end_logit,
+            **{name: getattr(candidates, name) for name in ("start", "end", "start_logit", "end_logit")},
             probability=probability,
             counted=shares,
             null_logits=null,
             null_probability=null_probability,
             null_possible=null_possible,
+            independent=independent,
         )
 
     @classmethod
@@ -115,6 +133,7 @@ class Predictions:
             bounds=np.cumsum(sizes),
             text=[text for part in parts for text in part.text],
             null_possible=parts[0].null_possible,
+            independent=parts[0].independent,
             **columns,
         )
 
@@ -148,6 +167,28 @@ class Predictions:
         null_wins = (self.null_odds > threshold).tolist()
         return ["" if null else text for null, text in zip(null_wins, self.best_texts, strict=True)]
 
+    def disjoint(self) -> list[list[int]]:
+        """Return every example's candidates, best first, without those that overlap a better one."""
+        starts, ends = self.start.tolist(), self.end.tolist()
+        bounds = itertools.pairwise(self.bounds.tolist())
+        return [disjoint_rows(range(begin, stop), starts, ends) for begin, stop in bounds]
+
+    def all_answers(self, threshold: float) -> list[list[int]]:
+        """Return every example's answers, best first: disjoint candidates with own null odds up to `threshold`.
+
+        Where "no answer" is impossible, an example's best candidate always is one.
+        """
+        fits = self.own_null_odds <= threshold
+        if not self.null_possible:
+            fits[self.bounds[:-1][np.diff(self.bounds) > 0]] = True
+        return [[row for row in rows if fits[row]] for rows in self.disjoint()]
+
+    @property
+    def own_null_odds(self) -> Float[np.ndarray, "candidate"]:
+        """Null score of the example minus the candidate's, in log odds: of an example's best its null odds."""
+        odds = _score(self.null_logits)[self.example] - (self.start_logit + self.end_logit)
+        return np.asarray(odds, dtype=np.float64)
+
     def calibrated(self, *, temperature: float, threshold: float) -> "Predictions":
         """Return the same candidates with the probabilities of fitted scores.
 
@@ -155,8 +196,10 @@ class Predictions:
         the most probable exactly where `texts(threshold)` is empty.
         """
         score = (self.start_logit + self.end_logit).astype(np.float64)
-        null = _score(self.null_logits).astype(np.float64) if self.null_possible else np.full(len(self), -np.inf)
-        probability, null_probability = _probabilities(
+        weighed = self.null_possible or self.independent
+        null = _score(self.null_logits).astype(np.float64) if weighed else np.full(len(self), -np.inf)
+        shared = _certainties if self.independent else _probabilities
+        probability, null_probability = shared(
             score / temperature, self.example, (null - threshold) / temperature, self.counted
         )
         return replace(self, probability=probability, null_probability=null_probability)
@@ -214,6 +257,21 @@ def _probabilities(
     total = np.bincount(example, weights=weight * counted, minlength=len(null_score)) + null_weight
     total[total == 0.0] = 1.0
     return weight / total[example], null_weight / total
+
+
+def _certainties(
+    score: Float[np.ndarray, "candidate"],
+    example: Int[np.ndarray, "candidate"],
+    null_score: Float[np.ndarray, "example"],
+    counted: Bool[np.ndarray, "candidate"],
+) -> tuple[Float[np.ndarray, "candidate"], Float[np.ndarray, "example"]]:
+    """Return the share of every candidate beside "no answer" alone, and what the best one of an example leaves."""
+    del counted  # each counts for itself
+    odds = score.astype(np.float64) - null_score.astype(np.float64)[example]
+    share = 1.0 / (1.0 + np.exp(-np.clip(odds, -_CERTAIN, _CERTAIN)))
+    null = np.ones(len(null_score))
+    np.minimum.at(null, example, 1.0 - share)
+    return share, null
 
 
 def _score(logits: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "row"]:

@@ -1,4 +1,4 @@
-"""Run a model over batches and keep the best spans of every feature."""
+"""Run a model over batches and keep the best spans of every feature, or what else its head says."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from qa.config import DecodingConfig
-from qa.decoding.kept import NO_SPAN, FeatureSpans, room_for
+from qa.config import DecodingConfig, Head
+from qa.decoding.heads import longest_context
+from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.search import best_spans, hf_parity_spans, null_logits
+from qa.decoding.tokens import find_tokens
 from qa.features.collation import Batch
+from qa.features.windows import Features
 
 TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
 
@@ -26,6 +29,34 @@ class _Logits(NamedTuple):
     in_context: Bool[Tensor, "feature token"]
     context_begin: Int[Tensor, "feature"]
     null_position: Int[Tensor, "feature"]
+
+
+@torch.no_grad()
+def decode(
+    head: Head,
+    model: Callable[..., Any],
+    batches: Iterable[Batch],
+    config: DecodingConfig,
+    features: Features,
+    *,
+    count: int,
+    window_shares: bool = False,
+) -> Found:
+    """Run batches through the model and keep of each feature what predictions are made of.
+
+    Args:
+        head: what the logits say.
+        model: its output has `start_logits` and `end_logits`, `[feature, token]`.
+        batches: on the model's device.
+        config: how to search.
+        features: all of them.
+        count: of the features that are in these batches.
+        window_shares: see `find_spans`; of the head spans only.
+
+    """
+    if head == "tokens":
+        return find_tokens(model, batches, features=count, width=longest_context(features))
+    return find_spans(model, batches, config, features=count, window_shares=window_shares)
 
 
 @torch.no_grad()

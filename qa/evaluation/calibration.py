@@ -13,7 +13,6 @@ import numpy as np
 
 from qa.errors import DataError
 from qa.evaluation.grading import Flags, GradedPredictions, Shares
-from qa.metrics import best_threshold
 
 BINS = 15  # of confidence, as Guo et al., 2017
 CURVE_POINTS = 20
@@ -111,9 +110,8 @@ def calibrate(graded: GradedPredictions, *, threshold: float, temperature: float
 
 
 def _fitted(graded: GradedPredictions, fit: Flags, threshold: float) -> Values:
-    if graded.predictions.null_possible and not graded.answerable[fit].all():
-        threshold, _ = best_threshold(graded.f1[fit], graded.predictions.null_odds[fit], graded.answerable[fit])
-    return Values(threshold, _fitted_temperature(graded, fit, threshold))
+    best = graded.best_threshold(fit, otherwise=threshold)
+    return Values(best, _fitted_temperature(graded, fit, best))
 
 
 def _fitted_temperature(graded: GradedPredictions, fit: Flags, threshold: float) -> float:

@@ -12,13 +12,15 @@ from jaxtyping import Int
 from torch import nn
 
 from qa import metrics
-from qa.config import DecodingConfig, RunConfig
+from qa.config import DecodingConfig, Head, RunConfig
 from qa.data.examples import Examples
-from qa.decoding.kept import FeatureSpans
+from qa.decoding.heads import predictions_of
+from qa.decoding.kept import Found
 from qa.decoding.predictions import Predictions
-from qa.decoding.spans import find_spans
+from qa.decoding.spans import decode
 from qa.errors import ConfigError, MemoryLimitError
 from qa.evaluation.grading import score_names, score_predictions
+from qa.evaluation.several import SEVERAL_SCORES, score_several
 from qa.features.cache import cached_features
 from qa.features.collation import Batch, padding_multiple
 from qa.features.joining import PAD_MULTIPLE
@@ -52,6 +54,8 @@ class Evaluation:
     fitted_threshold: float
     """The threshold with the best F1; `threshold` where nothing could be fitted."""
     seconds: float
+    several: bool = False
+    """Whether all answers of an example were to be found."""
     windows: Int[np.ndarray, "example"] | None = None
     """Windows of every example; None where they were not counted."""
 
@@ -79,6 +83,10 @@ class Evaluator:
     """Whether "no answer" is an answer."""
     threshold: float
     """Null odds above which it is the answer."""
+    head: Head = "spans"
+    """What the model's logits say."""
+    several: bool = False
+    """Whether all references of an example are to be found, not one of them."""
     pad_multiple: int = PAD_MULTIPLE
     """Batches are padded to multiples of so many tokens."""
     memory: BatchMemory = field(default_factory=BatchMemory)
@@ -107,7 +115,7 @@ class Evaluator:
         """
         metrics.normalize_answer("", config.decoding.language)  # now, not after an epoch of training
         sets = {"": examples} | {f"{name}/": one for name, one in (further or {}).items()}
-        _require_metric(config.training.best_metric, sets)
+        _require_metric(config.training.best_metric, sets, several=config.data.answers == "all")
         found = {f"fingerprint of the validation data {name}".strip(): one.fingerprint for name, one in sets.items()}
         require_same(accelerator, found)
         saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
@@ -125,6 +133,8 @@ class Evaluator:
             config=config.decoding,
             null_possible=null_possible,
             threshold=saved.no_answer_threshold if threshold is None else threshold,
+            head=saved.head if config.training.max_steps == 0 and reader.settings is not None else config.head,
+            several=config.data.answers == "all",
             pad_multiple=padding_multiple(compiled=config.training.compile),
             memory=BatchMemory(halves=config.training.auto_batch_size),
         )
@@ -174,6 +184,7 @@ class Evaluator:
             threshold=self.threshold,
             fitted_threshold=fitted,
             seconds=time.perf_counter() - began,
+            several=self.several,
             windows=np.bincount(self.features.example, minlength=len(self.examples)),
         )
 
@@ -182,7 +193,7 @@ class Evaluator:
         """Most features of a batch that memory is known to hold."""
         return min(self.config.batch_size, self.memory.limit or self.config.batch_size)
 
-    def _found_spans(self, model: nn.Module, around: Sequence[BatchWrapper]) -> FeatureSpans:
+    def _found_spans(self, model: nn.Module, around: Sequence[BatchWrapper]) -> Found:
         """Find the spans, with batches halved as often as needed and allowed. Collective."""
         while True:
             try:
@@ -194,14 +205,14 @@ class Evaluator:
                 self.memory.limit = self.batch_size // 2
             free_memory()  # after the error, which knows the frames that hold what did not fit
 
-    def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> FeatureSpans:
+    def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> Found:
         """Run this process's batches through the model; where memory ends on one process, all raise. Collective.
 
         One that may halve its batches goes on through the rest without the model, since others may wait for it there.
         """
         spans, failed = None, False
         try:
-            spans = find_spans(model, loader, self.config, features=features)
+            spans = decode(self.head, model, loader, self.config, self.features, count=features)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -215,7 +226,7 @@ class Evaluator:
             raise evaluation_memory_error(self.batch_size)
         return spans
 
-    def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> FeatureSpans:
+    def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> Found:
         """Decode this process's share of the batches and gather the spans of all. Collective."""
         accelerator, processes = self.accelerator, self.accelerator.num_processes
         batches = evaluation_batches(self.features.lengths, self.batch_size, accelerator.device.type)
@@ -236,8 +247,8 @@ class Evaluator:
         rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
         return gather_spans(accelerator, first, rows=rows)
 
-    def _predictions(self, spans: FeatureSpans) -> Predictions:
-        return Predictions.from_spans(
+    def _predictions(self, spans: Found) -> Predictions:
+        return predictions_of(
             spans,
             self.features,
             ids=self.examples.rows["id"][:],
@@ -250,10 +261,11 @@ class Evaluator:
         if predictions is None or not self.examples.has_references:
             return None
         references = [answers["text"] for answers in self.examples.rows["answers"][:]]
-        return score_predictions(predictions, references, threshold=self.threshold, language=self.config.language)
+        scored = score_several if self.several else score_predictions
+        return scored(predictions, references, threshold=self.threshold, language=self.config.language)
 
 
-def _require_metric(metric: str | None, sets: Mapping[str, Examples]) -> None:
+def _require_metric(metric: str | None, sets: Mapping[str, Examples], *, several: bool) -> None:
     """Check that the sets, by what stands before their scores, can have the score that models are compared by.
 
     Raises:
@@ -268,21 +280,28 @@ def _require_metric(metric: str | None, sets: Mapping[str, Examples]) -> None:
     for begin, examples in sets.items():
         if examples.has_references:
             answerable = any(answers["text"] for answers in examples.rows["answers"][:])
-            known = score_names(answerable=answerable, impossible=examples.has_impossible)
+            of_one = score_names(answerable=answerable, impossible=examples.has_impossible)
+            known = SEVERAL_SCORES if several else of_one
             names += [f"{begin}{name}" for name in known]
     if metric not in names:
         raise ConfigError(f"training.best-metric is {metric!r}, which this data cannot have; wanted {', '.join(names)}")
 
 
-def gather_spans(accelerator: Accelerator, own: FeatureSpans, *, rows: int) -> FeatureSpans:
+def gather_spans(accelerator: Accelerator, own: Found, *, rows: int) -> Found:
     """Gather the spans of all processes; `rows` is the most that any process has. Collective."""
     if accelerator.num_processes == 1:
         return own
-    filling = rows - len(own.feature)
-    columns = {
-        name: torch.from_numpy(np.pad(values, [(0, filling)] + [(0, 0)] * (values.ndim - 1), constant_values=_FILLER))
-        for name, values in vars(own).items()
-    }
+    columns = _filled(own, rows)
     gathered = accelerator.gather({name: values.to(accelerator.device) for name, values in columns.items()})
     real = gathered["feature"] != _FILLER
-    return FeatureSpans(**{name: values[real].cpu().numpy() for name, values in gathered.items()})
+    return type(own)(**{name: values[real].cpu().numpy() for name, values in gathered.items()})
+
+
+def _filled(found: Found, rows: int) -> dict[str, torch.Tensor]:
+    """Return the columns as tensors of `rows` rows."""
+    missing = rows - len(found.feature)
+    columns = {name: torch.from_numpy(values) for name, values in vars(found).items()}
+    return {
+        name: torch.cat([values, values.new_full((missing, *values.shape[1:]), _FILLER)])
+        for name, values in columns.items()
+    }

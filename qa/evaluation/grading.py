@@ -40,6 +40,13 @@ class GradedPredictions:
         best[has_span] = scored.probability[scored.bounds[:-1][has_span]]
         return np.where(self.is_null(threshold), scored.null_probability, best)
 
+    def best_threshold(self, among: Flags, *, otherwise: float) -> float:
+        """Return the threshold with the best F1 over some examples; `otherwise` where all are to be answered."""
+        if not self.predictions.null_possible or self.answerable[among].all():
+            return otherwise
+        found, _ = metrics.best_threshold(self.f1[among], self.predictions.null_odds[among], self.answerable[among])
+        return found
+
     def is_null(self, threshold: float) -> Flags:
         """Return which examples are answered by "no answer" at that threshold."""
         return (self.predictions.null_odds > threshold) & self.predictions.null_possible

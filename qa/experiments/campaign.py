@@ -10,6 +10,7 @@ from qa.experiments.commands import Command
 from qa.experiments.ledger import Ledger
 from qa.experiments.running import STOPPED, Ended, Job, Runner
 from qa.experiments.settings import Trial, setting_name
+from qa.metrics import main_score
 
 _SHOWN_BYTES = 2000
 _LONGEST_GROUP = 128  # characters that W&B takes
@@ -68,7 +69,7 @@ class Campaign:
         """Return the name of the score that counts."""
         if self.metric is not None:
             return self.metric
-        return "best_f1" if "best_f1" in scores else "f1"
+        return main_score(scores)
 
     def value(self, scores: Mapping[str, Any], name: str) -> float:
         """Return the score that counts.

@@ -12,7 +12,7 @@ import tokenizers
 from datasets.config import HF_DATASETS_CACHE
 from pydantic import TypeAdapter
 
-from qa.config import FeaturesConfig
+from qa.config import Answers, FeaturesConfig, Head
 from qa.data.examples import Examples
 from qa.features.labels import Labels, build_labels
 from qa.features.pair_template import PairTemplate, backend_text
@@ -51,20 +51,31 @@ def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig
     return replace(load_features(stored(cache_root(config.cache_dir), key, build)), key=key)
 
 
-def cached_labels(examples: Examples, features: Features, config: FeaturesConfig) -> Labels:
+def cached_labels(
+    examples: Examples, features: Features, config: FeaturesConfig, *, head: Head = "spans", answers: Answers = "any"
+) -> Labels:
     """Build the labels of cached features once per machine, as `cached_features` does, and check them.
+
+    Args:
+        examples: those that the features were built from.
+        features: their windows.
+        config: which references of a window are learned, and how many must be exact.
+        head: whether spans are learned, or tokens.
+        answers: whether any of several references is right, or all are wanted.
 
     Raises:
         LabelError: fewer of them translate back to their references than the configuration wants.
         StorageError: the cache cannot be written.
 
     """
-    key = _hash([features.key, examples.fingerprint, _LABELS])
+    tagged, every = head == "tokens", config.all_references or answers == "all"
+    kind = [_LABELS, *(["tagged"] if tagged else []), *(["every"] if answers == "all" else [])]
+    key = _hash([features.key, examples.fingerprint, *kind])
 
     def build(folder: Path) -> None:
-        save_labels(build_labels(examples.rows, features, every=config.all_references), folder)
+        save_labels(build_labels(examples.rows, features, every=every, tagged=tagged), folder)
 
-    labels = load_labels(stored(cache_root(config.cache_dir), key, build))
+    labels = replace(load_labels(stored(cache_root(config.cache_dir), key, build)), tagged=tagged)
     label_round_trip(features, labels, examples.rows).require(config.least_round_trip)
     return labels
 

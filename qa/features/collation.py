@@ -24,7 +24,7 @@ class Batch:
 
     `inputs` are what the model's `forward` takes, `[feature, token]`. Labels count tokens of the padded row; of several
     any is right, and the null position is the only one where the window holds no reference. They are None in batches
-    that nothing is learned from.
+    that nothing is learned from, or of which each token is learned by its tag (see `qa.features.tags`).
     """
 
     inputs: dict[str, Tensor]
@@ -36,6 +36,7 @@ class Batch:
     """Tokens that are not padding."""
     label_first: Int[Tensor, "feature label"] | None = None
     label_last: Int[Tensor, "feature label"] | None = None
+    tags: Int[Tensor, "feature token"] | None = None
 
     def __len__(self) -> int:
         return len(self.feature)

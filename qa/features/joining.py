@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from qa.features.labels import Labels
+from qa.features.tags import token_tags
 from qa.features.windows import Features
 
 PAD_MULTIPLE = 8
@@ -31,6 +32,7 @@ class Rows:
     """Tokens that are not padding."""
     label_first: Int[np.ndarray, "feature label"] | None = None
     label_last: Int[np.ndarray, "feature label"] | None = None
+    tags: Int[np.ndarray, "feature token"] | None = None
 
 
 def join(
@@ -63,7 +65,6 @@ def join(
         "attention_mask": lambda: _between(columns, begin, parts.end).astype(np.int64),
         "global_attention_mask": lambda: _between(columns, *parts.beside_context()).astype(np.int64),
     }
-    first, last = _label_positions(labels, indices, parts.context, null) if labels is not None else (None, None)
     return Rows(
         inputs={name: inputs[name]() for name in input_names},
         feature=np.asarray(indices, dtype=np.int64),
@@ -71,9 +72,23 @@ def join(
         context_begin=parts.context,
         null_position=null,
         tokens=int(lengths.sum()),
-        label_first=first,
-        label_last=last,
+        **_learned(labels, indices, parts, null, width),
     )
+
+
+def _learned(
+    labels: Labels | None,
+    indices: Int[np.ndarray, "feature"],
+    parts: "_Parts",
+    null: Int[np.ndarray, "feature"],
+    width: int,
+) -> dict[str, Int[np.ndarray, "feature some"]]:
+    """Return what is learned from rows, by field: nothing, spans, or tags."""
+    if labels is None:
+        return {}
+    if labels.tagged:
+        return {"tags": token_tags(labels, indices, parts.context, parts.context_size, width)}
+    return dict(zip(("label_first", "label_last"), _label_positions(labels, indices, parts.context, null), strict=True))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

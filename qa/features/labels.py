@@ -20,6 +20,9 @@ class Labels:
 
     Those of feature `i` are rows `bounds[i]:bounds[i + 1]`: none where the window holds no reference, for which the
     null position stands, and more than one only where all references are learned.
+
+    Where they are `tagged`, each token is learned by itself: labels of an example are disjoint, and one that begins
+    before its window, or ends after it, is there as it is, with places outside of the window.
     """
 
     first: Int[np.ndarray, "label"]
@@ -27,6 +30,7 @@ class Labels:
     reference: Int[np.ndarray, "label"]
     """Which of the example's references it is."""
     bounds: Int[np.ndarray, "feature_and_one"]
+    tagged: bool = False
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -44,9 +48,8 @@ class Labels:
     def chosen(self, label: Bool[np.ndarray, "label"]) -> "Labels":
         """Return some of the labels, of the same features."""
         counts = np.bincount(self.feature[label], minlength=len(self))
-        return Labels(
-            first=self.first[label], last=self.last[label], reference=self.reference[label], bounds=_bounds(counts)
-        )
+        columns = {name: getattr(self, name)[label] for name in ("first", "last", "reference")}
+        return replace(self, **columns, bounds=_bounds(counts))
 
     def of_features(self, rows: Int[np.ndarray, "some"]) -> "Labels":
         """Return the labels of some features, in ascending order."""
@@ -55,9 +58,10 @@ class Labels:
         return replace(self.chosen(kept[self.feature]), bounds=_bounds(np.diff(self.bounds)[rows]))
 
     def cut(self, shift: Int[np.ndarray, "feature"], size: Int[np.ndarray, "feature"]) -> "Labels":
-        """Return the labels that lie whole in smaller windows, which begin `shift` tokens later."""
+        """Return the labels that lie in smaller windows, which begin `shift` tokens later: whole, if not `tagged`."""
         first, last = (column - shift[self.feature].astype(np.int32) for column in (self.first, self.last))
-        return replace(self, first=first, last=last).chosen((first >= 0) & (last < size[self.feature]))
+        begin, end = (last, first) if self.tagged else (first, last)
+        return replace(self, first=first, last=last).chosen((begin >= 0) & (end < size[self.feature]))
 
 
 class References(NamedTuple):
@@ -92,29 +96,59 @@ def references_of(table: pa.Table) -> References:
     return References(start, start + length, _bounds(counts))
 
 
-def build_labels(examples: Rows, features: Features, *, every: bool = False) -> Labels:
+def build_labels(examples: Rows, features: Features, *, every: bool = False, tagged: bool = False) -> Labels:
     """Label every feature with the first reference of its example that lies in the window.
 
     Args:
         examples: those that the features were built from; without the column `answers` nothing is labelled.
         features: their windows.
         every: label it with all references that lie in the window, each span once.
+        tagged: label the tokens of references one by one, also of those of which a window holds a part; of `every`
+            reference, those that overlap one before them aside, or of the first.
 
     """
     references = references_of(examples.with_format("arrow")[:])
     first, last = reference_tokens(references, features)
-    reference, feature = _windows_of(np.flatnonzero(first != NO_TOKEN), references.example, features)
+    known = np.flatnonzero(first != NO_TOKEN)
+    if tagged:
+        known = _disjoint(known, references.example, first, last, every=every)
+    reference, feature = _windows_of(known, references.example, features)
     begin = features.first[feature]
-    inside = (first[reference] >= begin) & (last[reference] < begin + features.size[feature])
-    reference, feature = reference[inside], feature[inside]
-    spans = first[reference] - features.first[feature], last[reference] - features.first[feature]
-    kept = _first_of_each(feature, *spans) if every else _first_of_each(feature)
+    spans = first[reference] - begin, last[reference] - begin
+    one, other = spans[::-1] if tagged else spans
+    inside = (one >= 0) & (other < features.size[feature])
+    reference, feature, spans = reference[inside], feature[inside], (spans[0][inside], spans[1][inside])
+    kept = _first_of_each(feature, *spans) if every or tagged else _first_of_each(feature)
     return Labels(
         first=spans[0][kept].astype(np.int32),
         last=spans[1][kept].astype(np.int32),
         reference=(reference - references.bounds[references.example[reference]])[kept].astype(np.int32),
         bounds=_bounds(np.bincount(feature[kept], minlength=len(features))),
+        tagged=tagged,
     )
+
+
+def _disjoint(
+    known: Int[np.ndarray, "some"],
+    example: Int[np.ndarray, "reference"],
+    first: Int[np.ndarray, "reference"],
+    last: Int[np.ndarray, "reference"],
+    *,
+    every: bool,
+) -> Int[np.ndarray, "kept"]:
+    """Return the first reference of each example; or all that share no token with one that begins before them.
+
+    Of references that begin together the longest stays.
+    """
+    if not every:
+        first_ones: Int[np.ndarray, "kept"] = known[_first_of_each(example[known])]
+        return first_ones
+    kept, end = [], (-1, -1)  # example and last token of the reference before
+    for row in known[np.lexsort((-last[known], first[known], example[known]))].tolist():
+        if (example[row], first[row]) > end:
+            kept.append(row)
+            end = (int(example[row]), int(last[row]))
+    return np.array(sorted(kept), dtype=np.int64)
 
 
 def reference_tokens(

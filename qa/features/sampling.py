@@ -33,6 +33,7 @@ def short_windows(
     labelled, first, last = labels.is_labelled, np.zeros_like(size), np.zeros_like(size)
     for column, spans in ((first, labels.first), (last, labels.last)):
         column[labelled] = spans[labels.bounds[:-1][labelled]]
+    first, last = np.maximum(first, 0), np.minimum(last, features.size - 1)  # of what a window holds of a label
     lowest = np.where(labelled, np.maximum(last - size + 1, 0), 0)
     highest = np.where(labelled, np.minimum(first, features.size - size), features.size - size)
     random = np.random.default_rng([seed, epoch])

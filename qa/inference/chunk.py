@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qa.decoding.kept import FeatureSpans
+from qa.decoding.heads import predictions_of
+from qa.decoding.kept import FeatureSpans, Found
 from qa.decoding.predictions import Predictions
 from qa.features.windows import Features
 from qa.inference.inputs import Row
@@ -17,7 +18,7 @@ class Chunk:
     rows: list[Row]
     ids: Sequence[str]
     features: Features
-    spans: FeatureSpans
+    spans: Found
 
     @property
     def contexts(self) -> list[str]:
@@ -26,15 +27,16 @@ class Chunk:
 
     def calibrated(self, options: AnswerOptions) -> Predictions:
         """Return predictions as evaluation makes them, with calibrated probabilities."""
-        predictions = self._joined(self.spans, options, null_possible=options.null_possible)
+        found = self._joined(self.spans, options, null_possible=options.null_possible)
+        predictions = replace(found, independent=found.independent or options.answers == "all")
         return predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
 
     def against_null(self, options: AnswerOptions) -> Predictions:
         """Return predictions whose scores are log odds against "not in this window"."""
         return self._joined(_less_null(self.spans), options, null_possible=False)
 
-    def _joined(self, spans: FeatureSpans, options: AnswerOptions, *, null_possible: bool) -> Predictions:
-        return Predictions.from_spans(
+    def _joined(self, spans: Found, options: AnswerOptions, *, null_possible: bool) -> Predictions:
+        return predictions_of(
             spans,
             self.features,
             ids=self.ids,
@@ -45,7 +47,9 @@ class Chunk:
         )
 
 
-def _less_null(spans: FeatureSpans) -> FeatureSpans:
-    """Take every window's null logits off the logits of its spans."""
+def _less_null(spans: Found) -> Found:
+    """Take every window's null logits off the logits of its spans; those of tokens are log odds as they are."""
+    if not isinstance(spans, FeatureSpans):
+        return spans
     start_null, end_null = spans.null_logits[:, :1], spans.null_logits[:, 1:]
     return replace(spans, start_logit=spans.start_logit - start_null, end_logit=spans.end_logit - end_null)

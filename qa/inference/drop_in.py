@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers.pipelines.base import ChunkPipeline
 
-from qa.decoding.spans import find_spans
+from qa.decoding.spans import decode
 from qa.errors import ConfigError
 from qa.features.collation import collate
 from qa.inference.answers import Answer
@@ -211,11 +211,13 @@ class QuestionAnsweringPipeline(_Base):  # type: ignore[misc]  # see there
         """Turn the logits of all windows of one example into its answers."""
         outputs, options = list(model_outputs), self._options(given)
         sample, features = outputs[0]["example"], outputs[0]["features"]
-        spans = find_spans(
+        spans = decode(
+            self.predictor.settings.head,
             _Replayed(outputs),
             [output["batch"] for output in outputs],
             options.decoding,
-            features=len(features),
+            features,
+            count=len(features),
             window_shares=options.score == "window",
         )
         row = {"question": sample.question_text, "context": sample.context_text}

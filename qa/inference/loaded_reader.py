@@ -9,7 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from qa.config import DecodingConfig
-from qa.decoding.kept import FeatureSpans
+from qa.decoding.kept import Found
 from qa.features.windows import Encoder, Features
 from qa.modeling.settings import ReaderSettings
 
@@ -57,8 +57,8 @@ class LoadedReader(ABC):
         config: DecodingConfig,
         *,
         window_shares: bool,
-    ) -> FeatureSpans:
-        """Run features through the model and keep of each the best spans.
+    ) -> Found:
+        """Run features through the model and keep of each the best spans, or what else its head says.
 
         Args:
             features: to be answered.

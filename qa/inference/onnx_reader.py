@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from qa.config import Backend, DecodingConfig
 from qa.decoding.array_search import SEARCHES, log_shares, null_logits
-from qa.decoding.kept import NO_SPAN, FeatureSpans, room_for
+from qa.decoding.heads import longest_context
+from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
+from qa.decoding.tokens import find_tokens
 from qa.errors import ConfigError, MissingPackageError
 from qa.features.joining import PAD_MULTIPLE, Rows, join
 from qa.features.windows import Encoder, Features
@@ -46,8 +49,13 @@ class OnnxReader(LoadedReader):
         config: DecodingConfig,
         *,
         window_shares: bool,
-    ) -> FeatureSpans:
+    ) -> Found:
         """Run features through the model and keep of each the best spans; see `qa.decoding.spans`."""
+        if self.settings.head == "tokens":
+            rows_of = partial(join, features, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
+            return find_tokens(
+                self.model, map(rows_of, batches), features=len(features), width=longest_context(features)
+            )
         spans = room_for(len(features), config.n_best)
         filled = 0
         for indices in batches:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 
 import numpy as np
 
-from qa.config import DecodingConfig, FeaturesConfig
+from qa.config import Answers, DecodingConfig, FeaturesConfig
 from qa.errors import ConfigError
 from qa.inference.inputs import INPUTS_AT_ONCE
 from qa.modeling.settings import ReaderSettings
@@ -55,6 +55,10 @@ class CallOptions(TypedDict, total=False):
     score: ScoreKind | None
     """What scores are: "probability", over the n-best answers of all windows; or "window", the removed pipeline's:
     products of the softmaxes over each window's tokens, added up where candidates become the same text."""
+    answers: Answers | None
+    """Which answers are returned: "any", the best ones, `top_k` of them; or "all": a list of all disjoint answers that
+    stand against "no answer" each by itself, which may be empty, best first and at most `top_k`. Left out in a call of
+    the predictor: as the reader was trained; elsewhere "any"."""
     max_answer_len: int | None
     """The removed pipeline's name of `max_answer_length`."""
     max_seq_len: int | None
@@ -84,6 +88,7 @@ class AnswerOptions:
     align_to_words: bool
     overlap: float
     score: ScoreKind
+    answers: Answers = "any"
     inputs_at_once: int = INPUTS_AT_ONCE
     takes_blank: bool = False
     """Whether a text may be white space: then there is no answer in it."""
@@ -103,6 +108,7 @@ def answer_options(given: CallOptions, own: ReaderSettings, *, longest: int, spe
 
     """
     said = _said(given)
+    _require_fitting(said, own)
     windows = _windows(said, own, longest=longest, special_tokens=special_tokens)
     decoding = _decoding(said, own, windows)
     no_answer = said.get("no_answer")
@@ -113,22 +119,39 @@ def answer_options(given: CallOptions, own: ReaderSettings, *, longest: int, spe
         null_possible=own.null_possible if no_answer is None else no_answer is not False,
         threshold=own.no_answer_threshold if no_answer is None or isinstance(no_answer, bool) else no_answer,
         temperature=own.temperature,
-        top_k=said.get("top_k", 1),
+        top_k=_most(said, own),
         align_to_words=said.get("align_to_words", False),
         overlap=said.get("overlap", 1.0),
         score=said.get("score", "probability"),
+        answers=said.get("answers", "any"),
         inputs_at_once=max(1, INPUTS_AT_ONCE * DecodingConfig.n_best // max(decoding.n_best, DecodingConfig.n_best)),
     )
+
+
+def _require_fitting(said: dict[str, Any], own: ReaderSettings) -> None:
+    """Check that scores are ones that the reader, and the answers that are asked for, can have."""
+    if said.get("score") == "window":
+        if own.head == "tokens":
+            raise ConfigError("score is 'window', and the reader has the head tokens; wanted score='probability'")
+        if said.get("answers") == "all":
+            raise ConfigError("score is 'window' and answers is 'all'; wanted one of them")
+
+
+def _most(said: dict[str, Any], own: ReaderSettings) -> int:
+    """Return how many answers an input has at most."""
+    most: int = said.get("top_k", own.n_best if said.get("answers") == "all" else 1)
+    return most
 
 
 def _decoding(said: dict[str, Any], own: ReaderSettings, windows: FeaturesConfig) -> DecodingConfig:
     """Return how windows are searched, with as many candidates as it takes for `top_k` answers to be left."""
     longest = min(said.get("max_answer_length", own.max_answer_tokens), windows.max_length)
-    top_k, by_window = said.get("top_k", 1), said.get("score") == "window"
+    top_k, by_window = _most(said, own), said.get("score") == "window"
     merges = said.get("align_to_words", False) and (top_k > 1 or by_window)
     wanted = 2 * top_k + 10 if merges else top_k  # the removed pipeline's number
     if not by_window:
-        disjoint = _PER_PLACE * top_k if said.get("overlap", 1.0) < 1.0 else 1
+        several = said.get("overlap", 1.0) < 1.0 or said.get("answers") == "all"
+        disjoint = _PER_PLACE * top_k if several else 1
         # With lists of starts and ends, longer lists would be other candidates.
         wanted = own.n_best if own.search == "hf_parity" else max(own.n_best, wanted, disjoint)
     return DecodingConfig(
@@ -262,6 +285,12 @@ def _score(name: str, value: object) -> ScoreKind:
     raise ConfigError(f"{name} is {value!r:.80}; wanted one of {', '.join(map(repr, get_args(ScoreKind)))}")
 
 
+def _answers(name: str, value: object) -> Answers:
+    if value in get_args(Answers):
+        return cast("Answers", value)
+    raise ConfigError(f"{name} is {value!r:.80}; wanted one of {', '.join(map(repr, get_args(Answers)))}")
+
+
 _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "top_k": _at_least(1),
     "max_answer_length": _at_least(1),
@@ -273,6 +302,7 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "align_to_words": flag,
     "overlap": share,
     "score": _score,
+    "answers": _answers,
     "max_answer_len": _at_least(1),
     "max_seq_len": _at_least(8),
     "max_question_len": _at_least(1),

@@ -9,6 +9,8 @@ from typing import Any, Unpack, overload
 
 import pyarrow as pa
 
+from qa.config import Answers
+from qa.decoding.kept import FeatureSpans
 from qa.decoding.predictions import Predictions
 from qa.errors import ConfigError, ExampleError
 from qa.features.order import evaluation_batches
@@ -22,6 +24,7 @@ from qa.inference.loaded_reader import LoadedReader
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
 from qa.inference.passages import SearchOptions, best_passages, chosen_passages, passage_rows, search_options
 from qa.inference.remarks import Remarks, remarks_on, report
+from qa.inference.several import all_answers_of
 from qa.inference.window_scores import window_answers, word_ids
 from qa.modeling.device_names import Device, Precision
 from qa.modeling.settings import ReaderSettings
@@ -164,7 +167,8 @@ class Predictor(_Shown):
             given: see `CallOptions`.
 
         Returns:
-            `Answer` dicts: one result per input, in order; the result itself for a single input.
+            `Answer` dicts: one result per input, in order; the result itself for a single input. Of a reader that was
+            trained to find all answers, and with `answers="all"`, each result is a list of them, which may be empty.
 
         Raises:
             ExampleError: inputs of wrong type, blank, or of different numbers; the message has the input's index.
@@ -172,7 +176,7 @@ class Predictor(_Shown):
             NotFiniteError: the model's logits are not numbers.
 
         """
-        options = self.options(**given)
+        options = self.options(**(CallOptions(answers=self._wanted(given)) | given))
         if inputs is None:
             inputs = paired(question, context)
         elif question is not None or context is not None:
@@ -241,6 +245,10 @@ class Predictor(_Shown):
         options = self._ranking(said)
         return list(evidence_of(self.chunks(passage_rows(question, documents), options), options, shape))
 
+    def _wanted(self, given: CallOptions) -> Answers:
+        """Return which answers a call wants that does not say it: the reader's, but for scores of windows."""
+        return "any" if given.get("score") == "window" else self.settings.answers
+
     def _ranking(self, given: CallOptions) -> AnswerOptions:
         options = self.options(**given)
         if options.score == "window":
@@ -265,10 +273,11 @@ class Predictor(_Shown):
     def stream(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Answer | list[Answer]]:
         """Answer rows as they come: an answer each, or a list where more than one is asked for."""
         found = self.answers(rows, options)
-        yield from (answers[0] for answers in found) if options.top_k == 1 else found
+        single = options.top_k == 1 and options.answers == "any"
+        yield from (answers[0] for answers in found) if single else found
 
     def answers(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[list[Answer]]:
-        """Answer rows as they come: at least one answer each, and at most as many as asked for."""
+        """Answer rows as they come: at most as many answers as asked for and, unless all are wanted, at least one."""
         for chunk in self.chunks(rows, options):
             yield from self.answers_of_chunk(chunk, options)
 
@@ -276,8 +285,17 @@ class Predictor(_Shown):
         """Yield the answers of rows that went through the model."""
         if options.score == "window":
             texts, features = chunk.contexts, chunk.features
+            assert isinstance(chunk.spans, FeatureSpans), "options refuse such scores of another head"
             words = word_ids(texts, features, self.encoder.backend) if options.align_to_words else None
             return window_answers(chunk.spans, features, ids=chunk.ids, contexts=texts, words=words, options=options)
+        if options.answers == "all":
+            return all_answers_of(
+                chunk.calibrated(options),
+                chunk.contexts,
+                threshold=options.threshold,
+                most=options.top_k,
+                align_to_words=options.align_to_words,
+            )
         return answers_of(
             chunk.calibrated(options),
             chunk.contexts,

@@ -11,8 +11,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForQuestionAnswering, PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import DecodingConfig
-from qa.decoding.kept import FeatureSpans
-from qa.decoding.spans import find_spans
+from qa.decoding.kept import Found
+from qa.decoding.spans import decode
 from qa.errors import ModelError
 from qa.features.loader import batch_loader
 from qa.features.windows import Encoder, Features
@@ -41,10 +41,11 @@ class TorchReader(LoadedReader):
 
     def find_spans(
         self, features: Features, batches: Sequence[np.ndarray], config: DecodingConfig, *, window_shares: bool
-    ) -> FeatureSpans:
+    ) -> Found:
         """Run features through the model; see `qa.decoding.spans`."""
         loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        return find_spans(self.model, loader, config, features=len(features), window_shares=window_shares)
+        head, count = self.settings.head, len(features)
+        return decode(head, self.model, loader, config, features, count=count, window_shares=window_shares)
 
     def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Run the inputs of several calls together."""

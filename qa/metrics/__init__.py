@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from qa import lazy_exports
+from qa.metrics.multi_span import multi_span_score
 from qa.metrics.normalization import normalize_answer
-from qa.metrics.squad import RawScores, Scores, best_threshold, exact_match, f1, raw_scores, score
+from qa.metrics.squad import RawScores, Scores, best_threshold, exact_match, f1, main_score, raw_scores, score
 
 if TYPE_CHECKING:
     from qa.metrics.modules import Squad as Squad
@@ -20,6 +21,8 @@ __all__ = [
     "exact_match",
     "f1",
     "load",
+    "main_score",
+    "multi_span_score",
     "normalize_answer",
     "raw_scores",
     "score",

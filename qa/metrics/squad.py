@@ -5,7 +5,7 @@ Every number equals, to the last digit, that of the published evaluation on CPyt
 with unanswerable examples. Scores of one example are shares of 1, scores of a data set percentages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -48,6 +48,11 @@ def f1(prediction: Any, references: Any, language: str = "en") -> float:  # noqa
         MetricError, ConfigError: as `raw_scores`.
     """
     return float(raw_scores({"": prediction}, {"": references}, language=language).f1[0])
+
+
+def main_score(scores: Mapping[str, Any]) -> str:
+    """Return the name of the score that models are compared by, unless another is asked for."""
+    return next((name for name in ("fitted_overlap_f1", "best_f1") if name in scores), "f1")
 
 
 class RawScores(NamedTuple):

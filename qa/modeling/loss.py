@@ -11,16 +11,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from qa.config import RecipeConfig
+from qa.config import Head, RecipeConfig
 from qa.features.collation import Batch
 from qa.features.joining import NO_LABEL
+from qa.features.tags import NO_TAG
 
 SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
 """Start logits, end logits and batch -> the sum of the losses of the batch's features."""
 
 
-def choose_loss(recipe: RecipeConfig) -> SpanLoss:
-    """Return the loss that a recipe asks for."""
+def choose_loss(recipe: RecipeConfig, head: Head = "spans") -> SpanLoss:
+    """Return the loss that a recipe asks for, of the given head."""
+    if head == "tokens":
+        return token_loss
     if recipe.objective == "joint":
         return joint_span_loss
     return partial(smoothed_span_loss, smoothing=recipe.label_smoothing) if recipe.label_smoothing else span_loss
@@ -32,6 +35,21 @@ def span_loss(
     """Return the sum of the mean cross entropies of start and end, in float32 (Devlin et al., 2019)."""
     padding = _padding(batch)
     return -_label_score(_log_share(start_logits, padding), _log_share(end_logits, padding), batch).sum() / 2
+
+
+def token_loss(
+    begin_logits: Float[Tensor, "feature token"], inside_logits: Float[Tensor, "feature token"], batch: Batch
+) -> Float[Tensor, ""]:
+    """Return the negative log likelihood of the tags of all tokens of the contexts, in float32.
+
+    The two logits of a token are its log odds of beginning an answer, and of going on with one, against being in none:
+    a softmax over the three of which the third logit is 0. It needs no more, since only differences of logits count.
+    """
+    assert batch.tags is not None, "batches to learn tokens from have tags"
+    begin, inside = begin_logits.float(), inside_logits.float()
+    shares = torch.stack([torch.zeros_like(begin), begin, inside], dim=2).log_softmax(dim=2)
+    likelihood = shares.gather(2, batch.tags.clamp(min=0).unsqueeze(2)).squeeze(2)
+    return -likelihood.masked_fill(batch.tags == NO_TAG, 0.0).sum()
 
 
 def smoothed_span_loss(

@@ -6,7 +6,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from pydantic import TypeAdapter, ValidationError
 
-from qa.config import DecodingConfig, FeaturesConfig, RunConfig, Search
+from qa.config import Answers, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
 from qa.errors import ModelError
 from qa.files import write_json
 
@@ -32,6 +32,10 @@ class ReaderSettings:
     """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
     lexical_weight: float = 0.0
     """What BM25 counts beside log odds when passages are ranked; fitted by `qa calibrate --searches`."""
+    head: Head = "spans"
+    """What the two logits of a token say."""
+    answers: Answers = "any"
+    """Whether one answer to a question is wanted, or all."""
 
 
 DEFAULT_SETTINGS = ReaderSettings(
@@ -57,6 +61,8 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
         search=config.decoding.search,
         null_possible=null_possible,
         no_answer_threshold=threshold,
+        head=config.head,
+        answers=config.data.answers,
     )
 
 

@@ -47,6 +47,8 @@ _PROSE = {
     "steps_per_epoch": "steps of an epoch",
     "total_steps": "steps of the run",
     "global_batch_size": "features of a step",
+    "head": "head",
+    "answers": "data.answers",
 }
 """What messages call each key. Format 0 had these names for keys."""
 _HASHED_WITH_FEATURES = {"train_fingerprint", "max_length", "doc_stride", "max_question_length"}
@@ -99,6 +101,10 @@ class Identity:
             "total_steps": plan.total_steps,
             "global_batch_size": plan.split.global_batch,
         }
+        if config.head != "spans":  # older checkpoints do not say it
+            values["head"] = config.head
+        if config.data.answers != "any":
+            values["answers"] = config.data.answers
         if validation is not None:
             values["validation_fingerprint"] = validation.fingerprint
         model = {f"{_MODEL}{name}": json.dumps(value, sort_keys=True) for name, value in plan.model_settings.items()}

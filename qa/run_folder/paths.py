@@ -41,6 +41,11 @@ class RunPaths:
         return self.root / "nbest_predictions.json"
 
     @property
+    def all_answers(self) -> Path:
+        """All answers of the best evaluation by example id, where all were to be found."""
+        return self.root / "all_answers.json"
+
+    @property
     def null_odds(self) -> Path:
         """Null odds of the best evaluation by example id."""
         return self.root / "null_odds.json"

@@ -182,10 +182,17 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
         rows = [{"question": one.question, "context": one.context} for one in inputs]
         return await service.results(AnswerTask(rows=rows, options=_options(body)))
 
-    @app.post("/search", response_model=SearchResponse, responses=_REFUSALS)
+    # What is known of documents is there for those alone.
+    @app.post("/search", response_model=SearchResponse, responses=_REFUSALS, response_model_exclude_unset=True)
     async def search(body: Search) -> _AnyResults:
         """Find the best answers to one question over many passages."""
-        task = SearchTask(question=body.question, contexts=body.contexts, options=_options(body))
+        task = SearchTask(
+            question=body.question,
+            contexts=body.contexts,
+            options=_options(body),
+            lexical_weight=body.lexical_weight,
+            prefilter=body.prefilter,
+        )
         return await service.results(task)
 
 

@@ -22,6 +22,7 @@ _WORDS = {
     "dict_type": "is no object with the fields of a question",
     "value_error": "{error}",
 }
+_KINDS = {"one", "many", "plain", "known"}  # of a body, and of a passage: names that no field has
 _SHOWN = 5  # problems
 _LONGEST = 40  # characters of a name
 
@@ -43,6 +44,6 @@ def _place(location: Sequence[str | int]) -> str:
     """Return the field as a client writes it, such as `inputs[2].context`."""
     named = ""
     for part in location[1:]:
-        if part not in {"one", "many"}:
+        if part not in _KINDS:
             named += f"[{part}]" if isinstance(part, int) else f".{part[:_LONGEST]}"
     return named.removeprefix(".") or "the body"

@@ -80,6 +80,7 @@ class Options(Strict):
             no_answer=self.no_answer,
             align_to_words=self.align_to_words,
             overlap=self.overlap,
+            answers="any",
             max_question_length=self.max_question_length,
         )
 
@@ -118,11 +119,35 @@ Questions = Annotated[Annotated[OneQuestion, Tag("one")] | Annotated[ManyQuestio
 """One question or many: decided by whether there are inputs, so that what is wrong is said of one kind only."""
 
 
+class Document(Strict):
+    """A passage, and what is known of it, which comes back with its answers."""
+
+    text: Text
+    id: str | None = Field(None, max_length=1_000)
+    meta: dict[str, Any] = Field(default_factory=dict, description="Anything; `page` is where the text begins.")
+
+
+def _passage_kind(passage: object) -> str:
+    return "plain" if isinstance(passage, str) else "known"
+
+
+Passage = Annotated[Annotated[Text, Tag("plain")] | Annotated[Document, Tag("known")], Discriminator(_passage_kind)]
+
+
+def _few_in_passages(passages: list[str | Document]) -> list[str | Document]:
+    few_characters([one if isinstance(one, str) else one.text for one in passages])
+    return passages
+
+
 class Search(Options):
     """One question about many passages."""
 
     question: Question
-    contexts: Annotated[list[Text], Field(min_length=1, max_length=Limits.inputs), AfterValidator(few_characters)]
+    contexts: Annotated[list[Passage], Field(min_length=1, max_length=Limits.inputs), AfterValidator(_few_in_passages)]
+    lexical_weight: float | None = Field(
+        None, ge=0, le=1_000, description="What shared words (BM25) count beside log odds; left out: as was fitted."
+    )
+    prefilter: int | None = Field(None, ge=1, description="Passages that are read: so many that are best by BM25.")
 
 
 class Answer(BaseModel):
@@ -175,6 +200,9 @@ class PassageAnswer(BaseModel):
     answer: str
     place_score: float = Field(ge=0, description="Probability of its place: with that of the answers it overlaps.")
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
+    id: str | None = Field(None, description="Of its passage, where that is a document; so are these.")
+    meta: dict[str, Any] | None = None
+    page: int | None = Field(None, description="Page of its first character.")
 
 
 class SearchResponse(Noted):

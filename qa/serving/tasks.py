@@ -7,9 +7,10 @@ from typing import TypedDict
 from qa.inference.answers import Answer, DocumentAnswer
 from qa.inference.evidence import Evidence
 from qa.inference.inputs import Row
+from qa.inference.passages import SearchOptions
 from qa.inference.predictor import Predictor
 from qa.inference.remarks import Doubt, Remarks, RemarksOfCall
-from qa.serving.schema import Options
+from qa.serving.schema import Document, Options
 
 Found = list[list[Answer]] | list[DocumentAnswer] | list[list[Evidence]]
 
@@ -51,8 +52,10 @@ class SearchTask:
     """A question about many passages."""
 
     question: str
-    contexts: Sequence[str]
+    contexts: Sequence[str | Document]
     options: Options
+    lexical_weight: float | None = None
+    prefilter: int | None = None
 
     @property
     def size(self) -> int:
@@ -62,12 +65,14 @@ class SearchTask:
     @property
     def characters(self) -> int:
         """Of the passages."""
-        return sum(map(len, self.contexts))
+        return sum(len(one if isinstance(one, str) else one.text) for one in self.contexts)
 
     def answer(self, predictor: Predictor) -> Results:
         """Return the best answers over all passages."""
         remarks = RemarksOfCall()
-        found = predictor.telling(remarks.take).search(self.question, self.contexts, **self.options.as_call())
+        ranking = SearchOptions(lexical_weight=self.lexical_weight, prefilter=self.prefilter)
+        passages = [one if isinstance(one, str) else one.model_dump() for one in self.contexts]
+        found = predictor.telling(remarks.take).search(self.question, passages, **(ranking | self.options.as_call()))
         return beside(found, remarks.all)
 
 

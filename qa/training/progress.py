@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qa.errors import ConfigError
+from qa.metrics import main_score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ class Progress:
 
         Args:
             scores: of the evaluation.
-            metric: the score to compare by; None: `best_f1` where there is one, else `f1`.
+            metric: the score to compare by; None: see `main_score`.
 
         Raises:
             ConfigError: the metric is not among the scores.
@@ -116,7 +117,7 @@ class Progress:
         if scores is None:
             self._note_evaluation(float(self.step))
             return True
-        name = metric or ("best_f1" if "best_f1" in scores else "f1")
+        name = metric or main_score(scores)
         if name not in scores:
             raise ConfigError(f"training.best-metric is {name!r}; wanted one of {', '.join(scores)}")
         better = self.best_score is None or scores[name] > self.best_score

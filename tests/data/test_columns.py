@@ -39,3 +39,38 @@ def test_answers_go_before_other_columns_and_an_empty_one_is_passed_over():
 def test_answers_are_not_looked_at_where_nobody_wants_them():
     row = read_columns({"context": "c", "question": "q", "answers": [3.5], "labels": 1}, with_answers=False)
     assert (row.marks, row.ignored) == (None, ())
+
+
+def test_labels_of_a_generated_answer_are_places_in_it():
+    labels = [{"start": 0, "end": 5, "label": "conflict"}, {"start": 9, "end": 12, "label": "baseless"}]
+    row = read_columns({"prompt": "Sum it up: …", "answer": "Paris is old.", "labels": labels, "task_type": "Summary"})
+    assert (row.question, row.context) == ("Sum it up: …", "Paris is old.")
+    assert row.marks == [Mark(None, 0, 5), Mark(None, 9, 12)]
+    assert read_columns({"prompt": "p", "answer": "a", "labels": []}).marks == []
+    asked = read_columns({"question": "q", "context": "c", "prompt": "p", "answer": "a", "labels": []})
+    assert (asked.question, asked.context, asked.marks) == ("q", "c", [Mark("a")])
+
+
+def test_labelled_stretches_of_a_context_are_its_answers():
+    row = read_columns({"question": "q", "context": "One. Two.", "spans": [{"start": 0, "end": 4}]})
+    assert row.marks == [Mark(None, 0, 4)]
+
+
+def test_words_with_a_tag_for_each_become_texts_with_places():
+    row = {
+        "id": "7",
+        "question": ["Which", "cities", "?"],
+        "context": ["Bonn", ",", "New", "York", "Rome", "."],
+        "label": ["B", "O", "B", "I", "B", "O"],
+        "num_span": 3,
+    }
+    read = read_columns(row)
+    assert (read.question, read.context) == ("Which cities ?", "Bonn , New York Rome .")
+    assert [read.context[mark.start : mark.end] for mark in read.marks] == ["Bonn", "New York", "Rome"]
+    assert read_columns(row | {"label": ["O"] * 6}).marks == []
+    assert read_columns(row | {"label": ["I", "I", "O", "O", "O", "O"]}).marks == [Mark(None, 0, 6)]
+
+
+def test_words_without_as_many_tags_stay_words():
+    for label in (["B"], ["B", "X"], [[0], [1]], "BO", None):
+        assert read_columns({"question": "q", "context": ["a", "b"], "label": label}).context == ["a", "b"]

@@ -44,7 +44,7 @@ def test_other_languages_are_named_after_a_colon():
 
 @pytest.mark.parametrize("source", ["sample:xx", "sample:", "sample:zh/validation", "sample:.."])
 def test_a_language_without_a_set_is_answered_with_those_there_are(source):
-    assert failure(source) == f"{source}: no such embedded set; found sample, sample:ar, sample:zh"
+    assert failure(source) == f"{source}: no such embedded set; found sample, sample:ar, sample:lists, sample:zh"
 
 
 @pytest.mark.parametrize(

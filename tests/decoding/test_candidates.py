@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.decoding.candidates import Candidates
+from qa.decoding.candidates import Candidates, disjoint_rows
 
 TEXT = "ab c d"
 LOGIT = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0]) | st.floats(-20, 20, width=32)
@@ -71,3 +71,23 @@ def test_the_null_score_takes_a_place_among_the_best_and_the_first_stays(rows, n
         wanted.append(before == 0 or before + (null[example] > score) < n_best)
         counts[example] = before + 1
     assert ranked.among_best(n_best, null).tolist() == wanted
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, 20), st.integers(1, 6)).map(lambda one: (one[0], one[0] + one[1])), max_size=9
+)
+
+
+def plain_disjoint(spans):
+    kept = []
+    for row, (start, end) in enumerate(spans):
+        taken = {place for other in kept for place in range(*spans[other])}
+        if not taken & set(range(start, end)):
+            kept.append(row)
+    return kept
+
+
+@given(SPANS, st.one_of(st.none(), st.integers(0, 4)))
+def test_disjoint_candidates_equal_the_loop_over_characters(spans, most):
+    starts, ends = [start for start, _ in spans], [end for _, end in spans]
+    assert disjoint_rows(range(len(spans)), starts, ends, most=most) == plain_disjoint(spans)[:most]

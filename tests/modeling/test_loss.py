@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 from qa.config import RecipeConfig
 from qa.features.collation import Batch
 from qa.features.joining import NO_LABEL
-from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss
+from qa.features.tags import BEGIN, INSIDE, NO_TAG, OUTSIDE
+from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss, token_loss
 
 LENGTHS = (9, 6)
 CONTEXTS = ((3, 8), (2, 5))
@@ -177,3 +178,39 @@ def test_loss_is_the_plain_mean_where_there_is_no_padding():
     wanted = (cross_entropy(start, batch.label_first[:, 0]) + cross_entropy(end, batch.label_last[:, 0])) / 2
     torch.testing.assert_close(span_loss(start, end, batch) / 3, wanted)
     assert span_loss(start.half(), end.half(), batch).dtype == torch.float32
+
+
+# --- tokens ---
+
+
+TAGS = ((OUTSIDE, BEGIN, INSIDE, INSIDE, BEGIN), (INSIDE, OUTSIDE, OUTSIDE))
+
+
+def tagged(width=9):
+    tags = torch.full((2, width), NO_TAG)
+    for row, ((begin, end), own) in enumerate(zip(CONTEXTS, TAGS, strict=True)):
+        tags[row, begin:end] = torch.tensor(own)
+    return replace(batch(width), label_first=None, label_last=None, tags=tags)
+
+
+def plain_token_loss():
+    begin, inside = (side.tolist() for side in logits())
+    loss = 0.0
+    for row, ((first, _), own) in enumerate(zip(CONTEXTS, TAGS, strict=True)):
+        for column, tag in enumerate(own, start=first):
+            values = {OUTSIDE: 0.0, BEGIN: begin[row][column], INSIDE: inside[row][column]}
+            loss += math.log(sum(map(math.exp, values.values()))) - values[tag]
+    return loss
+
+
+def test_the_loss_of_tokens_equals_the_plain_loop_over_contexts():
+    loss = choose_loss(RecipeConfig(), "tokens")
+    for width in (9, 16):
+        assert float(loss(*logits(width), tagged(width))) == pytest.approx(plain_token_loss(), rel=1e-5)
+
+
+def test_tokens_beside_the_context_have_no_gradient():
+    sides = [side.clone().requires_grad_() for side in logits(16)]
+    token_loss(*sides, tagged(16)).backward()
+    for side in sides:
+        assert ((side.grad != 0) == tagged(16).in_context).all()

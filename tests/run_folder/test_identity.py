@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.config import DecodingConfig, FeaturesConfig, RecipeConfig, TrainingConfig
+from qa.config import DataConfig, DecodingConfig, FeaturesConfig, RecipeConfig, TrainingConfig
 from qa.errors import CheckpointError
 from qa.features.windows import Ragged
 from qa.run_folder.identity import FORMAT, Identity, features_fingerprint
@@ -37,6 +37,8 @@ from tests.support.trainers import assert_same_weights, weights
             "recipe.objective is 'independent' there and 'joint'",
         ),
         ({"config": {"recipe": RecipeConfig(dropout=0.3)}}, "recipe.dropout is None there and 0.3 here"),
+        ({"config": {"head": "tokens"}}, "head is None there and 'tokens' here"),
+        ({"config": {"data": DataConfig(answers="all")}}, "data.answers is None there and 'all' here"),
         ({"config": {"recipe": RecipeConfig(averaging="ema")}}, "recipe.averaging is 'none' there and 'ema' here"),
     ],
 )

@@ -23,3 +23,16 @@ def test_without_references_there_is_no_metrics_file(tmp_path):
     write_results(RunPaths(tmp_path), dataclasses.replace(EVALUATION, scores=None))
     assert not (tmp_path / "metrics.json").exists()
     assert (tmp_path / "predictions.json").exists()
+
+
+def test_all_answers_are_written_where_all_were_to_be_found(tmp_path):
+    write_results(RunPaths(tmp_path), dataclasses.replace(EVALUATION, several=True))
+    found = json.loads((tmp_path / "all_answers.json").read_text(encoding="utf-8"))
+    assert found == {
+        "q0": [
+            {"text": "0", "start": 26, "end": 27, "probability": 0.5},
+            {"text": "The word", "start": 0, "end": 8, "probability": 0.25},
+        ],
+        "q1": [],
+        "q2": [],
+    }

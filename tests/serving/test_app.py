@@ -39,6 +39,24 @@ def test_search_ranks_over_passages(client, predictor):
     assert all(contexts[one["passage"]][one["start"] : one["end"]] == one["answer"] for one in found)
 
 
+def test_what_is_known_of_passages_comes_back_with_their_answers(client, predictor):
+    passages = [{"text": CONTEXT, "id": "a", "meta": {"page": 3, "tags": ["x"]}}, {"text": CONTEXT}, "A plain one."]
+    found = client.post("/search", json={"question": QUESTION, "contexts": passages, "top_k": 9}).json()["results"]
+    assert found == predictor.search(QUESTION, passages, top_k=9)
+    assert {(one["id"], one["page"]) for one in found if one["passage"] == 0} == {("a", 3)}
+    assert all("id" not in one for one in found if one["passage"] == 2)
+
+
+def test_shared_words_count_in_a_search_as_the_client_says(client, predictor):
+    pytest.importorskip("bm25s", reason="ranks passages by words; pip install bm25s")
+    contexts = [f"Nothing is known of {word}." for word in ("it", "that", "this")] + [CONTEXT]
+    for options in ({"lexical_weight": 50.0}, {"prefilter": 1}):
+        body = {"question": QUESTION, "contexts": contexts, "top_k": 3, **options}
+        found = client.post("/search", json=body).json()["results"]
+        assert found == predictor.search(QUESTION, contexts, top_k=3, **options)
+        assert {one["passage"] for one in found} == {3}
+
+
 @pytest.mark.parametrize("overlap", [0.0, 1.0])
 def test_answers_and_passages_may_be_disjoint(client, predictor, overlap):
     options = {"top_k": 5, "overlap": overlap}

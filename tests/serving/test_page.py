@@ -106,6 +106,41 @@ def test_answers_do_not_overlap_unless_that_is_switched_off(disjoint, open_page,
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(places)) == disjoint
 
 
+def test_all_places_that_answer_are_marked_where_they_are_asked_for(open_page, client):
+    tab = open_page()
+    asked = []
+
+    def two_places(route):
+        asked.append(route.request.post_data_json)
+        places = [
+            {"passage": 0, "start": at, "end": at + len(text), "text": text, "score": score}
+            for text, score in (("Amazon", 0.6), ("1541", 0.9))
+            for at in [CONTEXT.index(text)]
+        ]
+        found = {"results": [places], "unknown_tokens": {"questions": 0, "contexts": 0}, "warnings": []}
+        route.fulfill(json=found)
+
+    tab.route("**/evidence", two_places)
+    tab.locator("#everything").check()
+    ask(tab)
+    assert client.post("/evidence", json=asked[0]).status_code == 200
+    assert tab.locator("#text mark").all_inner_texts() == ["Amazon", "1541"]
+    assert tab.locator("#answers button").all_inner_texts() == ["Amazon · 60 %", "1541 · 90 %"]
+    tab.locator("#answers button").nth(1).click()
+    assert tab.locator("#text mark.chosen").all_inner_texts() == ["1541"]
+    assert tab.locator("#text").inner_text() == CONTEXT
+
+
+def test_that_no_place_answers_is_said(open_page):
+    tab = open_page()
+    nothing = {"results": [[]], "unknown_tokens": {"questions": 0, "contexts": 0}, "warnings": []}
+    tab.route("**/evidence", lambda route: route.fulfill(json=nothing))
+    tab.locator("#everything").check()
+    ask(tab)
+    assert tab.locator("#answer").inner_text() == "No answer in this text"
+    assert tab.locator("#text mark").count() == 0
+
+
 def test_without_suppression_percentages_are_those_of_wordings(open_page):
     tab = open_page()
     answers_with(tab, answer("Francisco de Orellana", 0.5, 0.7), answer("de Orellana", 0.2, 0.7))

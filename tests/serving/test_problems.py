@@ -40,6 +40,13 @@ def told(kind, body):
         (Questions, {"inputs": ["text"]}, "inputs[0] is no object with the fields of a question"),
         (Questions, [], "the body is no object with the fields of a question"),
         (Search, {"question": "q", "contexts": ["a", " "]}, "contexts[1] holds white space only"),
+        (Search, {"question": "q", "contexts": [{"id": "a"}]}, "contexts[0].text is missing"),
+        (
+            Search,
+            {"question": "q", "contexts": [{"text": "a", "page": 3}]},
+            "contexts[0].page is not a field of this request",
+        ),
+        (Search, {"question": "q", "contexts": ["a"], "prefilter": 0}, "prefilter is too small; wanted at least 1"),
         (
             Search,
             {"question": "q", "contexts": ["x" * 400_000] * 3},

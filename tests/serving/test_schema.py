@@ -25,7 +25,7 @@ def test_options_reach_the_predictor_under_its_own_names():
     given = {"top_k": 3, "max_answer_length": 7, "no_answer": False, "align_to_words": True}
     given |= {"overlap": 0.5, "max_question_length": 9}
     call = parse(WHOLE | given).as_call()
-    assert call == given
+    assert call == given | {"answers": "any"}
     assert call.keys() <= CallOptions.__annotations__.keys()
     assert Options().as_call() == {
         "top_k": 1,
@@ -33,13 +33,14 @@ def test_options_reach_the_predictor_under_its_own_names():
         "no_answer": None,
         "align_to_words": False,
         "overlap": None,
+        "answers": "any",
         "max_question_length": None,
     }
 
 
-@pytest.mark.parametrize("name", ["Answer", "PassageAnswer"])
-def test_what_a_client_gets_is_what_the_predictor_says(name):
-    assert getattr(schema, name).model_fields.keys() == getattr(answers, name).__annotations__.keys()
+@pytest.mark.parametrize(("name", "own"), [("Answer", "Answer"), ("PassageAnswer", "DocumentAnswer")])
+def test_what_a_client_gets_is_what_the_predictor_says(name, own):
+    assert getattr(schema, name).model_fields.keys() == getattr(answers, own).__annotations__.keys()
 
 
 @pytest.mark.parametrize(

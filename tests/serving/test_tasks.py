@@ -2,7 +2,7 @@
 
 import pytest
 
-from qa.serving.schema import Options
+from qa.serving.schema import Document, Options
 from qa.serving.tasks import AnswerTask, SearchTask
 from tests.support.service import CONTEXT, QUESTION
 
@@ -36,6 +36,6 @@ def test_what_makes_answers_doubtful_stands_beside_them(predictor):
 
 def test_the_size_of_a_task_is_its_inputs_and_their_characters():
     one = AnswerTask(rows=ROWS, options=Options())
-    other = SearchTask(question=QUESTION, contexts=["abc", "de", "🛶"], options=Options())
+    other = SearchTask(question=QUESTION, contexts=["abc", "de", Document(text="🛶")], options=Options())
     assert (one.size, one.characters) == (2, len(CONTEXT) + len("A lot."))
     assert (other.size, other.characters) == (3, 6)

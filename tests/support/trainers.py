@@ -44,7 +44,7 @@ def plan_for(rows, features, reader, *, seed=3, evaluates=False, recipe=None, **
     return plan_training(Accelerator(cpu=True), reader, Examples(rows=rows), features, config)
 
 
-def loop_for(rows=None, *, family="bert", model=None, dropout=False, loss=None, **planned):
+def loop_for(rows=None, *, family="bert", model=None, dropout=False, loss=None, head="spans", **planned):
     """A loop over small examples with a tiny model; see `plan_for`."""
     rows = tiny.small(10) if rows is None else rows
     accelerator = Accelerator(cpu=True)
@@ -61,9 +61,9 @@ def loop_for(rows=None, *, family="bert", model=None, dropout=False, loss=None, 
         prepared,
         optimizer,
         features,
-        build_labels(rows, features),
+        build_labels(rows, features, every=head == "tokens", tagged=head == "tokens"),
         plan,
-        loss=loss or choose_loss(plan.recipe),
+        loss=loss or choose_loss(plan.recipe, head),
     )
 
 

@@ -34,6 +34,14 @@ def test_any_split_of_a_step_gives_the_same_training(split, examples):
     assert_same_weights(parts, whole, rtol=1e-4, atol=1e-6)
 
 
+def test_any_split_of_a_step_trains_tokens_alike():
+    rows = tiny.small(13)
+    _, whole = trained(rows, head="tokens", batch_size=8, epochs=1.0)
+    reports, parts = trained(rows, head="tokens", batch_size=2, accumulation_steps=4, epochs=1.0)
+    assert_same_weights(parts, whole, rtol=1e-4, atol=1e-6)
+    assert all(report.loss > 0 for report in reports)
+
+
 def test_partial_accumulation_window_is_normalised_by_its_true_count():
     """5 batches with accumulation 4: elsewhere the last step has a quarter of the gradient that it should have."""
     rows = tiny.small(10)

@@ -73,6 +73,8 @@ CASES = {
     "features.max-length": ("64", "48", {}),
     "features.doc-stride": ("16", "2", {}),
     "features.max-question-length": ("24", "3", {}),
+    "head": ("spans", "tokens", {}),
+    "data.answers": ("any", "all", {"train-data": "SEVERAL"}),
     "features.all-references": ("False", "True", {"train-data": "SEVERAL"}),
     "features.least-round-trip": ("0.0", "95.0", {"train-data": "INSIDE"}),
     "features.cache-dir": ("CACHE", "OTHER_CACHE", {}),

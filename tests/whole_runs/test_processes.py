@@ -80,12 +80,22 @@ def test_2_processes_train_as_1_with_the_same_global_batch(tmp_path, reader):
                 torch.testing.assert_close(weights[name][key], value, atol=1e-4, rtol=0, msg=f"{name} {key}")
 
 
-def test_a_run_of_2_processes_resumes_exactly(tmp_path):
+def test_tokens_have_the_same_answers_for_1_and_2_processes(tmp_path, reader):
+    flags = ["--training.max-steps", "0", "--head", "tokens", "--data.answers", "all", "--features.max-length", "96"]
+    flags += ["--max-validation-examples", "9"]
+    for processes in (1, 2):
+        finished(tmp_path / str(processes), reader, *flags, processes=processes)
+    for name in (*RESULTS, "all_answers.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("kind", [(), ("--head", "tokens", "--data.answers", "all")], ids=["spans", "tokens"])
+def test_a_run_of_2_processes_resumes_exactly(kind, tmp_path):
     """Dropout on, accumulation, stopped inside an epoch."""
     reader = tiny.save_reader(tmp_path / "reader", "bert")
     flags = ["--training.batch-size", "2", "--training.accumulation-steps", "2", "--training.max-steps", "6"]
     flags += ["--training.save-every", "4", "--training.keep-last", "9", "--max-validation-examples", "5"]
-    flags += ["--max-train-examples", "30"]
+    flags += ["--max-train-examples", "30", *kind]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     finished(whole, reader, *flags, processes=2)
     shutil.copytree(whole / "checkpoints" / "step-00000004", stopped / "checkpoints" / "step-00000004")

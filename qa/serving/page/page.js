@@ -1,6 +1,7 @@
 "use strict";
 
 const SHOWN = 5; // answers
+const PLACES = 20; // that are marked where all are asked for
 const LONGEST_LINK = 30_000; // characters; mail and chat programs cut longer ones
 
 const EXAMPLE = {
@@ -27,18 +28,24 @@ let asking = null; // what stops the request that runs
 // --- showing ---
 
 // Offsets of the service count code points; strings here are of UTF-16 units.
-function showText(characters, { start, end }) {
-  const mark = document.createElement("mark");
-  mark.textContent = characters.slice(start, end).join("");
-  const parts = [characters.slice(0, start).join(""), mark, characters.slice(end).join("")];
-  byId("text").replaceChildren(...(start < end ? parts : [characters.join("")]));
-  if (start < end) mark.scrollIntoView({ block: "center" });
+function showText(characters, answers, chosen) {
+  const parts = [];
+  let from = 0;
+  for (const answer of answers.filter(({ start, end }) => start < end)) {
+    const mark = document.createElement("mark");
+    mark.textContent = characters.slice(answer.start, answer.end).join("");
+    mark.classList.toggle("chosen", answer === chosen);
+    parts.push(characters.slice(from, answer.start).join(""), mark);
+    from = answer.end;
+  }
+  byId("text").replaceChildren(...parts, characters.slice(from).join(""));
+  byId("text").querySelector(".chosen")?.scrollIntoView({ block: "center" });
 }
 
 // With one answer per place, the percentage is the place's: wordings that overlap the best one are part of it.
 const shareOf = (answer, disjoint) => percent(disjoint ? answer.place_score : answer.score);
 
-function choose(characters, answers, chosen, disjoint) {
+function choose(characters, answers, chosen, { disjoint, everything }) {
   const best = answers[chosen];
   byId("answer").textContent = nameOf(best);
   byId("share").textContent = shareOf(best, disjoint);
@@ -47,10 +54,10 @@ function choose(characters, answers, chosen, disjoint) {
   for (const [at, button] of byId("answers").querySelectorAll("button").entries()) {
     button.setAttribute("aria-pressed", String(at === chosen));
   }
-  showText(characters, best);
+  showText(characters, everything ? answers : [best], best);
 }
 
-function showAnswers(context, answers, disjoint) {
+function showAnswers(context, answers, view) {
   const characters = Array.from(context);
   byId("answers").replaceChildren(
     ...answers.map((answer, at) => {
@@ -58,14 +65,22 @@ function showAnswers(context, answers, disjoint) {
       const item = document.createElement("li");
       button.type = "button";
       button.dir = "auto";
-      button.textContent = `${nameOf(answer)} · ${shareOf(answer, disjoint)}`;
-      button.addEventListener("click", () => choose(characters, answers, at, disjoint));
+      button.textContent = `${nameOf(answer)} · ${shareOf(answer, view.disjoint)}`;
+      button.addEventListener("click", () => choose(characters, answers, at, view));
       item.append(button);
       return item;
     }),
   );
   byId("result").hidden = false;
-  choose(characters, answers, 0, disjoint);
+  choose(characters, answers, 0, view);
+}
+
+// All places that answer, in the order of the text; what is left of the surest one is how sure it is that there is none.
+function answersOf(places) {
+  const surest = Math.max(0, ...places.map(({ score }) => score));
+  const none = { answer: "", start: 0, end: 0, score: 1 - surest, place_score: 1 - surest };
+  const found = places.map(({ text, start, end, score }) => ({ answer: text, start, end, score, place_score: score }));
+  return found.length ? found : [none];
 }
 
 function showDoubts({ unknown_tokens: unknown, warnings }) {
@@ -96,12 +111,16 @@ async function plainError(response) {
   return body.detail ? `The service says: ${body.detail}.` : `The service answered with an error (${response.status}).`;
 }
 
-async function answersTo(question, context, signal) {
-  const options = { top_k: SHOWN, no_answer: byId("no-answer").checked, overlap: byId("disjoint").checked ? 0 : 1 };
-  const body = JSON.stringify({ question, context, ...options });
+async function answersTo(question, context, { disjoint, everything }, signal) {
+  const body = JSON.stringify(
+    everything
+      ? { question, documents: [context], top_k: PLACES }
+      : { question, context, top_k: SHOWN, no_answer: byId("no-answer").checked, overlap: disjoint ? 0 : 1 },
+  );
+  const route = everything ? "evidence" : "answer";
   let response;
   try {
-    response = await fetch("answer", { method: "POST", headers: { "content-type": "application/json" }, body, signal });
+    response = await fetch(route, { method: "POST", headers: { "content-type": "application/json" }, body, signal });
   } catch (error) {
     throw error.name === "AbortError" ? error : new Error("The service does not answer. Is it still running?");
   }
@@ -125,15 +144,16 @@ async function ask() {
     return;
   }
   const mine = new AbortController();
-  const disjoint = byId("disjoint").checked;
+  const everything = byId("everything").checked;
+  const view = { everything, disjoint: everything || byId("disjoint").checked };
   asking = mine;
   setBusy(true);
   try {
-    const found = await answersTo(question, context, mine.signal);
+    const found = await answersTo(question, context, view, mine.signal);
     say("");
     showLink(question, context);
     showDoubts(found);
-    showAnswers(context, found.results[0], disjoint);
+    showAnswers(context, everything ? answersOf(found.results[0]) : found.results[0], view);
   } catch (error) {
     if (asking !== mine) return;
     byId("result").hidden = true;

@@ -1,0 +1,144 @@
+"""Overlap F1 of all answers on questions with none, one or several: a head of tokens beside a head of spans.
+
+    python -m tests.benchmarks.several_answers --data FOLDER [--out runs/several_answers] [--command 'accelerate …']
+
+FOLDER holds SQuAD v2.0's train.parquet and validation.parquet. Questions of a paragraph whose answers are apart are
+merged into one that asks for all of them; others stay as they are; the embedded list questions join them.
+The head of spans answers with its disjoint spans above a threshold. Both thresholds are fitted on what is scored. The
+same command goes on where it was stopped: finished runs are kept. Exits with 1 unless tokens are better by 5 points.
+"""
+
+import argparse
+import itertools
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from qa.config import DataConfig
+from qa.data.examples import load_examples
+from qa.experiments.campaign import Campaign
+from qa.experiments.commands import command_of
+from qa.experiments.ledger import Ledger
+from qa.experiments.running import Runner
+from qa.experiments.settings import trial_of
+from qa.experiments.summary import SettingResult, markdown, summarised
+from qa.files import write_json, write_whole
+
+BAR = 5.0  # points of overlap F1
+SCORE = "fitted_overlap_f1"
+MOST_MERGED = 3  # questions that become one
+HEADS = {"tokens": {}, "spans": {"decoding.n-best": 200}}  # so many spans that disjoint ones are left
+
+
+def main():
+    options = parsed()
+    data = write_data(options)
+    campaign = Campaign(
+        folder=options.out, command=command_of(shlex.split(options.command), "train_qa.py"), say=print, metric=SCORE
+    )
+    trials = planned(options, campaign, data)
+    campaign.check(list(trials.values()))
+    ledger = Ledger.open(options.out)
+    with Runner(1) as runner:
+        campaign.do(list(trials.values()), ledger, runner)
+    if runner.stopped_by:
+        return 128 + runner.stopped_by
+    results = {head: collected(campaign, ledger, trials, head) for head in HEADS}
+    rows = summarised(list(results.values()))
+    write_json(options.out / "table.json", [{"name": row.name, SCORE: row.score.mean} for row in rows])
+    print(markdown(rows, "overlap F1"))
+    tokens, spans = (row.score.mean for row in rows)
+    return int(tokens - spans < BAR)
+
+
+def parsed():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.parquet and validation.parquet")
+    parser.add_argument("--out", type=Path, default=Path("runs/several_answers"))
+    parser.add_argument("--questions", type=int, default=40_000, help="of SQuAD, before they are merged, to train on")
+    parser.add_argument("--scored", type=int, default=4_000, help="of SQuAD, before they are merged, to score on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--command", default="${interpreter} ${program} minilm-squad", help="that starts a run")
+    return parser.parse_args()
+
+
+def write_data(options):
+    """Write both splits; return their files."""
+    (options.out / "data").mkdir(parents=True, exist_ok=True)
+    files = {}
+    for split, count in (("train", options.questions), ("validation", options.scored)):
+        squad = pq.read_table(options.data / f"{split}.parquet").slice(0, count).to_pylist()
+        lists = load_examples("sample:lists", split=split, config=DataConfig(answers="all")).rows
+        rows = [*merged(squad), *map(dict, lists)]
+        files[split] = options.out / "data" / f"{split}.jsonl"
+        write_whole(files[split], "".join(f"{json.dumps(row)}\n" for row in rows))
+    return files
+
+
+def merged(rows):
+    """Yield, of every paragraph, questions joined by twos and threes where their answers are apart, and the others."""
+    for context, paragraph in itertools.groupby(rows, key=lambda row: row["context"]):
+        group, size = [], 2
+        for row in paragraph:
+            if not row["answers"]["text"]:
+                yield plain(row)
+            elif any(overlap(row, other) for other in group):
+                yield joined(context, [row])
+            else:
+                group.append(row)
+                if len(group) == size:
+                    yield joined(context, group)
+                    group, size = [], 5 - size  # by turns, so that both are learned
+        yield from (joined(context, [row]) for row in group)
+
+
+def joined(context, rows):
+    """Return one question that asks for the first answers of some."""
+    firsts = sorted((place(row) for row in rows), key=lambda one: one[0])
+    answers = {"text": [context[start:end] for start, end in firsts], "answer_start": [start for start, _ in firsts]}
+    question = " ".join(row["question"].strip() for row in rows)
+    return plain(rows[0]) | {"question": question, "answers": answers}
+
+
+def plain(row):
+    return {name: row[name] for name in ("id", "title", "context", "question", "answers")}
+
+
+def place(row):
+    start = row["answers"]["answer_start"][0]
+    return start, start + len(row["answers"]["text"][0])
+
+
+def overlap(one, other):
+    (start, end), (begin, stop) = place(one), place(other)
+    return start < stop and begin < end
+
+
+def planned(options, campaign, data):
+    """Return the runs by head and seed."""
+    fixed = {"train-data": str(data["train"]), "validation-data": str(data["validation"]), "data.answers": "all"}
+    return {
+        (head, seed): trial_of(
+            {"head": head}, {"head": head, **fixed, **own}, campaign.command.own_arguments, seed=seed
+        )
+        for head, own in HEADS.items()
+        for seed in options.seeds
+    }
+
+
+def collected(campaign, ledger, trials, head):
+    runs = {seed: trial for (one, seed), trial in trials.items() if one == head}
+    done = {seed: trial for seed, trial in runs.items() if ledger.is_finished(trial, campaign.folder_of(trial))}
+    return SettingResult(
+        name=head,
+        names=tuple(trial.name for trial in runs.values()),
+        scores={s: campaign.value(ledger.scores(campaign.folder_of(t)), t.name) for s, t in done.items()},
+        minutes={seed: ledger.runs[trial.name].seconds / 60 for seed, trial in done.items()},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

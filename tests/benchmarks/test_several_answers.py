@@ -1,0 +1,36 @@
+"""Questions of a paragraph merged into ones that ask for several things."""
+
+from tests.benchmarks.several_answers import MOST_MERGED, merged
+from tests.support import tiny
+
+TEXT = "Anna wrote the book in 1990, and Bert printed it in Oslo."
+
+
+def test_questions_whose_answers_are_apart_are_joined_and_others_stay():
+    rows = [
+        tiny.example("Who wrote it?", TEXT, "Anna", id="a"),
+        tiny.example("Who did?", TEXT, "Anna wrote", id="b"),
+        tiny.example("Who read it?", TEXT, id="c"),
+        tiny.example("Where?", TEXT, "Oslo", id="d"),
+        tiny.example("When?", TEXT, "1990", id="e"),
+        tiny.example("Who?", "Nobody.", "Nobody", id="f"),
+    ]
+    found = {row["id"]: row for row in merged(rows)}
+    assert {key: row["answers"]["text"] for key, row in found.items()} == {
+        "b": ["Anna wrote"],
+        "c": [],
+        "a": ["Anna", "Oslo"],
+        "e": ["1990"],
+        "f": ["Nobody"],
+    }
+    assert found["a"]["question"] == "Who wrote it? Where?"
+
+
+def test_every_question_is_in_one_that_is_left_with_its_answer_at_its_place():
+    rows = [row for row in tiny.sample_rows("train")[:60] if len(row["answers"]["text"]) < 2]
+    found = list(merged(rows))
+    assert sum(max(len(row["answers"]["text"]), 1) for row in found) == len(rows)
+    assert max(len(row["answers"]["text"]) for row in found) == MOST_MERGED
+    for row in found:
+        for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
+            assert row["context"][start : start + len(text)] == text
