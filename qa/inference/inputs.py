@@ -11,7 +11,7 @@ Row = Mapping[str, Any]  # with the keys question and context, and whatever else
 
 INPUTS_AT_ONCE = 1024
 """Inputs that are tokenised, sorted by length and answered together."""
-_CHARACTERS_AT_ONCE = 1 << 23  # of their contexts: about 2 million tokens, at 100 bytes each while they are built
+CHARACTERS_AT_ONCE = 1 << 23  # of their contexts: about 2 million tokens, at 100 bytes each while they are built
 
 
 def is_series(value: object) -> TypeGuard[Iterable[Any]]:
@@ -69,7 +69,7 @@ def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = Fa
         checked = _checked(row, index, takes_blank=takes_blank)
         chunk.append(checked)
         characters += len(checked["context"])
-        if len(chunk) == size or characters >= _CHARACTERS_AT_ONCE:
+        if len(chunk) == size or characters >= CHARACTERS_AT_ONCE:
             yield chunk
             chunk, characters = [], 0
     if chunk:

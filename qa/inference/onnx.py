@@ -11,6 +11,7 @@ from huggingface_hub import hf_hub_download
 from qa.config import Backend
 from qa.errors import MissingPackageError, ModelError, in_a_line
 from qa.modeling.layout_file import LAYOUT_FILE, Layout
+from qa.modeling.settings import find_file
 from qa.runtime.cores import model_threads
 
 ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
@@ -73,13 +74,8 @@ def find_exported_layout(source: str, *, revision: str | None = None) -> Layout 
         ModelError: it is torn.
 
     """
-    path = Path(source) / _LAYOUT
-    if not Path(source).is_dir():
-        try:
-            path = Path(hf_hub_download(source, _LAYOUT, revision=revision))
-        except (OSError, ValueError):
-            return None
-    return Layout.load(path) if path.is_file() else None
+    path = find_file(source, _LAYOUT, revision=revision)
+    return None if path is None else Layout.load(path)
 
 
 def _onnx_file(source: str, name: str, revision: str | None) -> Path:

@@ -116,10 +116,16 @@ def find_settings(source: str, *, revision: str | None = None) -> ReaderSettings
         ModelError: the file is there but not what a run writes.
 
     """
+    path = find_file(source, SETTINGS_FILE, revision=revision)
+    return None if path is None else load_settings(path.parent)
+
+
+def find_file(source: str, name: str, *, revision: str | None = None) -> Path | None:
+    """Return a file that stands beside the weights, in a folder or at the hub; None without such a file, or the hub."""
     if Path(source).is_dir():
-        return load_settings(Path(source))
+        path = Path(source) / name
+        return path if path.is_file() else None
     try:
-        file = hf_hub_download(source, SETTINGS_FILE, revision=revision)
+        return Path(hf_hub_download(source, name, revision=revision))
     except (OSError, ValueError):  # no such file, model, name or network: what is wrong, loading the model will tell
         return None
-    return load_settings(Path(file).parent)

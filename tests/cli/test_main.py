@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,9 @@ import pytest
 
 import qa
 from qa.cli.main import main
+from qa.cli.usage import EXAMPLES
 from qa.inference.predictor import Predictor
+from tests.support.command_flags import COMMANDS
 from tests.support.commands import json_lines, output
 from tests.support.predictors import CONTEXT, QUESTION
 
@@ -71,6 +74,14 @@ def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys,
         error
         == f"error: not installed: {', '.join(packages)}; install them with: pip install 'extractive-qa[{extra}]'\n"
     )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_run_by_the_module_of_its_name(name, monkeypatch):
+    seen = []
+    monkeypatch.setattr(f"qa.cli.{name.replace('-', '_')}.run", lambda command: seen.append(type(command)) or 0)
+    assert main(shlex.split(EXAMPLES[name][0])[1:]) == 0
+    assert seen == [COMMANDS[name]]
 
 
 def test_an_interruption_exits_with_130(capsys, folder, monkeypatch):

@@ -29,7 +29,7 @@ def test_what_is_known_of_documents_comes_back(predictor):
 def test_documents_may_come_from_a_generator_over_several_chunks(predictor, monkeypatch):
     documents = [{"text": f"{CONTEXT} {at}", "id": str(at)} for at in range(6)]
     whole = predictor.search(QUESTION, documents)
-    monkeypatch.setattr("qa.inference.inputs._CHARACTERS_AT_ONCE", 150)
+    monkeypatch.setattr("qa.inference.inputs.CHARACTERS_AT_ONCE", 150)
     assert predictor.search(QUESTION, iter(documents)) == whole
     assert all(one["id"] == str(one["passage"]) for one in whole)
 

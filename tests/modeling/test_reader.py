@@ -41,7 +41,7 @@ def test_half_precision_checkpoint_has_float32_weights(tmp_path):
 
 def test_checkpoint_with_three_classes_gets_a_span_head(tmp_path):
     """A model fine-tuned on inference (NLI) says num_labels 3; the head would then give three logits a token."""
-    config = BertConfig(**{"vocab_size": len(tiny.tokenizer()), "num_labels": 3} | tiny._SIZES)
+    config = BertConfig(**{"vocab_size": len(tiny.tokenizer()), "num_labels": 3} | tiny.SIZES)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)
     reader = load_reader(str(tmp_path), max_length=64)
@@ -51,7 +51,7 @@ def test_checkpoint_with_three_classes_gets_a_span_head(tmp_path):
 
 def test_new_head_follows_the_seed(tmp_path):
     AutoModelForSequenceClassification.from_config(
-        BertConfig(**{"vocab_size": len(tiny.tokenizer())} | tiny._SIZES)
+        BertConfig(**{"vocab_size": len(tiny.tokenizer())} | tiny.SIZES)
     ).save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)
     heads = []

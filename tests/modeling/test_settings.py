@@ -8,7 +8,7 @@ import pytest
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.errors import ModelError
 from qa.modeling.reader import load_reader
-from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_settings, load_settings, settings_of
+from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_file, find_settings, load_settings, settings_of
 from tests.support import tiny
 
 SETTINGS = ReaderSettings(
@@ -34,6 +34,14 @@ def test_settings_come_back_as_saved(tmp_path):
 def test_no_settings_are_none(tmp_path):
     assert load_settings(tmp_path) is None
     assert find_settings("some-owner/no-such-model") is None
+
+
+def test_a_file_beside_the_weights_is_found_in_a_folder_of_the_folder(tmp_path):
+    assert find_file(str(tmp_path), "onnx/layout.json") is None
+    path = tmp_path / "onnx" / "layout.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    assert find_file(str(tmp_path), "onnx/layout.json") == path
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"max_length": 3}', '{"max_length": "long"}', "[]", "\xff"])

@@ -39,7 +39,7 @@ _REAL = {
     "xlnet": XLNetTokenizer,
     "deberta-v2": DebertaV2Tokenizer,
 }
-_SIZES = {
+SIZES = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -47,13 +47,13 @@ _SIZES = {
     "max_position_embeddings": POSITIONS,
 }
 _CONFIGS = {
-    "bert": _SIZES,
+    "bert": SIZES,
     "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": POSITIONS},
     # As in the published ones, positions begin after the padding's and there is one token type.
-    "roberta": _SIZES | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1},
-    "modernbert": _SIZES | {"local_attention": 64},
+    "roberta": SIZES | {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1},
+    "modernbert": SIZES | {"local_attention": 64},
     "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64},
-    "deberta-v2": _SIZES | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "type_vocab_size": 0},
+    "deberta-v2": SIZES | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "type_vocab_size": 0},
 }
 
 
