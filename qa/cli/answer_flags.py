@@ -33,7 +33,7 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Say of each quotation and sentence of an answer, or of quotes, where sources have it.
+    """Say where sources have each quotation and sentence of an answer, or each quote.
 
     verbatim: character for character. moved: but for white space, case, quotation marks, hyphens at line ends, or a
     marked omission. paraphrased: with --model, a reader finds a detail of it. unsupported: none of these.
@@ -48,7 +48,7 @@ class Ground:
     quotes: tuple[str, ...] = ()
     """Quotes, each looked for as it is, in place of an answer."""
     model: str | None = None
-    """Folder of a trained model, or hub id, that looks for paraphrases; none: they are unsupported."""
+    """Folder of a trained model, or hub id, that looks for paraphrases; none: paraphrases are unsupported."""
     backend: Backend = "torch"
     """What runs it: PyTorch, or onnxruntime with a file that `qa export` made."""
     min_score: float = 0.5
@@ -108,10 +108,10 @@ class ServiceLimits:
     """What requests may take."""
 
     max_waiting: int | None = None
-    """Questions and passages, of all clients, that are not answered yet; more get status 503 at once; none:
+    """Pending questions and passages of all clients; beyond these, requests get status 503 at once; none:
     QA_MAX_WAITING, else 256."""
     max_body_bytes: int | None = None
-    """Largest request; none: QA_MAX_BODY_BYTES, else 6 MiB, which hold the longest text however it is written."""
+    """Largest request; none: QA_MAX_BODY_BYTES, else 6 MiB, enough for the longest text in any notation."""
     timeout: float | None = None
     """Seconds for a request to arrive, and then for its answer; none: QA_TIMEOUT, else 30."""
     header_timeout: float | None = None

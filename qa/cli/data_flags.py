@@ -37,9 +37,9 @@ class Inspect:
     seed: int | None = None
     """Seed of that draw; none: others each time."""
     id: tuple[str, ...] = ()
-    """Examples to look into instead: their windows, with the place, the label and the tokens of each."""
+    """Examples to look into instead: the place, the label and the tokens of each of their windows."""
     longest: int = 0
-    """Examples with the longest contexts that are named, with their tokens and windows."""
+    """Number of examples with the longest contexts to name, with their tokens and windows."""
     json: Json = False
     """Print everything as one JSON object."""
 
@@ -48,8 +48,8 @@ class Inspect:
 class Convert:
     """Write the good examples of any accepted source as validated SQuAD JSON, JSON Lines or Parquet.
 
-    What was dropped or changed is told row by row in a file beside it. Memory does not grow with the source, but for
-    JSON documents.
+    A file beside it tells row by row what was dropped or changed. Memory does not grow with the source, except for JSON
+    documents.
     """
 
     data: SourceFlags
@@ -102,7 +102,8 @@ class Score:
     """Null odds above which a prediction counts as "no answer" (official: 1, as the script of v2.0 has it); none: only
     empty predictions do."""
     missing: Literal["error", "zero"] = "error"
-    """Ids that only references or only predictions have: an error, or 0 and nothing, as in the official scripts."""
+    """Ids that only references or only predictions have: an error; or the former score 0 and the latter are ignored, as
+    in the official scripts."""
     split: str = "validation"
     """Split of the references, where the source has splits."""
     data_name: str | None = None
@@ -125,6 +126,6 @@ class Cache:
     cache_dir: Path | None = None
     """Folder of the cache, as features.cache-dir; none: the data sets library's cache folder."""
     prune_days: float | None = None
-    """Delete what was not used for so many days; 0: all."""
+    """Delete what has not been used for so many days; 0: all."""
     json: Json = False
     """Print everything as one JSON object."""

@@ -19,7 +19,7 @@ class Compare:
     runs: Positional[tuple[Path, ...]]
     """Run folders."""
     each: bool = False
-    """Take every run for itself, also where runs differ in the seed alone."""
+    """Compare every run on its own, even where runs differ in the seed alone."""
     data: str | None = None
     """Where the references are: hub id, file, folder, or sample; none: where the runs had them."""
     split: str | None = None
@@ -27,18 +27,18 @@ class Compare:
     plot: Path | None = None
     """Picture to draw (.png, .svg, .pdf): curves over steps and minutes, and differences by slice."""
     wandb: str | None = None
-    """Project at W&B that gets the tables, as a run that reports can show; none: not sent."""
+    """Project at W&B to send the tables to, as a run that reports can show; none: not sent."""
     json: Json = False
     """Print everything as one JSON object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Train over a grid, random draws or a search of settings, times seeds, and compare what comes of it.
+    """Train with a grid, random draws or a search of settings, times seeds, and compare the runs.
 
     The file is one of W&B's sweeps: method (grid, random, bayes), parameters (flags of train_qa.py), metric, run_cap,
-    program, command. Every run has a folder of its own. Runs that are finished are skipped and broken ones resumed, so
-    that the same command goes on with a sweep, and does what was added to the file.
+    program, command. Every run has a folder of its own. Finished runs are skipped and broken ones resumed, so that
+    the same command goes on with a sweep, and with what was added to the file.
     """
 
     file: Positional[Path]
@@ -97,9 +97,9 @@ class Adapt:
     split: str = "train"
     """Split of texts that are data sets with splits."""
     examples: int = 20_000
-    """Most questions that are made."""
+    """Most questions to make."""
     held_out: int = 500
-    """Questions, at most a tenth of all, that the first run is scored on and not trained on."""
+    """Questions, at most a tenth of all, that score the first run and are not trained on."""
     seed: int = 0
     """Seed of the choice of questions."""
     out: Path = Path("runs/adapt")

@@ -37,7 +37,7 @@ class ModelFlags:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingFlags:
-    """How contexts are read; what is left out is as the model was trained."""
+    """How contexts are read; by default as in training."""
 
     max_answer_length: int | None = None
     """Longest answer, in tokens."""
@@ -48,13 +48,13 @@ class ReadingFlags:
     max_question_length: int | None = None
     """Tokens of a question that are read; none: three quarters of a window."""
     batch_size: int | None = None
-    """Most windows per forward pass; on a CPU fewer are together if they are long."""
+    """Most windows per forward pass; on a CPU, long windows go in smaller batches."""
     no_answer: bool | float | None = None
     """Whether "no answer" is possible, or the log odds above which it is the answer."""
     align_to_words: bool = False
-    """Let answers end at the borders of words only."""
+    """Let answers end only at the borders of words."""
     overlap: float | None = None
-    """Largest share of an answer that it may have in common with a better one (0: none); none: all are listed."""
+    """Largest share of an answer that may overlap a better one (0: no overlap); none: all are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class OutputFlags:
     overwrite: bool = False
     """Replace a file that exists."""
     resume: bool = False
-    """Go on where an interrupted command ended: its lines are in the file's name with .part."""
+    """Go on where an interrupted command ended; its lines are in the file whose name ends with .part."""
 
 
 @dataclass(frozen=True, kw_only=True)

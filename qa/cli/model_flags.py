@@ -14,18 +14,18 @@ class Calibrate:
     """Fit the no-answer threshold and the temperature of a model on held-out examples, and save them with it.
 
     Both are fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other half.
-    A value that does no better there is not saved, and none is with fewer than 50 examples.
+    A value that does no better there is not saved; with fewer than 50 examples, none is.
     """
 
     model: ModelFlags
     data: DataFlags
     on_bad_example: OnBadExampleFlag = "error"
     batch_size: int | None = None
-    """Most windows per forward pass; on a CPU fewer are together if they are long."""
+    """Most windows per forward pass; on a CPU, long windows go in smaller batches."""
     language: str = "en"
     """Language whose rules decide what is an exact match (ISO 639 code, zh-cmrc)."""
     searches: int = 0
-    """Questions that are also searched for in all passages of their title, to fit what shared words (BM25) count in
+    """Questions that are also searched for in all passages of their title, to fit the weight of shared words (BM25) in
     searches; 0: none."""
     save: bool = True
     """Write the fitted values into the model's folder."""
@@ -42,7 +42,7 @@ class Export:
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
     out: Path | None = None
-    """Folder that gets onnx/ and what else it takes to answer; none: the model's own, which gets onnx/."""
+    """Folder for onnx/ and all else that answering takes; none: the model's own, which gets onnx/."""
     data: str = "sample"
     """Examples to compare on: hub id, file, folder, or sample for the embedded data set."""
     split: str = "validation"
@@ -55,10 +55,10 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Trim:
-    """Write a model with the part of its vocabulary that texts use; it reads these as before, and is smaller.
+    """Write a smaller model with only the vocabulary that texts use; it reads these texts as before.
 
-    Of a multilingual model the embeddings are most of the parameters. What the texts do not hold is split into smaller
-    tokens, and characters that they lack are unknown.
+    Most parameters of a multilingual model are embeddings. Words that the texts lack are split into smaller tokens, and
+    characters that they lack are unknown.
     """
 
     model: Positional[str]
@@ -66,7 +66,7 @@ class Trim:
     out: Positional[Path]
     """New folder that gets the smaller model."""
     data: Positional[tuple[str, ...]]
-    """Where questions and contexts are that it will read: hub ids, files, folders, sample, sample:zh …"""
+    """Questions and contexts like those that it will read: hub ids, files, folders, sample, sample:zh …"""
     split: str = "train"
     """Split, where a source has splits."""
     revision: str | None = None
@@ -77,9 +77,9 @@ class Trim:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportCheckpoint:
-    """Make a model that loads anywhere of a checkpoint of a run, such as runs/mine/checkpoints/step-00000400.
+    """Turn a checkpoint of a run, such as runs/mine/checkpoints/step-00000400, into a model that loads anywhere.
 
-    The no-answer threshold is the one that the run began with: it is fitted by evaluations, see `qa calibrate`.
+    The no-answer threshold is the one that the run began with; `qa calibrate` fits it.
     """
 
     checkpoint: Positional[Path]

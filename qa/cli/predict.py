@@ -58,7 +58,7 @@ def origin(arguments: Predict, examples: Examples, options: AnswerOptions) -> di
 
 
 def records(rows: Sequence[Row], predictions: Predictions, options: AnswerOptions) -> Iterator[dict[str, Any]]:
-    """Give what is written of every example: its answer, and what `qa score` needs to try other thresholds."""
+    """Yield what is written for every example: its answer, and what `qa score` needs to try other thresholds."""
     found = answers_of(
         predictions,
         [row["context"] for row in rows],
