@@ -158,7 +158,7 @@ def _base(config: RunConfig | str | os.PathLike[str] | None) -> RunConfig:
 
 
 def _run(config: RunConfig, mixed_precision: Precision | None) -> RunResult:
-    """Run the page; of several processes one that fails tells the others, and ends itself."""
+    """Run the page; a process that fails tells the others and ends itself."""
     try:
         page, runtime = importlib.import_module("train_qa"), importlib.import_module("qa.runtime.accelerator")
         ending = importlib.import_module("qa.runtime.ending")

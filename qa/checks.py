@@ -22,7 +22,7 @@ def require(condition: bool, setting: str, found: object, wanted: str) -> None:
 
 
 def number_of(text: str) -> float | None:
-    """Return the number that a text is; None: it is none."""
+    """Return the number that a text spells; None: it spells none."""
     try:
         return float(text)
     except ValueError:

@@ -153,14 +153,14 @@ def named_config(name: str) -> RunConfig:
 
 
 def _with_resume_value(flags: list[str]) -> list[str]:
-    """Give a bare `--resume` the value `auto`."""
+    """Put `auto` after a bare `--resume`."""
     pairs = itertools.pairwise([*flags, "--"])
     bare = (flag == "--resume" and after.startswith("-") for flag, after in pairs)
     return [word for flag, is_bare in zip(flags, bare, strict=True) for word in ([flag, "auto"] if is_bare else [flag])]
 
 
 def _with_folder_name(config: RunConfig) -> RunConfig:
-    """Put the id that W&B's agent gives a run into the name of its folder, where that asks for it."""
+    """Put the id that W&B's agent assigned to a run into its folder's name, where the name has a place for it."""
     folder, run = str(config.output_dir), os.environ.get("WANDB_RUN_ID")
     if _RUN_ID not in folder:
         return config

@@ -11,7 +11,7 @@ from qa.inference.answers import Answer
 
 
 def run(arguments: Ask) -> None:
-    """Answer the question, or one after the other."""
+    """Answer one question, or one after another."""
     context = _context(arguments)
     predictor = load_predictor(arguments.model)
     options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))

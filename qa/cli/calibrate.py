@@ -1,4 +1,4 @@
-"""`qa calibrate`: fits threshold and temperature on held-out examples and saves them with the model."""
+"""`qa calibrate`: threshold and temperature, fitted on held-out examples and saved with the model."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ _MEASURES = {
 
 
 def run(arguments: Calibrate) -> None:
-    """Answer all examples, fit, show what the unseen half says of it, and save what does better there."""
+    """Answer all examples, fit on one half, show the scores of the other, and save what does better there."""
     folder = Path(arguments.model.model)
     if arguments.save and not folder.is_dir():
         raise UsageError(f"{folder} is no folder to save into; wanted a folder, or --no-save")

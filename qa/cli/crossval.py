@@ -56,7 +56,7 @@ def run(arguments: Crossval) -> None:
 
 
 def _done(campaign: Campaign, folds: Sequence[Fold], *, jobs: int) -> tuple[list[Row], list[Path]]:
-    """Do all runs; return what each fold's found, and their folders."""
+    """Do all runs; return what each found, and their folders."""
     trials, ledger = trials_of(folds, campaign.command.own_arguments), Ledger.open(campaign.folder)
     campaign.check(trials)
     with Runner(jobs) as runner:

@@ -1,4 +1,4 @@
-"""Where commands write: a file that appears when it is complete, what is no file, or standard output.
+"""Where commands write: a file that appears when complete, a pipe or device, or standard output.
 
 Until a file of lines is complete they stand under its name with `.part`, and what they were made of beside it: an
 interrupted `qa predict` loses nothing, and `--resume` goes on only with the same model, data and options.

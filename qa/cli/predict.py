@@ -49,7 +49,7 @@ def run(arguments: Predict) -> None:
 
 
 def origin(arguments: Predict, examples: Examples, options: AnswerOptions) -> dict[str, Any]:
-    """Return what the lines are made of, as JSON has it, so that only the same work is gone on with."""
+    """Return what the lines are made from, as JSON values, so that only the same work is resumed."""
     return {
         "data": examples.fingerprint,
         **{name: str(value) for name, value in asdict(arguments.model).items()},

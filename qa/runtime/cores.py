@@ -139,7 +139,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give the system what glibc's allocator keeps, and keep nothing from now on: so blocks of any size fit."""
+    """Return to the system what glibc's allocator keeps, and let it keep nothing more, so that any block fits."""
     if (libc := _glibc()) is not None:
         libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
         libc.malloc_trim(0)

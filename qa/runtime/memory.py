@@ -49,7 +49,7 @@ def evaluation_memory_error(batch_size: int) -> MemoryLimitError:
 
 
 def free_memory() -> None:
-    """Give back what a failed pass left behind."""
+    """Free what a failed pass left behind."""
     gc.collect()
     clear_device_cache()
     return_freed_memory()

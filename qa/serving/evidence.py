@@ -157,7 +157,7 @@ def add_evidence(
 
     @app.post("/ground", response_model=GroundResponse, responses=refusals)
     async def ground(body: GroundRequest) -> dict[str, Any]:
-        """Say of each quotation and sentence of an answer, or of quotes, where sources have it."""
+        """Say where sources have each quotation and sentence of an answer, or each quote."""
         return {"results": await results(GroundTask(body=body))}
 
     return PATHS
