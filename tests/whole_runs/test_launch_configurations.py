@@ -7,7 +7,8 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 
 FOLDER = Path(__file__).parents[2] / "accelerate_configs"
-FILES = sorted(FOLDER.glob("*.yaml"))
+CLUSTERS = {"kubernetes", "skypilot"}  # see test_clusters.py
+FILES = sorted(file for file in FOLDER.glob("*.yaml") if file.stem not in CLUSTERS)
 WANTED = {
     "cpu",
     "cpu_bf16",
@@ -34,7 +35,7 @@ def test_accelerate_loads_it_and_knows_every_key(file):
         assert str(getattr(found, "value", found)).lower() == str(value).lower(), key
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_first_line_says_when_to_use_it(file):
     first = file.read_text().splitlines()[0]
     assert first.startswith("# ")
