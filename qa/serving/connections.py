@@ -16,8 +16,6 @@ HEADER_BYTES = 16_384
 """Of a request's line and headers: h11's `max_incomplete_event_size`."""
 BACKLOG = 32
 """Connections that the system holds ready, and that are accepted at once; closed ones count for two rounds more."""
-KEEP_ALIVE_SECONDS = 75
-"""That a connection may be without a request: longer than proxies keep theirs, who would send into a closing one."""
 _OTHER_FILES = 48  # that a process has open besides connections: libraries, the model, pipes, the event loop
 
 

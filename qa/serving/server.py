@@ -7,7 +7,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from qa.errors import ConfigError
-from qa.serving.connections import BACKLOG, HEADER_BYTES, KEEP_ALIVE_SECONDS, bounded_connection
+from qa.serving.connections import BACKLOG, HEADER_BYTES, bounded_connection
 from qa.serving.settings import ServiceSettings
 
 _PATIENCE = 30  # seconds that requests have to end after a signal to stop
@@ -39,7 +39,6 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_PATIENCE,
         )
         super().__init__(config)

@@ -10,10 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from qa.serving.app import app_of
 from qa.serving.connections import Connection, ConnectionLimits, bounded_connection
-from qa.serving.server import Server
-from qa.serving.settings import ServiceSettings
 from tests.support.service import LONG, ONE, Gate, closed, raw, serving, wait_until
 
 HALF = b"GET /health HTTP/1.1\r\nHost: x\r\n"
@@ -55,13 +52,6 @@ def test_half_a_request_behind_a_whole_one_has_the_deadline_too(predictor):
     with serving(predictor, header_timeout=0.5) as client, raw(client) as connection:
         connection.sendall(HALF + b"\r\n" + HALF)
         assert closed(connection)
-
-
-def test_a_connection_may_be_idle_for_longer_than_a_proxy_keeps_it(predictor):
-    """nginx keeps one for 60 seconds: a request that meets the server's end of it is an error 502."""
-    told = ServiceSettings(model="tiny")
-    server = Server(app_of(told, lambda: predictor), told, listening=print)
-    assert server.config.timeout_keep_alive > 60
 
 
 def test_a_connection_that_was_reset_is_forgotten_at_once(predictor):
