@@ -20,7 +20,7 @@ from qa.presets import parse_config
 from qa.run_folder import RunFolder
 from qa.runtime import StopRequest, end_process, exit_status, profiled, require_same_config, start_accelerator
 from qa.tracking import RunTracker
-from qa.training import TrainingLoop, build_optimizer, plan_training, prepare
+from qa.training import TrainingLoop, build_optimizer, plan_training, prepare, with_teachers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +60,6 @@ def evaluate_only(
     """Answer the validation examples with the model as it is; score them where there are references."""
     folder.write_records(validation=evaluator.examples)
     with RunTracker(accelerator, config, history=folder.log_values) as tracker, stop.waiting(accelerator):
-        # FSDP prepares no model without its optimizer.
         optimizer = build_optimizer(reader.model, config.training, accelerator.device)
         model, _ = prepare(accelerator, reader, optimizer, config.training)
         evaluation = evaluator.evaluate(model, around=(tracker.progress_bar, stop.checked))
@@ -81,6 +80,7 @@ def fine_tune(
     evaluator = evaluator.trained_on(examples) if evaluator is not None else None
     features = cached_features(examples, reader.encoder, config.features)
     labels = cached_labels(examples, features, config.features, head=config.head, answers=config.data.answers)
+    labels = with_teachers(accelerator, labels, features, examples, reader, config)
     features, labels = fewer_unlabelled(features, labels, share=config.recipe.unlabelled_windows, seed=config.seed)
     plan = plan_training(accelerator, reader, examples, features, config)
 

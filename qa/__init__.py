@@ -54,8 +54,10 @@ The map, a folder per station of the pipeline; a file may know what stands above
       pair_template.py     How a tokenizer joins question and context.
       offsets.py           Token offsets that cover the text, whatever a tokenizer reports.
       windows.py           Examples -> windows of tokens, and back to characters. No labels.
+      soft_labels.py       What teachers say of features: logits -> probabilities of a feature's tokens.
       labels.py            References -> label spans of windows.
       tags.py              Label spans of windows -> a tag for every token.
+      alignment.py         Windows and tokens of one tokenizer -> those of another over the same characters.
       views.py             Features of an example -> what somebody who looks at them wants to see.
       sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
@@ -149,6 +151,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       loading.py           The batches of every step; smaller ones when memory runs out.
       gradients.py         One step's features -> its exact gradient, however they are split.
       loop.py              Steps, one at a time; the caller decides what happens between them.
+      teachers.py          Trained readers whose logits are computed once, kept, and learned from.
       averaging.py         An average of the weights beside the weights.
       optimization.py      Parameter groups, AdamW, learning rate by step.
       setup.py             What accelerate prepares, and the special cases of FSDP, DeepSpeed, DDP.

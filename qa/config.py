@@ -175,15 +175,22 @@ class RecipeConfig(Settings):
     """Longest of these windows, in tokens."""
     unlabelled_windows: float = 1.0
     """Share of the windows without their example's reference that is trained on."""
+    teacher: tuple[str, ...] = ()
+    """Trained readers to learn from beside the labels, as --model names one; of several the mean probability."""
+    teacher_weight: float = 0.5
+    """Share of the loss that is the divergence from the teachers' probabilities; the rest is that on the labels."""
+    temperature: float = 2.0
+    """What logits of teachers and model are divided by for that."""
 
     def __post_init__(self) -> None:
         for name in ("dropout", "attention_dropout", "label_smoothing", "averaging_decay"):
             value = getattr(self, name)
             require(value is None or 0 <= value < 1, f"recipe.{name}", value, "0 to below 1")
-        for name in ("averaging_share", "short_windows", "unlabelled_windows"):
+        for name in ("averaging_share", "short_windows", "unlabelled_windows", "teacher_weight"):
             require(0 <= getattr(self, name) <= 1, f"recipe.{name}", getattr(self, name), "0 to 1")
         require(0 < self.layer_decay <= 1, "recipe.layer_decay", self.layer_decay, "more than 0, at most 1")
         self._require_least("recipe.", frozen_layers=0, short_length=8)
+        self._require_positive("recipe.", "temperature")
         joint = self.objective == "joint"
         require(not (joint and self.label_smoothing), "recipe.label_smoothing", self.label_smoothing, "0 if joint")
 
@@ -296,8 +303,10 @@ class RunConfig(Settings):
         require(not further or self.validation_data is not None, "validation-data", None, "data besides further sets")
         chosen = (self.training.best_metric or "").rpartition("/")[0]
         require(not chosen or chosen in further, "training.best_metric", chosen, f"one of the sets {[*further]}")
-        other = {self.recipe.objective, self.recipe.label_smoothing, self.decoding.search} - {"independent", 0, "exact"}
-        require(not other or self.head == "spans", "head", self.head, "spans with an objective, smoothing or search")
+        recipe, search = self.recipe, self.decoding.search
+        other = {recipe.objective, recipe.label_smoothing, recipe.teacher, search} - {"independent", 0, (), "exact"}
+        wanted = "spans with an objective, smoothing, a teacher or search"
+        require(not other or self.head == "spans", "head", self.head, wanted)
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:

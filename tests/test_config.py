@@ -69,6 +69,7 @@ def test_impossible_value_is_named_with_what_was_wanted(part, setting, value):
     [
         {"recipe": RecipeConfig(objective="joint")},
         {"recipe": RecipeConfig(label_smoothing=0.1)},
+        {"recipe": RecipeConfig(teacher=("a",))},
         {"decoding": DecodingConfig(search="hf_parity")},
     ],
 )

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import tokenizers
 from datasets.config import HF_DATASETS_CACHE
@@ -78,6 +79,29 @@ def cached_labels(
     labels = replace(load_labels(stored(cache_root(config.cache_dir), key, build)), tagged=tagged)
     label_round_trip(features, labels, examples.rows).require(config.least_round_trip)
     return labels
+
+
+def cached_columns(
+    parts: list[Any], config: FeaturesConfig, build: Callable[[], Mapping[str, Mapping[str, np.ndarray]]]
+) -> dict[str, np.ndarray]:
+    """Build columns once per machine, as `cached_features` does, and map them into memory.
+
+    Args:
+        parts: all that the columns depend on, as JSON has it.
+        config: says where the cache is.
+        build: returns columns by name, by the name of a file for those of the same length.
+
+    Raises:
+        StorageError: the cache cannot be written.
+
+    """
+
+    def write(folder: Path) -> None:
+        for file, columns in build().items():
+            _write_table(dict(columns), folder / f"{file}.arrow")
+
+    folder = stored(cache_root(config.cache_dir), _hash(parts), write)
+    return _columns(folder, [file.stem for file in sorted(folder.glob("*.arrow"))])
 
 
 def cache_root(folder: Path | None) -> Path:

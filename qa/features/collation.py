@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float32, Int
 from torch import Tensor
 
 from qa.features.joining import PAD_MULTIPLE, join
@@ -37,6 +37,9 @@ class Batch:
     label_first: Int[Tensor, "feature label"] | None = None
     label_last: Int[Tensor, "feature label"] | None = None
     tags: Int[Tensor, "feature token"] | None = None
+    teacher_start: Float32[Tensor, "feature token"] | None = None
+    """Probabilities that teachers give; None without teachers."""
+    teacher_end: Float32[Tensor, "feature token"] | None = None
 
     def __len__(self) -> int:
         return len(self.feature)

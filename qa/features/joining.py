@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float32, Int
 
 from qa.features.labels import Labels
 from qa.features.tags import token_tags
@@ -33,6 +33,8 @@ class Rows:
     label_first: Int[np.ndarray, "feature label"] | None = None
     label_last: Int[np.ndarray, "feature label"] | None = None
     tags: Int[np.ndarray, "feature token"] | None = None
+    teacher_start: Float32[np.ndarray, "feature token"] | None = None
+    teacher_end: Float32[np.ndarray, "feature token"] | None = None
 
 
 def join(
@@ -65,6 +67,9 @@ def join(
         "attention_mask": lambda: _between(columns, begin, parts.end).astype(np.int64),
         "global_attention_mask": lambda: _between(columns, *parts.beside_context()).astype(np.int64),
     }
+    soft = labels.soft if labels is not None else None
+    places = {"context_begin": parts.context, "null_position": null}
+    start, end = soft.probabilities(features, indices, **places, width=width) if soft is not None else (None, None)
     return Rows(
         inputs={name: inputs[name]() for name in input_names},
         feature=np.asarray(indices, dtype=np.int64),
@@ -73,6 +78,8 @@ def join(
         null_position=null,
         tokens=int(lengths.sum()),
         **_learned(labels, indices, parts, null, width),
+        teacher_start=start,
+        teacher_end=end,
     )
 
 

@@ -8,10 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
-from qa.features.windows import Features, Rows
-
-NO_TOKEN = -1
-"""Token of a reference that no token of its context holds."""
+from qa.features.soft_labels import SoftLabels
+from qa.features.windows import NO_TOKEN, Features, Rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,6 +29,8 @@ class Labels:
     """Which of the example's references it is."""
     bounds: Int[np.ndarray, "feature_and_one"]
     tagged: bool = False
+    soft: SoftLabels | None = None
+    """What teachers say of the features, where there are teachers."""
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -55,7 +55,8 @@ class Labels:
         """Return the labels of some features, in ascending order."""
         kept = np.zeros(len(self), dtype=bool)
         kept[rows] = True
-        return replace(self.chosen(kept[self.feature]), bounds=_bounds(np.diff(self.bounds)[rows]))
+        soft = self.soft.of_features(rows) if self.soft is not None else None
+        return replace(self.chosen(kept[self.feature]), bounds=_bounds(np.diff(self.bounds)[rows]), soft=soft)
 
     def cut(self, shift: Int[np.ndarray, "feature"], size: Int[np.ndarray, "feature"]) -> "Labels":
         """Return the labels that lie in smaller windows, which begin `shift` tokens later: whole, if not `tagged`."""
@@ -154,21 +155,34 @@ def _disjoint(
 def reference_tokens(
     references: References, features: Features
 ) -> tuple[Int[np.ndarray, "reference"], Int[np.ndarray, "reference"]]:
-    """Find the context tokens that overlap each reference; `NO_TOKEN` where none does.
+    """Find the context tokens that overlap each reference; `NO_TOKEN` where none does."""
+    context = features.context_of[references.example]
+    first, last = tokens_of_spans(references.start, references.end, context, features)
+    found = references.has_place & (first != NO_TOKEN)
+    return np.where(found, first, NO_TOKEN), np.where(found, last, NO_TOKEN)
+
+
+def tokens_of_spans(
+    start: Int[np.ndarray, "span"],
+    end: Int[np.ndarray, "span"],
+    context: Int[np.ndarray, "span"],
+    features: Features,
+) -> tuple[Int[np.ndarray, "span"], Int[np.ndarray, "span"]]:
+    """Find the tokens of contexts that overlap character spans; `NO_TOKEN` where none does.
 
     All contexts are searched at once: shifting every context's characters past those of the one before it makes the
     token borders one ascending array.
     """
-    start, end, bounds = references.start, references.end, features.context_ids.bounds
+    bounds = features.context_ids.bounds
     if not len(features.token_start):
         return np.full(len(start), NO_TOKEN), np.full(len(start), NO_TOKEN)
     stretch = int(max(features.token_end.max(), end.max(initial=0))) + 1
     shift = np.repeat(np.arange(len(bounds) - 1) * stretch, np.diff(bounds))
-    context = features.context_of[references.example].astype(np.int64)
+    context = context.astype(np.int64)
     here = context * stretch  # all characters together may be more than 32 bits count
     first = np.searchsorted(features.token_end + shift, here + start, side="right") - bounds[context]
     last = np.searchsorted(features.token_start + shift, here + end, side="left") - 1 - bounds[context]
-    found = references.has_place & (first <= last) & (first < np.diff(bounds)[context])
+    found = (first <= last) & (first < np.diff(bounds)[context])
     return np.where(found, first, NO_TOKEN), np.where(found, last, NO_TOKEN)
 
 

@@ -25,6 +25,8 @@ from qa.features.offsets import TokenOffsets, cover_texts
 from qa.features.pair_template import PairTemplate, find_pair_template, plain_backend
 from qa.representations import html_table
 
+NO_TOKEN = -1
+"""Token of a span of characters that no token of its context holds."""
 _ENCODE_AT_ONCE = 1024  # texts; bounds the memory of encodings, which are far larger than the integers kept
 
 

@@ -24,6 +24,13 @@ def choose_loss(recipe: RecipeConfig, head: Head = "spans") -> SpanLoss:
     """Return the loss that a recipe asks for, of the given head."""
     if head == "tokens":
         return token_loss
+    gold = _gold_loss(recipe)
+    if not recipe.teacher:
+        return gold
+    return partial(distilled_loss, gold=gold, temperature=recipe.temperature, weight=recipe.teacher_weight)
+
+
+def _gold_loss(recipe: RecipeConfig) -> SpanLoss:
     if recipe.objective == "joint":
         return joint_span_loss
     return partial(smoothed_span_loss, smoothing=recipe.label_smoothing) if recipe.label_smoothing else span_loss
@@ -84,6 +91,42 @@ def joint_span_loss(
     null_score = start.gather(1, null) + end.gather(1, null)
     total = torch.logsumexp(torch.cat([spans, null_score], dim=1), dim=1)
     return (total - _label_score(start, end, batch)).sum() / 2
+
+
+def distilled_loss(
+    start_logits: Float[Tensor, "feature token"],
+    end_logits: Float[Tensor, "feature token"],
+    batch: Batch,
+    *,
+    gold: SpanLoss,
+    temperature: float,
+    weight: float,
+) -> Float[Tensor, ""]:
+    """Return the loss on the labels and, by `weight`, that on what teachers say."""
+    taught = teacher_loss(start_logits, end_logits, batch, temperature=temperature)
+    return (1 - weight) * gold(start_logits, end_logits, batch) + weight * taught
+
+
+def teacher_loss(
+    start_logits: Float[Tensor, "feature token"],
+    end_logits: Float[Tensor, "feature token"],
+    batch: Batch,
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Return the sum of the mean divergences (Kullback and Leibler) of start and end from the teachers' probabilities.
+
+    Over the context and the null position, with both sides at the same temperature, times its square, so that the
+    gradient does not shrink with it (Hinton et al., 2015).
+    """
+    assert batch.teacher_start is not None, "with teachers, batches to learn from have their probabilities"
+    assert batch.teacher_end is not None, "as above"
+    counted = batch.in_context.scatter(1, batch.null_position.unsqueeze(1), value=True)
+    total = start_logits.new_zeros((), dtype=torch.float32)
+    for logits, wanted in ((start_logits, batch.teacher_start), (end_logits, batch.teacher_end)):
+        share = (logits.float() / temperature).masked_fill(~counted, -torch.inf).log_softmax(dim=1)
+        total = total + (torch.xlogy(wanted, wanted) - wanted * share.masked_fill(~counted, 0.0)).sum()
+    return total * temperature**2 / 2
 
 
 def _padding(batch: Batch) -> Bool[Tensor, "feature token"]:

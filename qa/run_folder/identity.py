@@ -44,6 +44,7 @@ _PROSE = {
     "adam_epsilon": "training.adam-epsilon",
     "max_gradient_norm": "training.max-gradient-norm",
     "precision": "mixed precision",
+    "teacher": "hash of the teachers",
     "steps_per_epoch": "steps of an epoch",
     "total_steps": "steps of the run",
     "global_batch_size": "features of a step",
@@ -55,7 +56,7 @@ _HASHED_WITH_FEATURES = {"train_fingerprint", "max_length", "doc_stride", "max_q
 _KEYS_SINCE = {
     "features_key": 1,
     **dict.fromkeys(("weights", "features_content", "weight_decay", "adam_epsilon", "max_gradient_norm"), 2),
-    **dict.fromkeys(("precision", "schedule_power", "warmup_steps", "adam_betas"), 2),
+    **dict.fromkeys(("precision", "schedule_power", "warmup_steps", "adam_betas", "teacher"), 2),
 }
 """Format that a key came with: an older checkpoint without it does not differ."""
 _KEYS_UNTIL = {"model": 1, "features_key": 1}
@@ -105,6 +106,8 @@ class Identity:
             values["head"] = config.head
         if config.data.answers != "any":
             values["answers"] = config.data.answers
+        if (soft := loop.loader.labels.soft) is not None:
+            values["teacher"] = soft.fingerprint
         if validation is not None:
             values["validation_fingerprint"] = validation.fingerprint
         model = {f"{_MODEL}{name}": json.dumps(value, sort_keys=True) for name, value in plan.model_settings.items()}
@@ -188,6 +191,9 @@ def _recipe_values(recipe: RecipeConfig) -> dict[str, str | float | None]:
         "averaging_decay": recipe.averaging != "ema",
         "averaging_share": recipe.averaging != "tail",
         "short_length": recipe.short_windows == 0,
+        "teacher": True,  # whose name may change, not its content
+        "teacher_weight": not recipe.teacher,
+        "temperature": not recipe.teacher,
     }
     return {f"{_RECIPE}{name}": value for name, value in vars(recipe).items() if not idle.get(name, False)}
 

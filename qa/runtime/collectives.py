@@ -25,6 +25,7 @@ _OF_ONE_MACHINE = (
     "features/cache_dir",
     "resume",
     "threads",
+    "recipe/teacher",
 )
 """What need not be the same on all machines: threads, and paths; what these lead to is compared where it is read."""
 

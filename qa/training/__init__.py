@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from qa.training.plan import TrainingPlan as TrainingPlan
     from qa.training.plan import plan_training as plan_training
     from qa.training.setup import prepare as prepare
+    from qa.training.teachers import with_teachers as with_teachers
 
-__all__ = ["TrainingLoop", "TrainingPlan", "build_optimizer", "plan_training", "prepare"]
+__all__ = ["TrainingLoop", "TrainingPlan", "build_optimizer", "plan_training", "prepare", "with_teachers"]
 
 __getattr__ = lazy_exports(
     __name__,
@@ -21,5 +22,6 @@ __getattr__ = lazy_exports(
         "build_optimizer": "optimization",
         "plan_training": "plan",
         "prepare": "setup",
+        "with_teachers": "teachers",
     },
 )

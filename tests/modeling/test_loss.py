@@ -11,7 +11,7 @@ from qa.config import RecipeConfig
 from qa.features.collation import Batch
 from qa.features.joining import NO_LABEL
 from qa.features.tags import BEGIN, INSIDE, NO_TAG, OUTSIDE
-from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss, token_loss
+from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss, teacher_loss, token_loss
 
 LENGTHS = (9, 6)
 CONTEXTS = ((3, 8), (2, 5))
@@ -214,3 +214,57 @@ def test_tokens_beside_the_context_have_no_gradient():
     token_loss(*sides, tagged(16)).backward()
     for side in sides:
         assert ((side.grad != 0) == tagged(16).in_context).all()
+
+
+# --- teachers ---
+
+
+def taught(width=9):
+    """What a teacher says of context and null position."""
+    random = torch.Generator().manual_seed(5)
+    counted = batch(width).in_context.clone()
+    counted[:, 0] = True
+    wanted = []
+    for _ in range(2):
+        values = torch.zeros(2, width)
+        for row in range(2):
+            here = counted[row]
+            values[row, here] = torch.randn(int(here.sum()), generator=random).softmax(0)
+        wanted.append(values)
+    wanted[0][0, 4] = 0.0  # a token that no teacher's token begins in
+    wanted[0][0] /= wanted[0][0].sum()
+    return replace(batch(width), teacher_start=wanted[0], teacher_end=wanted[1])
+
+
+def plain_teacher_loss(temperature):
+    known, loss = taught(), 0.0
+    for wanted, values in zip((known.teacher_start, known.teacher_end), logits(), strict=True):
+        for row, (begin, stop) in enumerate(CONTEXTS):
+            columns = [0, *range(begin, stop)]
+            powers = {at: math.exp(float(values[row, at]) / temperature) for at in columns}
+            for at in columns:
+                share = float(wanted[row, at])
+                if share > 0:
+                    loss += share * (math.log(share) - math.log(powers[at] / sum(powers.values())))
+    return loss * temperature**2 / 2
+
+
+@pytest.mark.parametrize("objective", ["independent", "joint"])
+@pytest.mark.parametrize(("weight", "temperature"), [(0.0, 2.0), (0.3, 1.0), (0.3, 3.0), (1.0, 2.0)])
+def test_what_teachers_say_is_weighed_against_the_labels(weight, temperature, objective):
+    recipe = RecipeConfig(objective=objective, teacher=("one",), teacher_weight=weight, temperature=temperature)
+    gold = plain_independent() if objective == "independent" else plain_joint()
+    wanted = (1 - weight) * gold + weight * plain_teacher_loss(temperature)
+    for width in (9, 16):
+        start, end = (side.clone().requires_grad_() for side in logits(width))
+        loss = choose_loss(recipe)(start, end, taught(width))
+        assert float(loss.detach()) == pytest.approx(wanted, rel=1e-5)
+        loss.backward()
+        assert start.grad.isfinite().all()
+        assert (start.grad[:, 9:] == 0).all()
+
+
+def test_a_model_that_says_what_its_teachers_say_has_no_loss_from_them():
+    known = taught()
+    start, end = ((side.clamp(min=1e-30).log() * 2) for side in (known.teacher_start, known.teacher_end))
+    assert float(teacher_loss(start, end, known, temperature=2.0)) == pytest.approx(0.0, abs=1e-5)
