@@ -6,6 +6,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     representations.py   What notebooks show of objects.
     files.py             Files and folders that appear whole or not at all.
     checks.py            How settings are checked where they are made.
+    recipe.py            What may make a better model of the same examples and steps.
     config.py            What a run is: frozen dataclasses, validated where they are made.
     metrics/             The official SQuAD scores.
       squad.py             v1.1 and v2.0.
@@ -90,6 +91,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       fingerprint.py       A model -> a hash of its weights, and its settings.
       loss.py              Span logits and labels -> loss.
       structure.py         Layers, unused parameters, compilation, recomputation.
+      lora.py              Low-rank matrices beside the weights.
       dropout.py           Dropout that is cheap on a CPU.
       attention.py         Attention masks made without asking the device.
       devices.py           Names -> device, precision.

@@ -11,7 +11,9 @@ from tests.support.source import FILES, PACKAGE, ROOT, definitions, imports, rea
 LINES = (
     {"errors"},
     {"checks"},
-    {"files", "config", "representations"},
+    {"files", "representations"},
+    {"recipe"},
+    {"config"},
     {"metrics", "runtime"},
     {"foreign_flags"},
     {"presets", "data"},
@@ -43,6 +45,7 @@ ONLY_IN = {
     "pandas": ("qa.adapters.pandas",),
     "polars": ("qa.adapters.polars",),
     "gradio": ("qa.adapters.gradio",),
+    "peft": ("qa.modeling.lora",),
 }
 """Packages that only some parts may know."""
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}

@@ -11,6 +11,7 @@ from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
 from qa.modeling.layout import find_layout
+from qa.modeling.lora import require_peft
 from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
@@ -117,8 +118,10 @@ def load_reader_for(config: RunConfig) -> Reader:
 
     Raises:
         ModelError: as `load_reader`, or it cannot recompute activations and is to.
+        MissingPackageError: the recipe needs one that is not installed.
 
     """
+    require_peft(config.recipe)
     reader = load_reader(config.model, max_length=config.features.max_length, revision=config.model_revision)
     if config.training.gradient_checkpointing and not reader.model.supports_gradient_checkpointing:
         raise ModelError(

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.errors import StorageError
 from qa.files import whole_folder
+from qa.modeling.lora import ADAPTER, alpha_of, has_lora, merged_weights, plain_twin, save_adapter
 from qa.modeling.reader import Reader
 from qa.modeling.settings import ReaderSettings, save_settings
 
@@ -20,7 +21,7 @@ def save_reader(
     tokenizer: PreTrainedTokenizerBase,
     settings: ReaderSettings,
 ) -> None:
-    """Save weights, tokenizer and settings, whole or not at all.
+    """Save weights, tokenizer and settings, whole or not at all; low-rank matrices added to the weights, and apart.
 
     Args:
         folder: replaced where it exists.
@@ -35,11 +36,19 @@ def save_reader(
     """
     try:
         with whole_folder(folder) as part:
-            model.save_pretrained(part, state_dict=dict(weights))
+            _save_model(part, model, weights)
             tokenizer.save_pretrained(part)
             save_settings(settings, part)
     except (OSError, SafetensorError) as error:  # which of the two a full disk raises depends on the file
         raise StorageError(f"cannot write the model to {folder}: {error}") from error
+
+
+def _save_model(folder: Path, model: PreTrainedModel, weights: Mapping[str, Any]) -> None:
+    if not has_lora(weights):
+        model.save_pretrained(folder, state_dict=dict(weights))
+        return
+    plain_twin(model).save_pretrained(folder, state_dict=merged_weights(weights, alpha=alpha_of(model)))
+    save_adapter(model, weights, folder / ADAPTER)
 
 
 def save_whole(reader: Reader, folder: Path) -> None:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from qa.config import RecipeConfig, TrainingConfig
 from qa.errors import ConfigError
 from qa.modeling.dropout import use_cheap_dropout
+from qa.modeling.lora import add_lora
 
 _LAYER = re.compile(r"\.(\d+)\.")
 """What tells in a parameter's name which layer it is of."""
@@ -23,16 +24,17 @@ _SHAPES = 64  # of batches, that the compiler may see: far more than lengths and
 def configure_for_training(
     model: PreTrainedModel, config: TrainingConfig, recipe: RecipeConfig, device: torch.device
 ) -> None:
-    """Set dropout, freeze, and switch on recomputation, compilation or, on a CPU, cheap dropout, in place.
+    """Set dropout, freeze, add LoRA, and switch on recomputation, compilation or cheap dropout (on a CPU), in place.
 
     A compiled encoder keeps torch's dropout, which the compiler fuses.
 
     Raises:
-        ConfigError: more frozen layers than there are.
+        ConfigError: more frozen layers than there are, or see `add_lora`.
 
     """
     set_dropout(model, hidden=recipe.dropout, attention=recipe.attention_dropout)
     freeze(model, layers=recipe.frozen_layers, embeddings=recipe.freeze_embeddings)
+    add_lora(model, recipe)
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     if config.compile:

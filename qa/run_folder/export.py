@@ -12,6 +12,7 @@ from torch import Tensor
 from qa.config import RunConfig
 from qa.errors import CheckpointError, StorageError
 from qa.files import check_manifest
+from qa.modeling.lora import has_lora, merged_weights
 from qa.modeling.reader import load_reader
 from qa.modeling.saving import save_reader
 from qa.modeling.settings import ReaderSettings, settings_of
@@ -47,6 +48,8 @@ def export_checkpoint(checkpoint: Path, output: Path, *, weights: Kind = "auto",
     source, revision = (str(paths.model), None) if paths.model.is_dir() else (config.model, config.model_revision)
     reader = load_reader(source, max_length=config.features.max_length, revision=revision)
     tensors = _weights(checkpoint, weights)
+    if has_lora(tensors):
+        tensors = merged_weights(tensors, alpha=config.recipe.lora_alpha)
     try:
         reader.model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -187,7 +187,9 @@ def features_fingerprint(features: Features) -> str:
 
 def _recipe_values(recipe: RecipeConfig) -> dict[str, str | float | None]:
     """Return the settings of a recipe that have an effect beside its others."""
+    lora = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
     idle = {
+        **dict.fromkeys(lora, recipe.lora_rank == 0),
         "averaging_decay": recipe.averaging != "ema",
         "averaging_share": recipe.averaging != "tail",
         "short_length": recipe.short_windows == 0,
@@ -195,7 +197,8 @@ def _recipe_values(recipe: RecipeConfig) -> dict[str, str | float | None]:
         "teacher_weight": not recipe.teacher,
         "temperature": not recipe.teacher,
     }
-    return {f"{_RECIPE}{name}": value for name, value in vars(recipe).items() if not idle.get(name, False)}
+    values = {name: value for name, value in vars(recipe).items() if not idle.get(name, False)}
+    return {f"{_RECIPE}{name}": json.dumps(one) if isinstance(one, tuple) else one for name, one in values.items()}
 
 
 def _changeable(config: RunConfig, loop: TrainingLoop) -> dict[str, str | float | None]:

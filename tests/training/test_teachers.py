@@ -43,7 +43,7 @@ def learned(tmp_path, folders):
     def made(*names, temperature=2.0):
         recipe = RecipeConfig(teacher=tuple(folders[name] for name in names), temperature=temperature)
         reader = load_reader(folders["one"], max_length=WINDOWS.max_length)
-        examples = Examples(rows=ROWS, fingerprint="these")
+        examples = Examples(rows=ROWS)
         features = cached_features(examples, reader.encoder, settings)
         labels = cached_labels(examples, features, settings)
         config = RunConfig(features=settings, recipe=recipe)

@@ -121,6 +121,10 @@ CASES = {
     "recipe.teacher": ("READER", "OTHER", {}),
     "recipe.teacher-weight": ("0.1", "0.9", {"recipe.teacher": "OTHER"}),
     "recipe.temperature": ("1.0", "4.0", {"recipe.teacher": "OTHER"}),
+    "recipe.lora-rank": ("0", "2", {}),
+    "recipe.lora-alpha": ("1.0", "32.0", {"recipe.lora-rank": "2"}),
+    "recipe.lora-dropout": ("0.0", "0.5", {"recipe.lora-rank": "2"}),
+    "recipe.lora-targets": ("query", "query value", {"recipe.lora-rank": "2"}),
     "recipe.unlabelled-windows": ("1.0", "0.0", {"features.max-length": "48"}),
     "decoding.n-best": ("20", "2", {}),
     "decoding.max-answer-tokens": ("30", "1", {}),
@@ -348,5 +352,7 @@ def test_the_same_values_have_the_same_outcome(flags, outcome):
 @pytest.mark.usefixtures("earlier_run")
 @pytest.mark.parametrize("flag", CASES)
 def test_two_values_of_a_flag_have_two_outcomes(flag, outcome):
+    if "lora" in flag:
+        pytest.importorskip("peft", reason="trains low-rank matrices: pip install 'extractive-qa[lora]'")
     one, other, needed = CASES[flag]
     assert outcome(needed | {flag: one}) != outcome(needed | {flag: other})
