@@ -20,7 +20,7 @@ from qa.presets import parse_config
 from qa.run_folder import RunFolder
 from qa.runtime import StopRequest, end_process, exit_status, profiled, require_same_config, start_accelerator
 from qa.tracking import RunTracker
-from qa.training import TrainingLoop, build_optimizer, plan_training, prepare, with_teachers
+from qa.training import TrainingLoop, build_optimizer, plan_training, prepare, prepare_for_evaluation, with_teachers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,8 +60,7 @@ def evaluate_only(
     """Answer the validation examples with the model as it is; score them where there are references."""
     folder.write_records(validation=evaluator.examples)
     with RunTracker(accelerator, config, history=folder.log_values) as tracker, stop.waiting(accelerator):
-        optimizer = build_optimizer(reader.model, config.training, accelerator.device)
-        model, _ = prepare(accelerator, reader, optimizer, config.training)
+        model = prepare_for_evaluation(accelerator, reader, config.training)
         evaluation = evaluator.evaluate(model, around=(tracker.progress_bar, stop.checked))
         folder.write_results(evaluation)
         tracker.evaluation(evaluation, step=0)

@@ -128,6 +128,11 @@ class TrainingConfig(Settings):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
     """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
+    attention: str = "auto"
+    """How attention is computed: sdpa, eager, flash_attention_2 or another name that transformers knows; auto: as the
+    model's class prefers, on a CPU by kernels of this package."""
+    tf32: bool | None = None
+    """Shorten factors of float32 products to TF32, which multiplies their rate; none: on a GPU that has it."""
     fused: bool | None = None
     """Use the optimizer's fused kernel; none: where the device has one."""
     profile: bool = False
@@ -160,13 +165,15 @@ class DecodingConfig(Settings):
     """Whether "no answer" is possible; none: as the reader was trained."""
     no_answer_threshold: float | None = None
     """Null score minus best span score above which the answer is "no answer"; none: the model's own, or 0."""
-    batch_size: int = 32
-    """Most features per device and forward pass in evaluation; on a CPU fewer are together if they are long."""
+    batch_size: int | None = None
+    """Most features per device and forward pass in evaluation; none: only the tokens count."""
+    batch_tokens: int | None = None
+    """Most tokens of the same, unless a feature has more; none: 32,768 on a GPU, on a CPU what its caches hold."""
     language: str = "en"
     """Language whose articles and word borders the scores follow (ISO 639-1 code); en is the official one."""
 
     def __post_init__(self) -> None:
-        self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1)
+        self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1, batch_tokens=1)
         threshold = self.no_answer_threshold
         require(threshold is None or math.isfinite(threshold), "decoding.no_answer_threshold", threshold, "a number")
 

@@ -30,7 +30,7 @@ from qa.features.windows import Features
 from qa.metrics import Scores
 from qa.modeling.reader import Reader
 from qa.modeling.settings import DEFAULT_SETTINGS, null_is_possible
-from qa.runtime.collectives import any_process, from_main, on_main, require_same
+from qa.runtime.collectives import any_process, from_main, gather_on_main, on_main, require_same
 from qa.runtime.memory import evaluation_memory_error, free_memory, is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ class Evaluator:
 
         """
         began = time.perf_counter()
-        spans = self._found_spans(model, around)
+        spans = _found_spans(self, model, around)
         predictions = on_main(self.accelerator, lambda: self._predictions(spans), interrupted=True)
         scores = from_main(self.accelerator, lambda: self._scores(predictions), interrupted=True)
         fitted = scores.get("fitted_threshold", self.threshold) if scores else self.threshold
@@ -189,21 +189,11 @@ class Evaluator:
         )
 
     @property
-    def batch_size(self) -> int:
-        """Most features of a batch that memory is known to hold."""
-        return min(self.config.batch_size, self.memory.limit or self.config.batch_size)
-
-    def _found_spans(self, model: nn.Module, around: Sequence[BatchWrapper]) -> Found:
-        """Find the spans, with batches halved as often as needed and allowed. Collective."""
-        while True:
-            try:
-                return self.find_spans(model, around)
-            except MemoryLimitError as error:
-                if not self.memory.halves or self.batch_size == 1:
-                    raise
-                log.warning("%s; going on with halved batches", error)
-                self.memory.limit = self.batch_size // 2
-            free_memory()  # after the error, which knows the frames that hold what did not fit
+    def batches(self) -> list[np.ndarray]:
+        """All features in batches that are no larger than memory is known to hold."""
+        limits = [limit for limit in (self.config.batch_size, self.memory.limit) if limit is not None]
+        device, tokens = self.accelerator.device.type, self.config.batch_tokens
+        return evaluation_batches(self.features.lengths, min(limits, default=None), device, tokens=tokens)
 
     def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> Found:
         """Run this process's batches through the model; where memory ends on one process, all raise. Collective.
@@ -217,19 +207,19 @@ class Evaluator:
             if not is_out_of_memory(error):
                 raise
             if not self.memory.halves:
-                raise evaluation_memory_error(self.batch_size) from error
+                raise evaluation_memory_error(_largest(self.batches)) from error
             failed = True
         for _ in loader:
             pass
         anywhere = self.memory.halves and any_process(self.accelerator, failed)
         if spans is None or anywhere:
-            raise evaluation_memory_error(self.batch_size)
+            raise evaluation_memory_error(_largest(self.batches))
         return spans
 
-    def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> Found:
-        """Decode this process's share of the batches and gather the spans of all. Collective."""
+    def find_spans(self, model: nn.Module, around: Sequence[BatchWrapper] = ()) -> Found | None:
+        """Decode this process's share of the batches; return the spans of all, on the main process. Collective."""
         accelerator, processes = self.accelerator, self.accelerator.num_processes
-        batches = evaluation_batches(self.features.lengths, self.batch_size, accelerator.device.type)
+        batches = self.batches
         share, own = share_of_batches(batches, process=accelerator.process_index, processes=processes)
         loader: Iterable[Batch] = batch_loader(
             self.features,
@@ -247,7 +237,8 @@ class Evaluator:
         rows = max(sum(len(batch) for batch in batches[process::processes]) for process in range(processes))
         return gather_spans(accelerator, first, rows=rows)
 
-    def _predictions(self, spans: Found) -> Predictions:
+    def _predictions(self, spans: Found | None) -> Predictions:
+        assert spans is not None, "the main process has gathered them"
         return predictions_of(
             spans,
             self.features,
@@ -287,12 +278,31 @@ def _require_metric(metric: str | None, sets: Mapping[str, Examples], *, several
         raise ConfigError(f"training.best-metric is {metric!r}, which this data cannot have; wanted {', '.join(names)}")
 
 
-def gather_spans(accelerator: Accelerator, own: Found, *, rows: int) -> Found:
-    """Gather the spans of all processes; `rows` is the most that any process has. Collective."""
+def _found_spans(evaluator: Evaluator, model: nn.Module, around: Sequence[BatchWrapper]) -> Found | None:
+    """Find the spans, with batches halved as often as needed and allowed. Collective."""
+    memory = evaluator.memory
+    while True:
+        try:
+            return evaluator.find_spans(model, around)
+        except MemoryLimitError as error:
+            if not memory.halves or _largest(evaluator.batches) == 1:
+                raise
+            log.warning("%s; going on with halved batches", error)
+            memory.limit = _largest(evaluator.batches) // 2
+        free_memory()  # after the error, which knows the frames that hold what did not fit
+
+
+def _largest(batches: list[np.ndarray]) -> int:
+    return max(map(len, batches), default=1)
+
+
+def gather_spans(accelerator: Accelerator, own: Found, *, rows: int) -> Found | None:
+    """Gather the spans of all processes to the main one; None on others. `rows`: most of any process. Collective."""
     if accelerator.num_processes == 1:
         return own
-    columns = _filled(own, rows)
-    gathered = accelerator.gather({name: values.to(accelerator.device) for name, values in columns.items()})
+    gathered = gather_on_main(accelerator, _filled(own, rows))
+    if gathered is None:
+        return None
     real = gathered["feature"] != _FILLER
     return type(own)(**{name: values[real].cpu().numpy() for name, values in gathered.items()})
 

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from qa.errors import ConfigError
 
 _CPU_TOKENS = 1536  # of a batch in evaluation
+_GPU_TOKENS = 32_768  # the same: enough for every GPU's full rate, and for any model that can be trained on it
 _GROUPED_STEPS = 100  # steps sorted by length together: enough for little padding, few enough to stay random
 
 
@@ -79,26 +80,34 @@ def micro_batches(step: Int[np.ndarray, "feature"], split: BatchSplit) -> list[n
 
 
 def evaluation_batches(
-    lengths: Int[np.ndarray, "feature"], batch_size: int, device: str, *, cpu_tokens: int = _CPU_TOKENS
+    lengths: Int[np.ndarray, "feature"],
+    batch_size: int | None,
+    device: str,
+    *,
+    tokens: int | None = None,
+    cpu_tokens: int = _CPU_TOKENS,
 ) -> list[np.ndarray]:
     """Cut all features into batches of like lengths, long ones first, the same for any number of processes.
 
-    On a CPU batches hold fifteen hundred tokens: of more, what passes from layer to layer leaves the cache (measured
-    for MiniLM: batches of 32 features take a fifth more time); of fewer, bf16 does not reach its rate.
+    Batches hold as many tokens as a device works on at its full rate. On a CPU that is fifteen hundred: of more, what
+    passes from layer to layer leaves the cache (measured for MiniLM: batches of 32 features take a fifth more time); of
+    fewer, bf16 does not reach its rate.
 
     Args:
         lengths: tokens of each feature.
-        batch_size: most features of a batch.
+        batch_size: most features of a batch; None: no limit.
         device: kind of the device where the model runs, such as "cpu".
-        cpu_tokens: of a batch on a CPU, unless one feature has more.
+        tokens: of a batch, unless one feature has more; None: what is right for the device.
+        cpu_tokens: what is right for a CPU.
 
     """
+    limit = tokens or (cpu_tokens if device == "cpu" else _GPU_TOKENS)
     order = np.argsort(-lengths, kind="stable")
     batches = []
     begin = 0
     while begin < len(order):
-        fitting = max(1, cpu_tokens // int(lengths[order[begin]])) if device == "cpu" else batch_size
-        batches.append(order[begin : begin + min(batch_size, fitting)])
+        fitting = max(1, limit // int(lengths[order[begin]]))
+        batches.append(order[begin : begin + min(batch_size or fitting, fitting)])
         begin += len(batches[-1])
     return batches
 

@@ -27,16 +27,21 @@ _WORDS = 1 << 64
 CACHED_WEIGHTS = 1 << 20  # of attention, handled together: some megabytes, which a processor's caches hold
 
 
-def use_cheap_dropout(model: PreTrainedModel) -> None:
+def use_cheap_dropout(model: PreTrainedModel, *, attention: bool = True) -> None:
     """Replace a model's dropout modules and, where it uses torch's fused attention, its attention function, in place.
 
     Parameters and their names stay as they are, and so does everything without dropout: evaluation is not touched.
+
+    Args:
+        model: that is trained.
+        attention: whether its attention function may be another.
+
     """
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout and child.p < 1:
                 setattr(module, name, CheapDropout(child.p).train(mode=child.training))
-    if model.config._attn_implementation == "sdpa":  # noqa: SLF001  # the library has no public name for it
+    if attention and model.config._attn_implementation == "sdpa":  # noqa: SLF001  # the library has no public name for it
         model.set_attn_implementation(ATTENTION)
 
 

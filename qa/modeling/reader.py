@@ -10,6 +10,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrai
 from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
+from qa.modeling.attention import choose_attention
 from qa.modeling.layout import find_layout
 from qa.modeling.lora import require_peft
 from qa.modeling.probe import Probe, ordinary_tokens
@@ -117,7 +118,7 @@ def load_reader_for(config: RunConfig) -> Reader:
     """Load the reader that a run begins with.
 
     Raises:
-        ModelError: as `load_reader`, or it cannot recompute activations and is to.
+        ModelError: as `load_reader`, or it cannot recompute activations, or compute attention as it is to.
         MissingPackageError: the recipe needs one that is not installed.
 
     """
@@ -128,6 +129,7 @@ def load_reader_for(config: RunConfig) -> Reader:
             f"model {reader.name!r} ({reader.model.config.model_type}) does not recompute activations; "
             "wanted no training.gradient-checkpointing"
         )
+    choose_attention(reader.model, config.training.attention)
     return reader
 
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from qa.config import RecipeConfig, TrainingConfig
 from qa.errors import ConfigError
+from qa.modeling.attention import AUTO
 from qa.modeling.dropout import use_cheap_dropout
 from qa.modeling.lora import add_lora
 
@@ -41,7 +42,7 @@ def configure_for_training(
         model.base_model.compile(dynamic=False)
         torch.compiler.config.recompile_limit = _SHAPES
     elif device.type == "cpu":
-        use_cheap_dropout(model)
+        use_cheap_dropout(model, attention=config.attention == AUTO)
 
 
 def set_dropout(model: PreTrainedModel, *, hidden: float | None, attention: float | None) -> None:

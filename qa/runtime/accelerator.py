@@ -20,6 +20,7 @@ from qa.runtime.logs import configure_logging
 from qa.runtime.peers import find_peers
 
 log = logging.getLogger(__name__)
+_TF32_SINCE = (8, 0)  # compute capability
 _PRECISION = "ACCELERATE_MIXED_PRECISION"
 
 
@@ -27,7 +28,7 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     """Start what a run needs of the machine: processes, device, precision, logging, and the generator of the head.
 
     Raises:
-        LaunchError: see `make_accelerator`.
+        LaunchError: see `make_accelerator` and `choose_float32`.
 
     """
     accumulated = os.environ.get(ACCUMULATION)
@@ -38,6 +39,7 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         threads=config.threads,
     )
     configure_logging(accelerator)
+    choose_float32(accelerator.device, tf32=config.training.tf32)
     if accumulated is not None:
         log.info("%s=%s is taken as training.accumulation-steps", ACCUMULATION, accumulated)
     seed_generators(config.seed)
@@ -90,6 +92,27 @@ def make_accelerator(
     if missing:  # accelerate leaves them out without a word
         raise LaunchError(f"not installed: {', '.join(sorted(missing))}; wanted by tracking.report-to")
     return accelerator
+
+
+def choose_float32(device: torch.device, *, tf32: bool | None) -> None:
+    """Let a GPU shorten the factors of float32 products to TF32 (10 bits after the point), or not; say which.
+
+    Args:
+        device: what the run computes on; others than CUDA devices are left as they are.
+        tf32: whether to; None: where the device has it.
+
+    Raises:
+        LaunchError: it is asked for, and the device does not have it.
+
+    """
+    has_it = device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TF32_SINCE
+    if tf32 and not has_it:
+        raise LaunchError(f"training.tf32: {device} does not have it; wanted a GPU that does (Ampere or newer)")
+    if device.type != "cuda":
+        return
+    shortened = has_it if tf32 is None else tf32
+    torch.set_float32_matmul_precision("high" if shortened else "highest")
+    log.info("float32 products: %s", "shortened to TF32 (training.tf32)" if shortened else "in full")
 
 
 def require_new_store() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
-from torch import nn
+from torch import Tensor, nn
 
 from qa.config import RunConfig, config_values, flat_values
 from qa.errors import LaunchError, QAError, StoppedError
@@ -72,6 +72,23 @@ def wait_for_all() -> None:
 def any_process(accelerator: Accelerator, fact: bool) -> bool:
     """Return whether `fact` holds on any process. Collective."""
     return bool(accelerator.gather(torch.tensor([int(fact)], device=accelerator.device)).any())
+
+
+def gather_on_main(accelerator: Accelerator, values: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Join tensors of all processes along their first dimension, on the main process; None on others. Collective.
+
+    Args:
+        accelerator: knows the processes.
+        values: by name, of the same shapes and types on all processes, anywhere.
+
+    """
+    joined: dict[str, Tensor] = {}
+    for name, value in values.items():
+        here = value.to(accelerator.device).contiguous()
+        parts = [torch.empty_like(here) for _ in range(accelerator.num_processes)]
+        torch.distributed.gather(here, parts if accelerator.is_main_process else None)
+        joined[name] = torch.cat(parts)
+    return joined if accelerator.is_main_process else None
 
 
 def average_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) -> None:

@@ -48,6 +48,13 @@ def evaluation_memory_error(batch_size: int) -> MemoryLimitError:
     )
 
 
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """Return the most memory that this process has had on a CUDA device, in GiB, by the name it is logged under."""
+    if device.type != "cuda":
+        return {}
+    return {"device_memory_gib": torch.cuda.max_memory_allocated(device) / 2**30}
+
+
 def free_memory() -> None:
     """Free what a failed pass left behind."""
     gc.collect()

@@ -21,6 +21,7 @@ from qa.features.round_trip import label_round_trip
 from qa.features.unknown import unknown_tokens
 from qa.features.windows import Features
 from qa.runtime.logs import for_file
+from qa.runtime.memory import peak_memory
 from qa.runtime.peers import peers
 from qa.tracking.reporter import Outcome
 from qa.tracking.tables import COLUMNS, prediction_table
@@ -30,6 +31,8 @@ from qa.training.progress import Progress, StepReport
 from qa.training.throughput import PeakRate, interval_values
 
 log = logging.getLogger(__name__)
+
+_SLOW_DATA = 0.05  # share of the time that is worth a word
 
 
 class RunTracker:
@@ -172,11 +175,15 @@ class RunTracker:
         reports, self._progress.unlogged = self._progress.unlogged, []
         now = time.perf_counter()
         seconds, self._logged_at = now - self._logged_at, now
-        values = interval_values(reports, self._peak)
+        values = interval_values(reports, self._peak) | peak_memory(self.accelerator.device)
         self._log({f"train/{name}": value for name, value in values.items()}, last.number)
         shown = {"loss": f"{values['loss']:.3f}", "lr": f"{last.learning_rate:.2e}"}
         self._bar.set_postfix(shown | {"examples/s": f"{values['examples_per_second']:.1f}"})
         utilisation = f", MFU {values['mfu']:.0%}" if "mfu" in values else ""
+        if values["data_wait_share"] >= _SLOW_DATA:
+            utilisation += f", {values['data_wait_share']:.0%} waiting for data"
+        if "device_memory_gib" in values:
+            utilisation += f", {values['device_memory_gib']:.1f} GiB"
         line = (
             f"step {last.number}/{self._bar.total} epoch {last.epoch:.2f} loss {values['loss']:.4f} "
             f"lr {last.learning_rate:.2e} {values['examples_per_second']:.1f} examples/s ({seconds:.1f} s)"

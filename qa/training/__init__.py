@@ -10,9 +10,18 @@ if TYPE_CHECKING:
     from qa.training.plan import TrainingPlan as TrainingPlan
     from qa.training.plan import plan_training as plan_training
     from qa.training.setup import prepare as prepare
+    from qa.training.setup import prepare_for_evaluation as prepare_for_evaluation
     from qa.training.teachers import with_teachers as with_teachers
 
-__all__ = ["TrainingLoop", "TrainingPlan", "build_optimizer", "plan_training", "prepare", "with_teachers"]
+__all__ = [
+    "TrainingLoop",
+    "TrainingPlan",
+    "build_optimizer",
+    "plan_training",
+    "prepare",
+    "prepare_for_evaluation",
+    "with_teachers",
+]
 
 __getattr__ = lazy_exports(
     __name__,
@@ -22,6 +31,7 @@ __getattr__ = lazy_exports(
         "build_optimizer": "optimization",
         "plan_training": "plan",
         "prepare": "setup",
+        "prepare_for_evaluation": "setup",
         "with_teachers": "teachers",
     },
 )

@@ -34,6 +34,8 @@ class LoadedStep:
     batches: list[Batch]
     began: float
     """When loading began, in seconds of `time.perf_counter`."""
+    waited: float
+    """Seconds until this process had its batches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +92,13 @@ class StepLoader:
         )
         for step in steps:
             began = time.perf_counter()
+            batches = list(itertools.islice(loader, split.accumulation_steps))
             yield LoadedStep(
                 features=step,
                 lengths=features.lengths_of(step),
-                batches=list(itertools.islice(loader, split.accumulation_steps)),
+                batches=batches,
                 began=began,
+                waited=time.perf_counter() - began,
             )
 
     @property

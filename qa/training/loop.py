@@ -148,6 +148,7 @@ class TrainingLoop:
             flops=self.plan.flops.of_texts(step.lengths),
             overflows=overflows,
             seconds=time.perf_counter() - step.began,
+            waited=step.waited,
         )
         known = taken.gradient  # not `taken`: a report that is not read yet would hold the step's batches
         return report.read_later(

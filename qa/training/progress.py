@@ -70,6 +70,8 @@ class StepReport(StepPosition):
     """How often the step was repeated with a smaller loss scale (fp16)."""
     seconds: float = 0.0
     """Loading of the batches included."""
+    waited: float = 0.0
+    """Seconds of these in which the process waited for its batches."""
 
     def read_later(self, **numbers: Callable[[], float]) -> "StepReport":
         """Let functions tell some of `loss`, `gradient_norm` and `padded_tokens` when they are read."""

@@ -10,6 +10,7 @@ from qa.config import TrainingConfig
 from qa.modeling.attention import mask_without_asking
 from qa.modeling.reader import Reader
 from qa.modeling.structure import has_unused_parameters, layer_names
+from qa.training.optimization import build_optimizer
 
 _CONTEXT = 26  # tokens of the window that parameters are tried with
 
@@ -32,7 +33,25 @@ def prepare(
             gradient_as_bucket_view=True,  # gradients are exchanged where they are, not copied
             broadcast_buffers=False,  # they never change: encoders have no running statistics
         )
-    if accelerator.device.type == "cuda":
-        mask_without_asking()
+    _prepare_masks(accelerator)
     prepared: tuple[nn.Module, AcceleratedOptimizer] = accelerator.prepare(model, optimizer)
     return prepared
+
+
+def prepare_for_evaluation(accelerator: Accelerator, reader: Reader, config: TrainingConfig) -> nn.Module:
+    """Put a model that is only evaluated where it answers. Collective.
+
+    It needs no optimizer, and on several devices no wrapper: each answers features of its own. FSDP, which cuts models
+    that one device may not hold, prepares none without an optimizer; that has no state before its first step.
+    """
+    if accelerator.distributed_type == DistributedType.FSDP:
+        model, _ = prepare(accelerator, reader, build_optimizer(reader.model, config, accelerator.device), config)
+        return model
+    _prepare_masks(accelerator)
+    placed: nn.Module = reader.model.to(accelerator.device)
+    return placed
+
+
+def _prepare_masks(accelerator: Accelerator) -> None:
+    if accelerator.device.type == "cuda":
+        mask_without_asking()

@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Counts changes of what is kept of a teacher; part of the cache key."""
-_BATCH = 32  # features of a forward pass on a GPU
 
 
 def with_teachers(
@@ -127,7 +126,7 @@ def window_logits(
     _require_room(teacher, windows)
     bounds = np.concatenate([[0], np.cumsum(windows.size, dtype=np.int64)])
     logits, nulls = np.empty((2, bounds[-1]), np.float32), np.empty((2, len(windows)), np.float32)
-    batches = evaluation_batches(windows.lengths, _BATCH, accelerator.device)
+    batches = evaluation_batches(windows.lengths, None, accelerator.device.type)
     loader = batch_loader(windows, batches, input_names=teacher.input_names, device=accelerator.device)
     with accelerator.autocast():
         for rows, batch in zip(batches, loader, strict=True):

@@ -97,13 +97,17 @@ def _forward_flops(model: PreTrainedModel, length: int) -> int | None:
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
     """Return the FLOP/s of matrix products in `dtype`: measured on a CPU, of the data sheet for a GPU.
 
-    None where it is not known: another device, or float32 products that TF32 shortens.
+    None where it is not known. Float32 products that TF32 shortens have half the rate of half precision.
     """
     if device.type == "cpu":
         return measured_matmul_rate(dtype)
-    if device.type != "cuda" or (dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"):
+    if device.type != "cuda":
         return None
-    return published_rate(torch.cuda.get_device_name(device), dtype)
+    name = torch.cuda.get_device_name(device)
+    if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
+        half = published_rate(name, torch.bfloat16)
+        return half / 2 if half is not None else None
+    return published_rate(name, dtype)
 
 
 def published_rate(device_name: str, dtype: torch.dtype) -> float | None:
@@ -180,6 +184,7 @@ def interval_values(reports: Sequence[StepReport], peak: PeakRate | None = None)
         "epoch": reports[-1].epoch,
         "examples_per_second": features / seconds,
         "tokens_per_second": tokens / seconds,
+        "data_wait_share": sum(report.waited for report in reports) / seconds,
         "padding_share": 1 - tokens / sum(report.padded_tokens for report in reports),
         "overflows": sum(report.overflows for report in reports),
     }

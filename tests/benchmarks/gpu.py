@@ -133,7 +133,7 @@ def cases(models: list[str]) -> Iterator[Case]:
         yield Case(model=model, precision="no")
         yield Case(model=model, batches="padded to 384")
     for model in models:
-        yield Case(model=model, job="evaluation", batch_size=DecodingConfig.batch_size)
+        yield Case(model=model, job="evaluation", batch_size=32)
         yield Case(model=model, job="evaluation", batches="in order", batch_size=8)
 
 

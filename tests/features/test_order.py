@@ -148,6 +148,18 @@ def test_evaluation_batches_are_the_same_for_any_number_of_processes(lengths, ba
     assert sum(len(share) - count for share, count in dealt) < processes
 
 
+@pytest.mark.parametrize(
+    ("device", "tokens", "wanted"),
+    [("cpu", None, 1536), ("meta", None, 32_768), ("cpu", 4000, 4000), ("meta", 600, 600)],
+)
+def test_evaluation_batches_hold_the_tokens_that_are_right_for_the_device_unless_told(device, tokens, wanted):
+    lengths = random_lengths(3000)
+    batches = evaluation_batches(lengths, None, device, tokens=tokens)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    for batch in batches[:-1]:
+        assert len(batch) * lengths[batch].max() <= wanted < (len(batch) + 1) * lengths[batch].max()
+
+
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=200), st.integers(1, 64))
 def test_evaluation_batches_of_a_cpu_are_as_full_as_their_tokens_allow(lengths, batch_size):
     lengths = np.array(lengths)

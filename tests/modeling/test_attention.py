@@ -2,7 +2,11 @@ import pytest
 import torch
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from qa.modeling.attention import mask_without_asking
+from qa.config import TrainingConfig
+from qa.errors import ModelError
+from qa.modeling.attention import choose_attention, mask_without_asking
+from qa.modeling.structure import configure_for_training
+from qa.recipe import RecipeConfig
 from tests.support import tiny
 from tests.support.counters import reads_counted
 
@@ -41,3 +45,33 @@ def test_the_library_itself_asks():
     with reads_counted() as reads:
         logits(model, MASKS["padded"])
     assert reads.count > 0
+
+
+# --- the implementation ---
+
+
+@pytest.mark.parametrize("name", ["sdpa", "eager"])
+def test_a_model_computes_attention_by_what_is_named(name):
+    model, mask = tiny.model("bert").eval(), MASKS["padded"]
+    before = logits(model, mask)
+    choose_attention(model, name)
+    configure_for_training(model, TrainingConfig(attention=name), RecipeConfig(), torch.device("cpu"))
+    assert model.config._attn_implementation == name
+    torch.testing.assert_close(logits(model, mask) * mask, before * mask, atol=1e-5, rtol=1e-4)
+
+
+def test_auto_leaves_the_choice_to_the_model():
+    for family in ("bert", "deberta-v2"):
+        model = tiny.model(family)
+        before = model.config._attn_implementation
+        choose_attention(model, "auto")
+        assert model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), [("bert", "no_such_kernel"), ("deberta-v2", "sdpa"), ("bert", "flash_attention_2")]
+)
+def test_what_the_model_or_the_machine_lacks_is_a_line(family, name):
+    with pytest.raises(ModelError, match=rf"training.attention is '{name}'") as error:
+        choose_attention(tiny.model(family), name)
+    assert "\n" not in str(error.value)

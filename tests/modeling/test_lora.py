@@ -92,6 +92,7 @@ def test_before_the_first_step_the_model_is_as_it_was_and_the_seed_draws_the_mat
     assert not any(torch.equal(value, drawn[2][name]) for name, value in drawn[0].items())
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft's own reading
 def test_what_is_saved_loads_as_a_model_and_as_an_adapter(peft, tmp_path):
     loop, before = trained()
     batch = batch_of(loop, range(4))
@@ -136,7 +137,7 @@ def test_a_model_of_a_checkpoint_has_them_added(tmp_path):
     loop, _ = trained()
     save(loop, tmp_path / "run")
     config = RunConfig(model=str(base), features=WINDOWS, recipe=RecipeConfig(**LORA))
-    save_config(RunPaths(tmp_path / "run"), config)
+    save_config(config, RunPaths(tmp_path / "run").config)
     export_checkpoint(RunPaths(tmp_path / "run").checkpoint(4), tmp_path / "model")
     exported = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "model").state_dict()
     assert not has_lora(exported)

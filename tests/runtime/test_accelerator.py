@@ -10,10 +10,54 @@ from accelerate.utils import LoggerType
 
 from qa.errors import LaunchError
 from qa.runtime import accelerator as starting
-from qa.runtime.accelerator import make_accelerator, require_new_store, seed_generators
+from qa.runtime.accelerator import choose_float32, make_accelerator, require_new_store, seed_generators
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 TIMEOUT = timedelta(minutes=7)
+
+
+# --- TF32 ---
+
+
+@pytest.fixture
+def float32_left_as_it_was():
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("float32_left_as_it_was")
+@pytest.mark.parametrize(
+    ("capability", "asked", "found", "said"),
+    [
+        ((9, 0), None, "high", "shortened to TF32"),
+        ((8, 0), True, "high", "shortened to TF32"),
+        ((9, 0), False, "highest", "in full"),
+        ((7, 0), None, "highest", "in full"),
+    ],
+)
+def test_a_gpu_that_has_tf32_uses_it_unless_told_and_says_so(capability, asked, found, said, monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    with caplog.at_level("INFO", logger="qa"):
+        choose_float32(torch.device("cuda"), tf32=asked)
+    assert torch.get_float32_matmul_precision() == found
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize(("device", "capability"), [("cuda", (7, 5)), ("cpu", None)])
+def test_tf32_that_a_device_does_not_have_is_refused(device, capability, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    with pytest.raises(LaunchError, match=rf"training.tf32: {device} does not have it"):
+        choose_float32(torch.device(device), tf32=True)
+
+
+@pytest.mark.parametrize("asked", [None, False])
+def test_a_cpu_is_left_as_it_is(asked, caplog):
+    before = torch.get_float32_matmul_precision()
+    with caplog.at_level("INFO", logger="qa"):
+        choose_float32(torch.device("cpu"), tf32=asked)
+    assert torch.get_float32_matmul_precision() == before
+    assert not caplog.text
 
 
 # --- launching ---

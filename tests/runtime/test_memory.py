@@ -13,6 +13,7 @@ from qa.runtime.memory import (
     is_out_of_memory,
     memory_error,
     optimizer_memory_error,
+    peak_memory,
 )
 
 
@@ -61,3 +62,9 @@ def test_what_a_failed_pass_left_in_a_cycle_is_freed():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_gpu_s_peak_is_told_in_gib_and_a_cpu_has_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 3 * 2**29)
+    assert peak_memory(torch.device("cuda")) == {"device_memory_gib": 1.5}
+    assert peak_memory(torch.device("cpu")) == {}

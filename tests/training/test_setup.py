@@ -10,7 +10,7 @@ from accelerate.utils import DistributedType
 
 from qa.config import TrainingConfig
 from qa.training import setup
-from qa.training.setup import prepare
+from qa.training.setup import prepare, prepare_for_evaluation
 from tests.support import tiny
 from tests.support.trainers import reader_of
 
@@ -79,3 +79,30 @@ def test_deepspeed_clips_and_counts_as_the_run_does():
         "train_micro_batch_size_per_gpu": 5,
         "gradient_clipping": 0.5,
     }
+
+
+# --- evaluation alone ---
+
+
+class NeverPrepared(Asked):
+    """An accelerator that is to prepare nothing."""
+
+    def prepare(self, *_):
+        pytest.fail("nothing is to be prepared")
+
+
+@pytest.mark.parametrize(
+    ("kind", "processes"), [(DistributedType.NO, 1), (DistributedType.MULTI_CPU, 2), (DistributedType.DEEPSPEED, 1)]
+)
+def test_a_model_that_is_only_evaluated_has_no_optimizer_and_no_wrapper(kind, processes):
+    reader = reader_of(tiny.model())
+    assert prepare_for_evaluation(NeverPrepared(kind, processes=processes), reader, CONFIG) is reader.model
+
+
+def test_fsdp_prepares_it_with_an_optimizer_which_it_wants():
+    Accelerator(cpu=True)
+    reader = reader_of(tiny.model())
+    plugin = SimpleNamespace(transformer_cls_names_to_wrap=None)
+    accelerator = Asked(DistributedType.FSDP, processes=2, fsdp_plugin=plugin)
+    assert prepare_for_evaluation(accelerator, reader, CONFIG) is reader.model
+    assert plugin.transformer_cls_names_to_wrap == ["BertLayer"]

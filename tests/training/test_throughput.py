@@ -128,11 +128,13 @@ def test_a_device_of_another_kind_has_no_rate():
     assert peak_flops(torch.device("meta"), torch.float32) is None
 
 
-def test_float32_that_may_be_shortened_has_no_published_rate():
+@pytest.mark.parametrize(("device", "rate"), [("NVIDIA A100-SXM4-80GB", 156e12), ("GeForce 9999", None)])
+def test_float32_that_is_shortened_to_tf32_has_half_the_rate_of_half_precision(device, rate, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: device)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("high")
-        assert peak_flops(torch.device("cuda"), torch.float32) is None
+        assert peak_flops(torch.device("cuda"), torch.float32) == rate
     finally:
         torch.set_float32_matmul_precision(before)
 
@@ -204,9 +206,13 @@ def test_the_peak_is_looked_at_again_during_a_run(peak_of, monkeypatch):
 
 def test_interval_is_summarised_by_features_and_seconds():
     values = interval_values(
-        [tracked(1, features=1, loss=4.0, seconds=1.0), tracked(2, features=3, loss=8.0, seconds=3.0, overflows=2)]
+        [
+            tracked(1, features=1, loss=4.0, seconds=1.0, waited=0.5),
+            tracked(2, features=3, loss=8.0, seconds=3.0, waited=0.5, overflows=2),
+        ]
     )
     assert values["loss"] == 7.0
+    assert values["data_wait_share"] == 0.25
     assert values["examples_per_second"] == 1.0
     assert values["tokens_per_second"] == 150.0
     assert values["padding_share"] == 0.25

@@ -46,7 +46,7 @@ BASE = {
 HUB = {"train-data": "someone/data", "validation-data": None}
 LONG = {"training.max-steps": None, "max-train-examples": "4"}
 TRACKED = {"tracking.report-to": "tensorboard"}
-CLOCKED = ("seconds", "per_second", "mfu")
+CLOCKED = ("seconds", "per_second", "mfu", "wait_share")
 """Ends of the names of values that depend on the clock."""
 CASES = {
     "model": ("READER", "OTHER", {}),
@@ -101,6 +101,8 @@ CASES = {
     "training.patience": (None, "1", {"training.evaluate-every": "1", "training.learning-rate": "1e-9"}),
     "training.gradient-checkpointing": ("False", "True", {}),
     "training.compile": ("False", "True", {}),
+    "training.attention": ("sdpa", "no_such_kernel", {}),
+    "training.tf32": (None, "True", {}),
     "training.fused": ("True", "False", {}),
     "training.profile": ("False", "True", {}),
     "training.schedule-power": ("1.0", "3.0", {"training.schedule": "polynomial"}),
@@ -132,6 +134,7 @@ CASES = {
     "decoding.no-answer": ("True", "False", {}),
     "decoding.no-answer-threshold": ("0.0", "100.0", {}),
     "decoding.batch-size": ("32", "1", {}),
+    "decoding.batch-tokens": ("1536", "40", {}),
     "decoding.language": (
         "en",
         "ko",
@@ -279,7 +282,7 @@ def loop_of(calls):
 def arguments_of(given, words):
     arguments = []
     for name, value in given.items():
-        if value in {"True", "False"} and name not in {"training.fused", "decoding.no-answer"}:
+        if value in {"True", "False"} and name not in {"training.fused", "training.tf32", "decoding.no-answer"}:
             section, _, switch = name.rpartition(".")
             arguments.append(f"--{section}.{switch if value == 'True' else f'no-{switch}'}")
         else:
