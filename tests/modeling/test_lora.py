@@ -103,7 +103,7 @@ def test_what_is_saved_loads_as_a_model_and_as_an_adapter(peft, tmp_path):
     base = tiny.model()
     base.load_state_dict(before)
     adapted = peft.PeftModel.from_pretrained(base, tmp_path / "model" / ADAPTER)
-    torch.testing.assert_close(logits(adapted, batch), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits(adapted, batch), wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("peft")
