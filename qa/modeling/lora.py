@@ -119,7 +119,7 @@ def save_adapter(model: PreTrainedModel, weights: Mapping[str, Tensor], folder: 
         target_modules=sorted(config.target_modules),
         modules_to_save=heads,
         base_model_name_or_path=str(model.name_or_path),
-        task_type="QUESTION_ANS",
+        task_type=None,  # peft's class for QUESTION_ANS keeps token types from the model (0.21)
         inference_mode=True,
     )
     saved.save_pretrained(str(folder))
