@@ -313,8 +313,8 @@ def observe(folder, flags, paths, calls, monkeypatch, caplog):
 
 
 def name_of(path, folder):
-    """Without the clock that trackers put into the names of their files."""
-    return re.sub(r"\d{9,}.*", "…", str(path.relative_to(folder)))
+    """Without the clock in names of trackers' files, and the hash in those of features, which every flag changes."""
+    return re.sub(r"[0-9a-f]{32}|\d{9,}.*", "…", str(path.relative_to(folder)))
 
 
 def content(path):
