@@ -303,7 +303,7 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the limit of memo
             MANY_WEIGHTS,
             "out of memory in the optimizer's step: AdamW keeps two values for every parameter, ",
         ),
-        (300, "averaged", WIDE, "out of memory in an evaluation with batches of up to 32 features"),
+        (300, "averaged", WIDE, "out of memory in an evaluation with batches of up to 20 features"),
     ],
 )
 def test_a_limit_of_the_system_is_named(mebibytes, method, model, said, tmp_path):
