@@ -166,7 +166,7 @@ EVERYTHING = RunConfig(
     max_train_examples=3,
     data=DataConfig(name="de", on_bad_example="repair", allow_impossible=False),
     features=FeaturesConfig(max_length=64, cache_dir=Path("cache")),
-    training=TrainingConfig(max_steps=3, learning_rate=3e-5, schedule="cosine", best_metric="f1", fused=False),
+    training=TrainingConfig(max_steps=3, learning_rate=3e-5, schedule="cosine", keep_last=2, fused=False),
     decoding=DecodingConfig(search="hf_parity", no_answer_threshold=-1.5, language="fr"),
     tracking=TrackingConfig(report_to=("tensorboard", "trackio"), run_name="näme"),
 )
