@@ -63,6 +63,8 @@ def with_teachers(
     logits, prints = [], []
     for source in config.recipe.teacher:
         teacher = load_trained_reader(source)
+        if teacher.settings is not None and teacher.settings.head != "spans":
+            raise ModelError(f"recipe.teacher {source!r} has a head of {teacher.settings.head}; wanted one of spans")
         fingerprint = teacher_fingerprint(teacher)
         logits.append(_cached_logits(accelerator, teacher, fingerprint, features, examples, reader, config.features))
         prints.append(fingerprint)

@@ -1,6 +1,7 @@
 """Teachers: asked once, of the same characters, part of what a run is."""
 
 import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from qa.errors import CheckpointError, ConfigError, ModelError
 from qa.features.cache import cached_features, cached_labels
 from qa.features.collation import collate
 from qa.modeling.reader import load_reader
+from qa.modeling.settings import DEFAULT_SETTINGS, save_settings
 from qa.training.teachers import with_teachers
 from tests.support import tiny
 from tests.support.checkpoints import RUN, checkpoints_of, identity_of
@@ -114,6 +116,15 @@ def test_a_teacher_without_a_head_is_refused(learned, folders, tmp_path):
     folders["base"] = str(tmp_path / "base")
     with pytest.raises(ModelError, match="has no span head"):
         learned("base")
+
+
+def test_a_teacher_that_says_something_else_of_tokens_is_refused(learned, folders, tmp_path):
+    shutil.copytree(folders["one"], tmp_path / "tags")
+    settings = replace(DEFAULT_SETTINGS, head="tokens")
+    save_settings(settings, tmp_path / "tags")
+    folders["tags"] = str(tmp_path / "tags")
+    with pytest.raises(ModelError, match="tags' has a head of tokens; wanted one of spans"):
+        learned("tags")
 
 
 def test_a_teacher_of_no_numbers_is_refused(learned, folders, tmp_path):
