@@ -91,7 +91,8 @@ class RunFolder:
     def checkpoints(self, loop: TrainingLoop, examples: Examples, evaluator: Evaluator | None) -> Checkpoints:
         """Return the checkpoints of a run on these examples."""
         validation = evaluator.examples if evaluator is not None else None
-        identity = Identity.of(self.config, loop, train=examples, validation=validation)
+        further = {name: one.examples for name, one in evaluator.further.items()} if evaluator is not None else None
+        identity = Identity.of(self.config, loop, train=examples, validation=validation, further=further)
         null_possible = self._null_possible(loop) if evaluator is None else evaluator.null_possible
         return Checkpoints(self.paths, loop, identity, self._settings(null_possible=null_possible, threshold=0.0))
 

@@ -79,8 +79,19 @@ class Identity:
     """What may change, by name."""
 
     @classmethod
-    def of(cls, config: RunConfig, loop: TrainingLoop, *, train: Examples, validation: Examples | None) -> "Identity":
-        """Return the identity of a run; the validation data is part of it, since the best score is one on it."""
+    def of(
+        cls,
+        config: RunConfig,
+        loop: TrainingLoop,
+        *,
+        train: Examples,
+        validation: Examples | None,
+        further: Mapping[str, Examples] | None = None,
+    ) -> "Identity":
+        """Return the identity of a run; the validation data is part of it, since the best score is one on it.
+
+        Further sets may change, by their names and content; the best score is then forgotten.
+        """
         features, training, plan = config.features, config.training, loop.plan
         values: dict[str, str | float | None] = {
             "weights": plan.weights_fingerprint,
@@ -113,7 +124,8 @@ class Identity:
         if validation is not None:
             values["validation_fingerprint"] = validation.fingerprint
         model = {f"{_MODEL}{name}": json.dumps(value, sort_keys=True) for name, value in plan.model_settings.items()}
-        return cls(values | model | _recipe_values(config.recipe), _changeable(config, loop))
+        sets = {f"more_validation_data/{name}": examples.fingerprint for name, examples in (further or {}).items()}
+        return cls(values | model | _recipe_values(config.recipe), _changeable(config, loop) | sets)
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Compare with the state in a checkpoint; the number of steps is `require_extension`'s.

@@ -11,9 +11,10 @@ from qa.config import DataConfig, DecodingConfig, FeaturesConfig, RecipeConfig, 
 from qa.errors import CheckpointError
 from qa.features.windows import Ragged
 from qa.run_folder.identity import FORMAT, Identity, features_fingerprint
+from qa.run_folder.paths import RunPaths
 from qa.training.progress import Progress
 from tests.support import tiny
-from tests.support.checkpoints import RUN, deliver, identity_of, new_loop, resume, save
+from tests.support.checkpoints import RUN, checkpoints_of, deliver, identity_of, new_loop, resume, save
 from tests.support.trainers import assert_same_weights, weights
 
 
@@ -167,6 +168,20 @@ def test_another_judge_forgets_the_best_score(tmp_path):
         other = new_loop(max_steps=2)
         resume(other, tmp_path, config=replace(RUN, decoding=decoding))
         assert other.progress.best_score == kept
+
+
+def test_other_content_of_a_further_set_forgets_the_best_score_and_is_named(tmp_path):
+    loop = new_loop(max_steps=2)
+    list(loop.steps())
+    loop.progress.note_scores({"f1": 50.0}, None)
+    checkpoints_of(loop, tmp_path, further={"own": tiny.small(3)}).save()
+    deliver(tmp_path)
+    for rows, kept in ((3, 50.0), (4, None)):
+        other, sets = new_loop(max_steps=2), {"own": tiny.small(rows)}
+        resume(other, tmp_path, further=sets)
+        assert other.progress.best_score == kept
+    state = json.loads((RunPaths(tmp_path).checkpoint(2) / "state.json").read_text())
+    assert [*identity_of(loop, further=sets).changes(state)] == ["more-validation-data.own"]
 
 
 @pytest.mark.parametrize("extend", [None, "stretch"])

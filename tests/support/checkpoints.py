@@ -33,8 +33,9 @@ SETTINGS = ReaderSettings(
 )
 
 
-def identity_of(loop, config=RUN, rows=ROWS, validation=ROWS):
-    return Identity.of(config, loop, train=Examples(rows=rows), validation=Examples(rows=validation))
+def identity_of(loop, config=RUN, rows=ROWS, validation=ROWS, further=None):
+    sets = {name: Examples(rows=content) for name, content in (further or {}).items()}
+    return Identity.of(config, loop, train=Examples(rows=rows), validation=Examples(rows=validation), further=sets)
 
 
 def checkpoints_of(loop, folder, **identity):
