@@ -1,4 +1,4 @@
-"""What each head's logits become: the one place that knows which heads there are.
+"""What each head's logits become.
 
 A head is what the two logits of a token say. To add one: its labels in `qa.features.labels`, its loss in
 `qa.modeling.loss`, what is kept of its logits in `qa.decoding.spans.decode` and in `qa.inference.onnx_reader`, and here

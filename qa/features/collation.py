@@ -89,16 +89,7 @@ def collate(
     pad_multiple: int,
     labels: Labels | None = None,
 ) -> Batch:
-    """Join question, context window and special tokens of `indices` into padded tensors.
-
-    Args:
-        features: where the tokens are.
-        indices: which features.
-        input_names: of `INPUTS`, those that the model takes.
-        pad_multiple: the padded length is a multiple of this, unless features say what it is.
-        labels: of all features, where the batch is to be learned from.
-
-    """
+    """Join question, context window and special tokens of `indices` into padded tensors; arguments are `join`'s."""
     rows = join(features, indices, input_names=input_names, pad_multiple=pad_multiple, labels=labels)
     columns = {name: torch.from_numpy(value) for name, value in vars(rows).items() if isinstance(value, np.ndarray)}
     inputs = {name: torch.from_numpy(value) for name, value in rows.inputs.items()}

@@ -44,7 +44,7 @@ def evaluation_memory_error(batch_size: int) -> MemoryLimitError:
     """Return the error that says that an evaluation's batches do not fit."""
     return MemoryLimitError(
         f"out of memory in an evaluation with batches of up to {batch_size} features; wanted a smaller "
-        "decoding.batch-size (training.auto-batch-size halves it), or a smaller features.max-length"
+        "decoding.batch-size (training.auto-batch-size halves it), decoding.batch-tokens or features.max-length"
     )
 
 

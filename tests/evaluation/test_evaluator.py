@@ -129,8 +129,10 @@ def test_scores_have_the_official_keys():
 def test_batches_change_no_prediction():
     reader = reader_of()
     results = [
-        evaluator_for(reader, config=dataclasses.replace(DECODING, batch_size=size)).evaluate(reader.model)
-        for size in (1, 3, 100)
+        evaluator_for(reader, config=dataclasses.replace(DECODING, batch_size=size, batch_tokens=tokens)).evaluate(
+            reader.model
+        )
+        for size, tokens in ((1, None), (3, None), (100, None), (None, None), (None, 40), (None, 100_000))
     ]
     for result in results[1:]:
         assert result.predictions.best_texts == results[0].predictions.best_texts
