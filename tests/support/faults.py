@@ -83,18 +83,34 @@ def limited_memory(features):
 
 
 def scarce_memory(mebibytes, method):
-    """The system itself allows the process only so much more, from the first call of a method of the loop on."""
-    original, limited = getattr(TrainingLoop, method), []
+    """The system itself allows the process only so much more, from the first call of a method of the loop on.
 
-    def scarce(loop, *given):
-        if not limited:
-            (data,) = re.findall(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
-            limit = 1024 * int(data) + mebibytes * 2**20
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-            limited.append(limit)
+    Where that is `step`, until the first evaluation: glibc does not return a heap whose end is in use, so that after
+    steps at the limit nothing can be mapped any more, however small.
+    """
+    limited = []
+
+    def limit():
+        (data,) = re.findall(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        resource.setrlimit(resource.RLIMIT_DATA, (1024 * int(data) + mebibytes * 2**20, resource.RLIM_INFINITY))
+        limited.append(method)
+
+    def lift():
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    _before_each(method, lambda: None if limited else limit())
+    if method == "step":
+        _before_each("averaged", lift)
+
+
+def _before_each(method, act):
+    original = getattr(TrainingLoop, method)
+
+    def acting(loop, *given):
+        act()
         return original(loop, *given)
 
-    setattr(TrainingLoop, method, scarce)
+    setattr(TrainingLoop, method, acting)
 
 
 def sharded_by_fsdp(variables):
