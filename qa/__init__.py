@@ -25,6 +25,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       stopping.py          Signals, time limit, save timer.
       memory.py            Out-of-memory errors.
       host_copy.py         Numbers on their way from a device.
+      own_time.py          How long a process works for itself.
       profiling.py         A trace of a few steps.
     foreign_flags.py     The flags of run_qa -> what does the same here.
     presets.py           Named recipes, and how a command line or a file names one.

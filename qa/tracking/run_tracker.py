@@ -33,6 +33,7 @@ from qa.training.throughput import PeakRate, interval_values
 log = logging.getLogger(__name__)
 
 _SLOW_DATA = 0.05  # share of the time that is worth a word
+_SLOW_PROCESS = 1.2  # times the median's own time, likewise
 
 
 class RunTracker:
@@ -182,6 +183,9 @@ class RunTracker:
         utilisation = f", MFU {values['mfu']:.0%}" if "mfu" in values else ""
         if values["data_wait_share"] >= _SLOW_DATA:
             utilisation += f", {values['data_wait_share']:.0%} waiting for data"
+        if values.get("slowest_to_median", 0.0) >= _SLOW_PROCESS:
+            slow = f"process {values['slowest_process']:.0f} takes {values['slowest_to_median']:.1f} times the median"
+            utilisation += f", {slow}"
         if "device_memory_gib" in values:
             utilisation += f", {values['device_memory_gib']:.1f} GiB"
         line = (

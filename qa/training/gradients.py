@@ -17,13 +17,14 @@ from qa.modeling.loss import SpanLoss
 from qa.runtime.collectives import any_process, average_gradients
 from qa.runtime.host_copy import HostCopy
 from qa.runtime.memory import is_out_of_memory, memory_error
+from qa.runtime.own_time import OwnTime
 
 
 class Gradient:
     """What is known of a step's gradient, which itself is in the parameters; reading waits for the device."""
 
-    def __init__(self, sums: Float[Tensor, "2"], norm: Tensor | None) -> None:
-        """Take loss and padded tokens, and the norm where the backend tells it."""
+    def __init__(self, sums: Float[Tensor, "sum"], norm: Tensor | None) -> None:
+        """Take loss, padded tokens and the seconds of every process, and the norm where the backend tells it."""
         self._told = norm is not None
         self._copy = HostCopy(torch.stack([*sums, norm.to(sums)] if norm is not None else [*sums]))
 
@@ -49,7 +50,12 @@ class Gradient:
     @property
     def norm(self) -> float:
         """Before clipping; NaN where the backend does not tell."""
-        return self._values[2] if self._told else math.nan
+        return self._values[-1] if self._told else math.nan
+
+    @property
+    def own_seconds(self) -> list[float]:
+        """By process; see `OwnTime`."""
+        return self._values[2:-1] if self._told else self._values[2:]
 
 
 def compute_gradient(
@@ -58,6 +64,7 @@ def compute_gradient(
     loss: SpanLoss,
     batches: Sequence[Batch],
     *,
+    own_time: OwnTime,
     features: int,
     max_norm: float | None,
     exchange_apart: bool,
@@ -69,6 +76,7 @@ def compute_gradient(
         model: where the gradient goes.
         loss: sum over the features of a batch.
         batches: this process's share of the step.
+        own_time: what this process has counted since the last step; forward passes are added.
         features: of the whole step, over all processes.
         max_norm: largest norm; None: no clipping.
         exchange_apart: whether processes exchange gradients after all backward passes, not in the last one. A process
@@ -78,7 +86,9 @@ def compute_gradient(
         MemoryLimitError: on all processes, where a batch does not fit on one and gradients are exchanged apart.
 
     """
-    sums = _forward_backward(accelerator, model, loss, batches, features=features, exchange_apart=exchange_apart)
+    sums = _forward_backward(
+        accelerator, model, loss, batches, own_time=own_time, features=features, exchange_apart=exchange_apart
+    )
     return Gradient(sums, _clipped_norm(accelerator, model, max_norm))
 
 
@@ -88,23 +98,24 @@ def _forward_backward(
     loss: SpanLoss,
     batches: Sequence[Batch],
     *,
+    own_time: OwnTime,
     features: int,
     exchange_apart: bool,
-) -> Float[Tensor, "2"]:
-    """Add up the gradient of the mean loss over the step's `features`; return that loss and the padded tokens.
+) -> Float[Tensor, "sum"]:
+    """Add up the gradient of the mean loss over the step's `features`; return that loss, the padded tokens, own times.
 
     Dividing by the true count of the whole step, not by each batch's, makes the gradient independent of how the step is
     cut. Backends average gradients over processes, hence the factor.
     """
     precise = torch.float64 if accelerator.device.type != "mps" else torch.float32  # Apple's GPUs have no float64
-    summed = torch.zeros(2, device=accelerator.device, dtype=precise)
+    summed = torch.zeros(2 + accelerator.num_processes, device=accelerator.device, dtype=precise)
     failed: MemoryLimitError | None = None
     for batch in batches:
         exchanges = batch is batches[-1] and not exchange_apart
         accelerator.sync_gradients = batch is batches[-1]
         try:
             with contextlib.nullcontext() if exchanges else accelerator.no_sync(model):
-                summed[0] += _batch_gradient(accelerator, model, loss, batch, features=features)
+                summed[0] += _batch_gradient(accelerator, model, loss, batch, own_time=own_time, features=features)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -115,18 +126,20 @@ def _forward_backward(
         raise failed or memory_error(max((batch.shape for batch in batches), key=math.prod))
     if exchange_apart:
         average_gradients(accelerator, model.parameters())
+    summed[2 + accelerator.process_index] = own_time.take()
     total: Tensor = accelerator.reduce(summed, "sum")
     return total
 
 
 def _batch_gradient(
-    accelerator: Accelerator, model: nn.Module, loss: SpanLoss, batch: Batch, *, features: int
+    accelerator: Accelerator, model: nn.Module, loss: SpanLoss, batch: Batch, *, own_time: OwnTime, features: int
 ) -> Float[Tensor, ""]:
     """Add a batch's part to the gradient; return its part of the loss.
 
     Apart from its caller, whose frame outlives an error: so what a failed pass has computed is freed with it.
     """
-    output = model(**batch.inputs)
+    with own_time.measured():  # not the backward pass, in which processes exchange gradients
+        output = model(**batch.inputs)
     share = loss(output.start_logits, output.end_logits, batch) / features
     accelerator.backward(share * accelerator.num_processes)
     return share.detach()

@@ -19,6 +19,7 @@ from qa.features.labels import Labels
 from qa.features.windows import Features
 from qa.modeling.loss import SpanLoss
 from qa.runtime.memory import free_memory, is_out_of_memory, optimizer_memory_error
+from qa.runtime.own_time import OwnTime
 from qa.training.averaging import WeightAverage
 from qa.training.gradients import Gradient, compute_gradient
 from qa.training.loading import LoadedStep, StepLoader
@@ -74,6 +75,7 @@ class TrainingLoop:
         self.loader = StepLoader(
             features=features, labels=labels, plan=plan, progress=self.progress, device=accelerator.device
         )
+        self._own_time = OwnTime(accelerator)
         self._plain: nn.Module = accelerator.unwrap_model(model)
         self._unsettled: _TakenStep | None = None
         self._loss_scale: float | None = None
@@ -124,6 +126,7 @@ class TrainingLoop:
         set_learning_rate(self.optimizer, rate)
         if not self._plain.training:  # a wrapper has a mode of its own, which says nothing
             self.model.train()
+        self._own_time.add(step.waited)
         gradient, overflows = self.compute_gradient(step), 0
         taken = _TakenStep(number=self.progress.step, rate=rate, gradient=gradient, loaded=step)
         if gradient.is_known:
@@ -152,7 +155,10 @@ class TrainingLoop:
         )
         known = taken.gradient  # not `taken`: a report that is not read yet would hold the step's batches
         return report.read_later(
-            loss=lambda: known.loss, gradient_norm=lambda: known.norm, padded_tokens=lambda: known.padded_tokens
+            loss=lambda: known.loss,
+            gradient_norm=lambda: known.norm,
+            padded_tokens=lambda: known.padded_tokens,
+            own_seconds=lambda: known.own_seconds,
         )
 
     def settle(self) -> None:
@@ -192,6 +198,7 @@ class TrainingLoop:
                     self.model,
                     self.loss,
                     step.batches,
+                    own_time=self._own_time,
                     features=len(step.features),
                     max_norm=config.max_gradient_norm,
                     exchange_apart=config.auto_batch_size and self.accelerator.num_processes > 1,

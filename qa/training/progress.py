@@ -1,6 +1,6 @@
 """What a resumed run must know; what a step reports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,7 @@ def _late(default: Any) -> Any:  # noqa: ANN401  # a descriptor where the type c
 class StepReport(StepPosition):
     """What one optimizer step did, over all processes.
 
-    Loss, gradient norm and padded tokens may still be on their way from the device: who reads them waits.
+    Loss, gradient norm, padded tokens and own seconds may still be on their way from the device: who reads them waits.
     """
 
     trained: bool = True
@@ -72,9 +72,11 @@ class StepReport(StepPosition):
     """Loading of the batches included."""
     waited: float = 0.0
     """Seconds of these in which the process waited for its batches."""
+    own_seconds: Sequence[float] = _late(())
+    """By process, those in which it waited for no other: for batches and in forward passes. Zeros: not measured."""
 
-    def read_later(self, **numbers: Callable[[], float]) -> "StepReport":
-        """Let functions tell some of `loss`, `gradient_norm` and `padded_tokens` when they are read."""
+    def read_later(self, **numbers: Callable[[], float | Sequence[float]]) -> "StepReport":
+        """Let functions tell some of the late fields when they are read."""
         vars(self).update({f"_{name}": number for name, number in numbers.items()})
         return self
 

@@ -169,7 +169,8 @@ class PeakRate:
 def interval_values(reports: Sequence[StepReport], peak: PeakRate | None = None) -> dict[str, float]:
     """Summarise the steps of a logging interval: means over features, rates over the steps' seconds.
 
-    With the `peak` of the devices the model-FLOPs utilisation is among them, as a share of 1.
+    With the `peak` of the devices the model-FLOPs utilisation is among them, as a share of 1; with several processes
+    the slowest one, and how many times the median of all its own time is.
     """
     seconds = sum(report.seconds for report in reports)
     features = sum(report.features for report in reports)
@@ -177,7 +178,7 @@ def interval_values(reports: Sequence[StepReport], peak: PeakRate | None = None)
     flops = sum(report.flops for report in reports)
     share = peak.share(flops / seconds) if peak is not None and flops else None
     utilisation = {"mfu": share} if share is not None else {}
-    return utilisation | {
+    told = {
         "loss": sum(report.loss * report.features for report in reports) / features,
         "learning_rate": reports[-1].learning_rate,
         "gradient_norm": sum(report.gradient_norm for report in reports) / len(reports),
@@ -188,3 +189,14 @@ def interval_values(reports: Sequence[StepReport], peak: PeakRate | None = None)
         "padding_share": 1 - tokens / sum(report.padded_tokens for report in reports),
         "overflows": sum(report.overflows for report in reports),
     }
+    return utilisation | _slowest(reports) | told
+
+
+def _slowest(reports: Sequence[StepReport]) -> dict[str, float]:
+    count = len(reports[-1].own_seconds)
+    comparable = [report.own_seconds for report in reports if len(report.own_seconds) == count]  # none of a resumed run
+    seconds = np.sum(comparable, axis=0)
+    if count < 2 or not np.median(seconds):
+        return {}
+    slowest = int(np.argmax(seconds))
+    return {"slowest_process": float(slowest), "slowest_to_median": float(seconds[slowest] / np.median(seconds))}

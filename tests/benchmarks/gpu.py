@@ -92,14 +92,16 @@ class Case:
     precision: str = "bf16"
     tf32: bool = False
     compiled: bool = False
-    batch_size: int = 32
+    batch_size: int | None = 32
+    """None: as many features as the evaluator takes, by their tokens."""
 
     @property
     def name(self) -> str:
         """Words that `--only` looks for."""
         precision = "tf32" if self.tf32 else {"no": "fp32"}.get(self.precision, self.precision)
         compiled = ", compiled" if self.compiled else ""
-        return f"{self.model}, {self.job}, {self.batches}, {precision}{compiled}, batch {self.batch_size}"
+        size = "batches by tokens" if self.batch_size is None else f"batch {self.batch_size}"
+        return f"{self.model}, {self.job}, {self.batches}, {precision}{compiled}, {size}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ def cases(models: list[str]) -> Iterator[Case]:
         yield Case(model=model, precision="no")
         yield Case(model=model, batches="padded to 384")
     for model in models:
-        yield Case(model=model, job="evaluation", batch_size=32)
+        yield Case(model=model, job="evaluation", batch_size=None)
         yield Case(model=model, job="evaluation", batches="in order", batch_size=8)
 
 
@@ -441,7 +443,7 @@ HEAD = (
 def line(case: Case, found: Measured | str) -> str:
     precision = "tf32" if case.tf32 else {"no": "fp32"}.get(case.precision, case.precision)
     cells = [case.model, case.job, case.batches, precision + (", compiled" if case.compiled else "")]
-    cells.append(str(case.batch_size))
+    cells.append("by tokens" if case.batch_size is None else str(case.batch_size))
     if isinstance(found, str):
         return f"| {' | '.join(cells)} | {found} | | | | | |"
     share = lambda value: "" if value is None else f"{value:.1%}"  # noqa: E731

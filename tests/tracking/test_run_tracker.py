@@ -33,6 +33,18 @@ def test_one_line_an_interval_where_there_is_no_terminal(tmp_path, caplog):
     assert "step 7: exact 40.00, f1 50.00, best_f1 60.00" in lines
 
 
+def test_a_slow_process_is_named_in_the_line(tmp_path, caplog):
+    with (
+        caplog.at_level(logging.INFO, logger="qa"),
+        RunTracker(Accelerator(cpu=True), config_for(tmp_path), plan(4), Progress()) as tracking,
+    ):
+        for step, own in enumerate(([1.0, 1.0, 3.0], [1.0, 1.0, 1.0], [1.0, 1.1, 1.0], [1.1, 1.0, 1.0]), start=1):
+            tracking.step(report(step, own_seconds=own))
+    quick, slow = (caplog.messages[at] for at in (1, 0))
+    assert "process 2 takes 2.0 times the median" in slow
+    assert "times the median" not in quick
+
+
 def test_bar_at_a_terminal_replaces_the_lines(tmp_path, caplog, monkeypatch, capsys):
     import sys
 

@@ -8,6 +8,7 @@ import torch
 
 from qa.errors import MemoryLimitError
 from qa.modeling.loss import span_loss
+from qa.runtime.own_time import OwnTime
 from qa.training.gradients import Gradient, compute_gradient
 from tests.support import tiny
 from tests.support.trainers import STEADY, assert_same_weights, batch_of, loop_for, weights
@@ -84,7 +85,8 @@ def test_gradient_is_clipped_and_its_norm_told_before_that():
 
 def gradient_of(loop, **changes):
     (step,) = loop.loader.load([np.arange(4)])
-    given = {"features": 4, "max_norm": None, "exchange_apart": False} | changes
+    own_time = OwnTime(loop.accelerator)
+    given = {"own_time": own_time, "features": 4, "max_norm": None, "exchange_apart": False} | changes
     loss = given.pop("loss", span_loss)
     return compute_gradient(loop.accelerator, loop.model, loss, step.batches, **given)
 
@@ -98,10 +100,21 @@ def test_a_gradient_that_is_exchanged_apart_is_the_same():
 
 
 def test_a_backend_that_does_not_tell_the_norm_has_none():
-    gradient = Gradient(torch.tensor([2.5, 96.0]), None)
-    assert (gradient.loss, gradient.padded_tokens) == (2.5, 96)
+    sums = torch.tensor([2.5, 96.0, 0.25, 0.5])
+    gradient, told = Gradient(sums, None), Gradient(sums, torch.tensor(3.0))
+    assert (gradient.loss, gradient.padded_tokens) == (told.loss, told.padded_tokens) == (2.5, 96)
     assert math.isnan(gradient.norm)
-    assert Gradient(torch.tensor([2.5, 96.0]), torch.tensor(3.0)).norm == 3.0
+    assert told.norm == 3.0
+    assert gradient.own_seconds == told.own_seconds == [0.25, 0.5]
+
+
+def test_what_a_process_did_for_itself_is_told_with_the_gradient():
+    loop = loop_for(batch_size=4)
+    own_time = OwnTime(loop.accelerator)
+    own_time.add(1000.0)
+    (found,) = gradient_of(loop, own_time=own_time).own_seconds
+    assert found > 1000.0
+    assert own_time.take() == 0.0
 
 
 @pytest.mark.parametrize("apart", [False, True])

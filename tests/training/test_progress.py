@@ -78,7 +78,7 @@ def test_progress_comes_back_from_json_and_what_is_unknown_stays():
     progress = Progress(step=7, batch_limit=4)
     progress.note_scores({"f1": 50.0}, None)
     place = {"number": 7, "epoch": 1.5, "ends_epoch": False, "evaluation_due": False, "save_due": True}
-    progress.unlogged = [StepReport(**place, loss=2.5)]
+    progress.unlogged = [StepReport(**place, loss=2.5, own_seconds=[1.5, 2.0])]
     values = json.loads(json.dumps(dataclasses.asdict(progress)))
     again = Progress()
     again.restore(values | {"of another version": 1})

@@ -218,3 +218,19 @@ def test_interval_is_summarised_by_features_and_seconds():
     assert values["padding_share"] == 0.25
     assert values["learning_rate"] == 2e-3
     assert values["overflows"] == 2
+
+
+def test_the_slowest_process_is_told_with_how_slow_it_is():
+    """Against the median: over three processes and two steps 3, 4 and 8 seconds."""
+    values = interval_values([tracked(1, own_seconds=[1.0, 2.0, 6.0]), tracked(2, own_seconds=[2.0, 2.0, 2.0])])
+    assert (values["slowest_process"], values["slowest_to_median"]) == (2, 2.0)
+
+
+@pytest.mark.parametrize("seconds", [(), [3.0], [0.0, 0.0]])
+def test_no_process_is_the_slowest_of_one_or_where_nothing_was_measured(seconds):
+    assert "slowest_process" not in interval_values([tracked(1, own_seconds=seconds)])
+
+
+def test_steps_of_before_a_resumption_by_other_processes_tell_nothing_of_these():
+    values = interval_values([tracked(1, own_seconds=[9.0]), tracked(2, own_seconds=[1.0, 3.0])])
+    assert (values["slowest_process"], values["slowest_to_median"]) == (1, 1.5)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from qa.run_folder.curves import read_history
 from qa.run_folder.paths import RunPaths
 from tests.support import tiny, zoo
 
@@ -72,6 +73,9 @@ def test_2_processes_train_as_1_with_the_same_global_batch(tmp_path, reader):
         done = finished(tmp_path / name, reader, *steps, *flags, processes=processes)
         curves[name] = {int(step): float(loss) for step, loss in LOSS.findall(done.stderr)}
         weights[name] = load_file(tmp_path / name / "checkpoints" / "step-00000006" / "model.safetensors")
+        intervals = [line for line in read_history(tmp_path / name / "history.jsonl") if "train/loss" in line]
+        slowest = {line.get("train/slowest_process") for line in intervals}
+        assert slowest <= ({0, 1} if processes == 2 else {None}), "which process the others waited for"
     assert list(curves["1x16"]) == [1, 2, 3, 4, 5, 6]
     for name in ("2x8", "1x8x2"):
         assert curves[name] == pytest.approx(curves["1x16"], abs=1e-3)
