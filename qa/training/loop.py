@@ -153,13 +153,7 @@ class TrainingLoop:
             seconds=time.perf_counter() - step.began,
             waited=step.waited,
         )
-        known = taken.gradient  # not `taken`: a report that is not read yet would hold the step's batches
-        return report.read_later(
-            loss=lambda: known.loss,
-            gradient_norm=lambda: known.norm,
-            padded_tokens=lambda: known.padded_tokens,
-            own_seconds=lambda: known.own_seconds,
-        )
+        return report.read_later(**taken.gradient.later())
 
     def settle(self) -> None:
         """Wait until it is known that all steps taken were sound.
