@@ -46,7 +46,7 @@ def run(config: RunConfig) -> None:
                 evaluate_only(accelerator, reader, evaluator, folder, config, stop)
             else:
                 fine_tune(accelerator, reader, evaluator, folder, config, stop)
-                folder.publish()
+                folder.publish(evaluator)
 
 
 def evaluate_only(

@@ -22,6 +22,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       logs.py              Log by rank, and into a file.
       cores.py             The cores of this process, and the memory that it keeps.
       environment.py       Versions, hardware, commit.
+      energy.py            What the machine uses, by CodeCarbon.
       stopping.py          Signals, time limit, save timer.
       memory.py            Out-of-memory errors.
       host_copy.py         Numbers on their way from a device.
@@ -180,7 +181,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     report/              Judged answers -> what a reader of them looks at.
       marking.py           A text -> stretches that are marked alike.
       summary.py           Judged answers -> the numbers of a report.
-      charts.py            Numbers -> charts in SVG.
+      charts.py            Numbers -> charts in SVG, for a page or as files.
       page.py              Judged answers -> one page of HTML that needs nothing from elsewhere.
     run_folder/          What a run leaves behind.
       folder.py            A run folder as the run uses it.
@@ -193,9 +194,11 @@ The map, a folder per station of the pipeline; a file may know what stands above
       checkpoints.py       Save, find, load, rotate.
       states.py            Weights and optimizer state <-> named tensors, under FSDP and DeepSpeed too.
       identity.py          What must match for a run to be continued, and what may change.
+      answers.py           predictions.json and nbest_predictions.json -> what was answered, where, how surely.
+      illustrations.py     Plots beside the card, and the scores of slices.
       model_card.py        The card, and the push to the hub.
       export.py            A checkpoint -> a folder that from_pretrained loads.
-      curves.py            history.jsonl -> values over steps and over minutes.
+      curves.py            history.jsonl -> values over steps and over minutes, and what is drawn of them.
     tracking/            What a run reports while it runs.
       run_tracker.py       Log lines, progress bar, intervals; feeds the trackers.
       reporter.py          One thread per tracker; a tracker that hangs cannot stop the run.

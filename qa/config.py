@@ -182,8 +182,8 @@ class DecodingConfig(Settings):
 class TrackingConfig(Settings):
     """Where the run is recorded, besides its folder."""
 
-    report_to: tuple[Literal["wandb", "tensorboard", "trackio", "mlflow", "none"], ...] = ("wandb",)
-    """Trackers: wandb, tensorboard, trackio, mlflow, several of them, or none."""
+    report_to: tuple[Literal["wandb", "tensorboard", "trackio", "mlflow", "codecarbon", "none"], ...] = ("wandb",)
+    """Trackers: wandb, tensorboard, trackio, mlflow, codecarbon (energy, for the card), several of them, or none."""
     project: str | None = None
     """Project of the tracker; none: WANDB_PROJECT for W&B, else extractive-qa."""
     run_name: str | None = None

@@ -46,6 +46,7 @@ ONLY_IN = {
     "polars": ("qa.adapters.polars",),
     "gradio": ("qa.adapters.gradio",),
     "peft": ("qa.modeling.lora",),
+    "codecarbon": ("qa.runtime.energy",),
 }
 """Packages that only some parts may know."""
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}

@@ -40,7 +40,12 @@ def test_the_wheel_holds_all_that_is_used_and_no_test(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     configs = {f"qa/accelerate_configs/{path.name}" for path in (ROOT / "accelerate_configs").iterdir()}
     assert configs | {"train_qa.py", "qa/tutorial.ipynb", "qa/py.typed", "qa/sample/train.json"} <= names
-    assert {"qa/serving/page/index.html", "qa/report/page/report.css", "qa/sample/zh/validation.json"} <= names
+    assert {
+        "qa/serving/page/index.html",
+        "qa/report/page/report.css",
+        "qa/report/page/chart.css",
+        "qa/sample/zh/validation.json",
+    } <= names
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "qa").rglob("*.py")}
     assert modules <= names
     assert not [name for name in names if name.startswith("tests")]

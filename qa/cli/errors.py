@@ -1,9 +1,7 @@
 """`qa errors`: what a run answered wrongly, on a terminal or as a page."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,25 +12,20 @@ from qa.cli.experiment_flags import Errors
 from qa.config import DataConfig, RunConfig
 from qa.data import Examples, load_examples, load_validation_examples
 from qa.errors import DataError, ModelError
-from qa.evaluation.mistakes import MISTAKES, Given, JudgedAnswer, choose, judge
+from qa.evaluation.mistakes import MISTAKES, JudgedAnswer, choose, judge
 from qa.experiments.finished import FinishedRun, read_run
 from qa.features.windows import Encoder, features_of_table
 from qa.files import write_whole
 from qa.modeling.sources import load_tokenizer
-from qa.report.charts import Points
 from qa.report.marking import marked_part
 from qa.report.page import KIND_NAMES, Report, page
 from qa.report.summary import Summary, summarise
+from qa.run_folder.answers import what_was_given
+from qa.run_folder.curves import charts
 from qa.run_folder.paths import RunPaths
 
 _SHOWN, _ON_PAGE = 10, 500
 _AROUND = 200  # characters of the context on either side of what is marked
-_CURVES = {
-    "Loss": {"train/loss": "loss"},
-    "Scores (%)": {"eval/exact_match": "exact", "eval/exact": "exact", "eval/f1": "F1", "eval/best_f1": "best F1"},
-    "Learning rate": {"train/learning_rate": "learning rate"},
-}
-"""What is drawn of a history: by chart, the name of each value there and here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +80,7 @@ def _judge(arguments: Errors) -> _Judged:
             "are not in the data; wanted --data with the examples that the run answered"
         )
     _count_windows(rows, run)
-    given = _given(run.answers, RunPaths(arguments.run).n_best)
+    given = what_was_given(run.answers, RunPaths(arguments.run))
     answers = judge(rows, given, language=run.config.decoding.language)
     return _Judged(run=run, answers=answers, summary=summarise(answers, language=run.config.decoding.language))
 
@@ -116,23 +109,6 @@ def _count_windows(rows: list[dict[str, Any]], run: FinishedRun) -> None:
         row["windows"] = count
 
 
-def _given(answers: Mapping[str, str], n_best: Path) -> dict[str, Given]:
-    """Join answers with their places and probabilities, which the n-best file has."""
-    try:
-        candidates: dict[str, list[dict[str, Any]]] = json.loads(n_best.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {n_best}, which says where the answers are: {error}") from error
-    return {key: _candidate(text, candidates.get(key, [])) for key, text in answers.items()}
-
-
-def _candidate(text: str, candidates: Sequence[Mapping[str, Any]]) -> Given:
-    found = next((one for one in candidates if one["text"] == text), None)
-    if found is None:
-        return Given(text=text, place=None, probability=None)
-    place = None if found["start"] is None else (found["start"], found["end"])
-    return Given(text=text, place=place, probability=found["probability"])
-
-
 # --- showing ------------------------------------------------------------------------------------------------------
 
 
@@ -144,20 +120,8 @@ def _report(judged: _Judged, shown: Sequence[JudgedAnswer]) -> Report:
         summary=judged.summary,
         shown=shown,
         language=config.decoding.language,
-        curves=_curves(judged.run),
+        curves=charts(judged.run.history, config.further_validation_data()),
     )
-
-
-def _curves(run: FinishedRun) -> dict[str, dict[str, Points]]:
-    charts: dict[str, dict[str, Points]] = {}
-    for chart, names in _CURVES.items():
-        curves = {label: run.curve(name) for name, label in names.items()}
-        lines: dict[str, Points] = {
-            label: list(zip(one.steps, one.values, strict=True)) for label, one in curves.items() if one.steps
-        }
-        if lines:
-            charts[chart] = lines
-    return charts
 
 
 def _show_summary(judged: _Judged) -> None:

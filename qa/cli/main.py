@@ -111,12 +111,13 @@ def parse(words: Sequence[str]) -> Command:
 
 
 def _require_packages(command: type) -> None:
-    for extra, packages in _EXTRAS.get(command, {}).items():
-        missing = [package for package in packages if importlib.util.find_spec(package) is None]
-        if missing:
-            raise MissingPackageError(
-                f"not installed: {', '.join(missing)}; install them with: pip install 'extractive-qa[{extra}]'"
-            )
+    wanted = [(extra, package) for extra, packages in _EXTRAS.get(command, {}).items() for package in packages]
+    missing = {package: extra for extra, package in wanted if importlib.util.find_spec(package) is None}
+    if missing:
+        extras = ",".join(dict.fromkeys(missing.values()))
+        raise MissingPackageError(
+            f"not installed: {', '.join(missing)}; install them with: pip install 'extractive-qa[{extras}]'"
+        )
 
 
 def _failed(error: QAError, status: int) -> int:

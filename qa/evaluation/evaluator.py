@@ -115,7 +115,7 @@ class Evaluator:
         """
         metrics.normalize_answer("", config.decoding.language)  # now, not after an epoch of training
         sets = {"": examples} | {f"{name}/": one for name, one in (further or {}).items()}
-        _require_metric(config.training.best_metric, sets, several=config.data.answers == "all")
+        _require_metric(config, sets)
         found = {f"fingerprint of the validation data {name}".strip(): one.fingerprint for name, one in sets.items()}
         require_same(accelerator, found)
         saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
@@ -256,26 +256,28 @@ class Evaluator:
         return scored(predictions, references, threshold=self.threshold, language=self.config.language)
 
 
-def _require_metric(metric: str | None, sets: Mapping[str, Examples], *, several: bool) -> None:
+def _require_metric(config: RunConfig, sets: Mapping[str, Examples]) -> None:
     """Check that the sets, by what stands before their scores, can have the score that models are compared by.
 
     Raises:
-        ConfigError: they cannot.
+        ConfigError: they cannot, or none is named and the first set has no scores, but another one has.
 
     """
-    if metric is None:
+    metric, judged = config.training.best_metric, any(examples.has_references for examples in sets.values())
+    if metric is None and (sets[""].has_references or not judged or config.training.max_steps == 0):
         return
-    if not any(examples.has_references for examples in sets.values()):
+    if not judged:
         raise ConfigError(f"training.best-metric is {metric!r}; wanted validation data with references")
     names = []
     for begin, examples in sets.items():
         if examples.has_references:
             answerable = any(answers["text"] for answers in examples.rows["answers"][:])
             of_one = score_names(answerable=answerable, impossible=examples.has_impossible)
-            known = SEVERAL_SCORES if several else of_one
+            known = SEVERAL_SCORES if config.data.answers == "all" else of_one
             names += [f"{begin}{name}" for name in known]
     if metric not in names:
-        raise ConfigError(f"training.best-metric is {metric!r}, which this data cannot have; wanted {', '.join(names)}")
+        why = "which this data cannot have" if metric is not None else "and the validation data has no references"
+        raise ConfigError(f"training.best-metric is {metric!r}, {why}; wanted {', '.join(names)}")
 
 
 def _found_spans(evaluator: Evaluator, model: nn.Module, around: Sequence[BatchWrapper]) -> Found | None:

@@ -1,9 +1,11 @@
-"""Numbers -> charts in SVG that take their colours from the page, and say their values on hovering."""
+"""Numbers -> charts in SVG, for a page, which has their style and says values on hovering, or as files of their own."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 
 from qa.evaluation.intervals import Interval
 from qa.report.summary import ReliabilityBin
@@ -14,6 +16,18 @@ _WIDTH, _HEIGHT = 420, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 40
 _MOST_TICKS = 6
 _BAR_WIDTH, _BAR_HEIGHT = 160, 14
+_KEY_HEIGHT = 16  # of a line of the legend
+_ON_PAPER = {
+    "paper": "#fff",
+    "line": "#d5d9de",
+    "quiet": "#5c6773",
+    "s0": "#1f5fa8",
+    "s1": "#b3541e",
+    "s2": "#2e7d4f",
+    "s3": "#7a4fa3",
+}
+"""The colours of a file: those of a page in light, whatever surrounds it."""
+_COLOURS = 4  # of lines, s0 and so on; after these they come again, dashed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +67,10 @@ def line_chart(
     axes = _Axes(x=_range([x for x, _ in points]), y=y_range or _range([y for _, y in points]))
     parts = [*_frame(axes, x_label, y_label)]
     for at, (name, line) in enumerate(lines.items()):
-        parts.append(f'<polyline class="line s{at}" points="{_path(axes, line)}"/>')
+        parts.append(f'<polyline class="line {_series(at)}" points="{_path(axes, line)}"/>')
         for x, y in line if len(line) <= 60 else ():
-            parts.append(_dot(axes, x, y, f"{name}: {number(y)} at {number(x)}", f"s{at}"))
-    return _picture(title, parts) + _legend(list(lines))
+            parts.append(_dot(axes, x, y, f"{name}: {number(y)} at {number(x)}", _series(at)))
+    return _picture(title, parts, list(lines) if len(lines) > 1 else [])
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> str:
@@ -71,6 +85,19 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> str:
         said = f"{one.examples} answers of confidence {one.confidence:.2f}: {one.right.mean:.0%} right"
         parts.append(_dot(axes, one.confidence, one.right.mean, said, "s0"))
     return _picture("Reliability diagram", parts)
+
+
+def standalone(chart: str) -> str:
+    """Return a chart as the content of a file, with its style: dark on white."""
+    style = re.sub(r"var\(--(\w+)\)", lambda found: _ON_PAPER[found[1]], chart_style())
+    opening, _, rest = chart.removeprefix("<svg").partition(">")
+    paper = f'<rect width="100%" height="100%" fill="{_ON_PAPER["paper"]}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg"{opening}><style>{style}</style>{paper}{rest}\n'
+
+
+def chart_style() -> str:
+    """Return the style of charts, in the colours that a page names."""
+    return (files("qa.report") / "page" / "chart.css").read_text(encoding="utf-8")
 
 
 def interval_bar(interval: Interval) -> str:
@@ -128,15 +155,21 @@ def _dot(axes: _Axes, x: Number, y: Number, said: str, name: str) -> str:
     return f'<circle class="{name}" cx="{across}" cy="{down}" r="3.5"><title>{escape(said)}</title></circle>'
 
 
-def _picture(title: str, parts: Sequence[str]) -> str:
+def _picture(title: str, parts: Sequence[str], keys: Sequence[str] = ()) -> str:
+    height = _HEIGHT + _KEY_HEIGHT * len(keys)
+    legend = (_key(at, name) for at, name in enumerate(keys))
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
+        f'<svg class="chart" width="{_WIDTH}" height="{height}" '
+        f'viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}{''.join(legend)}</svg>"
     )
 
 
-def _legend(names: Sequence[str]) -> str:
-    if len(names) < 2:
-        return ""
-    keys = "".join(f'<li class="s{at}">{escape(name)}</li>' for at, name in enumerate(names))
-    return f'<ul class="legend">{keys}</ul>'
+def _key(at: int, name: str) -> str:
+    top = _HEIGHT + _KEY_HEIGHT * at
+    line = f'<path class="line {_series(at)}" d="M{_LEFT} {top + 5}h18"/>'
+    return f'{line}<text x="{_LEFT + 24}" y="{top + 9}">{escape(name)}</text>'
+
+
+def _series(at: int) -> str:
+    return f"s{at % _COLOURS}{' again' if at >= _COLOURS else ''}"

@@ -10,7 +10,7 @@ from importlib.resources import files
 from qa.evaluation.intervals import Interval
 from qa.evaluation.mistakes import MISTAKES, JudgedAnswer, Mistake
 from qa.evaluation.slices import groups_of
-from qa.report.charts import Points, interval_bar, line_chart, reliability_chart
+from qa.report.charts import Points, chart_style, interval_bar, line_chart, reliability_chart
 from qa.report.marking import marked_part
 from qa.report.summary import SliceScores, Summary
 
@@ -41,7 +41,7 @@ class Report:
 
 def page(report: Report) -> str:
     """Return the page; whatever texts hold is shown as text."""
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = _asset("report.css") + chart_style(), _asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     return "\n".join(

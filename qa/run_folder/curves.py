@@ -1,14 +1,31 @@
-"""history.jsonl -> values over steps and over minutes."""
+"""history.jsonl -> values over steps and over minutes, and the charts that are drawn of them."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qa.errors import StorageError
+from qa.report.charts import Points
 
 STEP, SECONDS = "step", "seconds"
 """Names of a line's optimizer step, and of the seconds from the run's start, all attempts together."""
+_CHARTS = {
+    "Loss": {"train/loss": "loss"},
+    "Scores (%)": {
+        "eval/exact_match": "exact",
+        "eval/exact": "exact",
+        "eval/f1": "F1",
+        "eval/best_f1": "best F1",
+        "eval/exact_f1": "exact F1",
+        "eval/overlap_f1": "overlap F1",
+    },
+    "Learning rate": {"train/learning_rate": "learning rate"},
+}
+"""What is drawn: by chart, the name of each value here and there."""
+_FURTHER = "F1 of further sets (%)"
+_MOST_POINTS = 1000  # of a line: more than a chart is wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +66,31 @@ def curve(history: list[dict[str, Any]], name: str) -> Curve:
         values=tuple(float(line[name]) for line in lines),
         minutes=tuple(timed) if len(timed) == len(lines) else None,
     )
+
+
+def charts(history: list[dict[str, Any]], further: Iterable[str] = ()) -> dict[str, dict[str, Points]]:
+    """Return what is drawn of a history over optimizer steps: by chart, by line; nothing that it does not hold.
+
+    Args:
+        history: its lines.
+        further: names of the further sets that were scored.
+
+    """
+    sets = {f"eval/{name}/{score}": name for name in further for score in ("f1", "overlap_f1")}
+    drawn = {chart: _lines(history, names) for chart, names in {**_CHARTS, _FURTHER: sets}.items()}
+    return {chart: lines for chart, lines in drawn.items() if lines}
+
+
+def _lines(history: list[dict[str, Any]], names: Mapping[str, str]) -> dict[str, Points]:
+    curves = {label: curve(history, name) for name, label in names.items() if any(name in line for line in history)}
+    return {label: _thinned(one) for label, one in curves.items() if one.steps}
+
+
+def _thinned(one: Curve) -> Points:
+    """Return as many points as a chart can show, the first and the last among them."""
+    points = list(zip(one.steps, one.values, strict=True))
+    apart = max(1, -(-(len(points) - 1) // (_MOST_POINTS - 1)))
+    return [*points[:-1:apart], points[-1]]
 
 
 def _parsed(line: str, place: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
 
 from qa.config import RunConfig
@@ -111,7 +112,7 @@ class RunFolder:
         settings = self._settings(null_possible=self._null_possible(loop), threshold=0.0)
         keep_model(self.paths, loop, reader.tokenizer, settings)
 
-    def publish(self) -> None:
+    def publish(self, evaluator: Evaluator | None) -> None:
         """Check that the run has left what it is for, write the model's card, push the model where that is asked for.
 
         Raises:
@@ -121,7 +122,7 @@ class RunFolder:
         """
         if self.accelerator.is_main_process:
             require_delivered(self.paths, evaluated=self.config.validation_data is not None)
-            publish(self.paths, self.config)
+            publish(self.paths, self.config, _referenced_rows(evaluator))
 
     def _null_possible(self, loop: TrainingLoop) -> bool:
         asked = self.config.decoding.no_answer
@@ -129,3 +130,11 @@ class RunFolder:
 
     def _settings(self, *, null_possible: bool, threshold: float) -> ReaderSettings:
         return settings_of(self.config, null_possible=null_possible, threshold=threshold)
+
+
+def _referenced_rows(evaluator: Evaluator | None) -> list[dict[str, Any]]:
+    """Return the validation examples, if they have references, with the number of their windows."""
+    if evaluator is None or not evaluator.examples.has_references:
+        return []
+    windows = np.bincount(evaluator.features.example, minlength=len(evaluator.examples)).tolist()
+    return [{**row, "windows": count} for row, count in zip(evaluator.examples.rows, windows, strict=True)]

@@ -63,7 +63,7 @@ _KEYS_UNTIL = {"model": 1, "features_key": 1}
 """Last format with a key: a name that says nothing of the content, and a hash that a library's version changes."""
 _MODEL, _RECIPE = "model_config/", "recipe/"
 _NOT_OF_THE_RUN = ("resume", "extend", "push_to_hub", "epochs", "max_steps")
-_JUDGES = ("training/best_metric", "more_validation_data", "decoding/")
+_JUDGES = ("training/best_metric", "more_validation_data/", "decoding/")
 """What decides which model is the best: scores are not comparable when it has changed."""
 _BATCHES = "decoding/batch_"
 """What of that changes no score."""
@@ -90,7 +90,7 @@ class Identity:
     ) -> "Identity":
         """Return the identity of a run; the validation data is part of it, since the best score is one on it.
 
-        Further sets may change, by their names and content; the best score is then forgotten.
+        Further sets may change; where one of the same name has other content, the best score is forgotten.
         """
         features, training, plan = config.features, config.training, loop.plan
         values: dict[str, str | float | None] = {

@@ -1,11 +1,11 @@
 """The model's card, with the hub's metadata, and the push to the hub.
 
-The card is made of what the run wrote: configuration, environment and scores. Nothing here asks the hub anything but
-to take the folder.
+The card is made of what the run wrote: configuration, environment, scores, answers and history. Nothing here asks the
+hub anything but to take the folder.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ from qa.errors import HubError, StorageError
 from qa.files import write_whole
 from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.settings import load_settings
+from qa.report.summary import Summary
+from qa.run_folder.illustrations import RELIABILITY, Plot, plots_of, slice_rows, summary_of, write_plots
 from qa.run_folder.paths import RunPaths
+from qa.runtime.energy import Energy, read_energy
 
 _LICENSES = {model.base_model: model.license for model in EMBEDDED_MODELS.values()} | {
     "distilbert/distilbert-base-uncased": "apache-2.0"
 }
+_HEADS = {"spans": "a start and an end head", "tokens": "a head that tags tokens"}
 _TRAINING = ("learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_gradient_norm", "epochs", "max_steps")
 _SNIPPET = """\
 from qa import Predictor
@@ -58,14 +62,22 @@ print(context[places[first, 0] : places[last, 1]])
 """
 
 
-def publish(paths: RunPaths, config: RunConfig) -> None:
-    """Write the card of a finished run's model, and push the model where that is asked for.
+def publish(paths: RunPaths, config: RunConfig, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Write the card of a finished run's model with its plots, and push the model where that is asked for.
+
+    Args:
+        paths: of the run.
+        config: of the run.
+        rows: the validation examples, if they have references; see `summary_of`.
 
     Raises:
         HubError: the hub does not take it; the model and its card stay in the run folder.
 
     """
-    write_whole(paths.model_card, model_card(config, paths))
+    summary = summary_of(paths, config, rows)
+    plots = plots_of(paths, config, summary)
+    write_plots(paths, plots)
+    write_whole(paths.model_card, model_card(config, paths, summary, plots))
     if config.push_to_hub is not None:
         push(paths.model, config.push_to_hub)
 
@@ -85,29 +97,44 @@ def push(folder: Path, repository: str) -> None:
         raise HubError(f"cannot push {folder} to {repository!r}: {error}") from error
 
 
-def model_card(config: RunConfig, paths: RunPaths) -> str:
-    """Return the card of the model of a run folder: the hub's metadata as YAML, and Markdown."""
+def model_card(
+    config: RunConfig, paths: RunPaths, summary: Summary | None = None, plots: Mapping[str, Plot] | None = None
+) -> str:
+    """Return the card of the model of a run folder: the hub's metadata as YAML, and Markdown.
+
+    Args:
+        config: of the run.
+        paths: of the run.
+        summary: of its answers, where they were judged.
+        plots: that lie beside the card, by file name.
+
+    """
+    courses = dict(plots or {})
+    reliability = courses.pop(RELIABILITY, None)
     scores = _read(paths.metrics)
-    summary = (
+    begin = (
         f"Answers questions with spans of a text. Fine-tuned from `{base_model(config)}` on `{config.train_data}` "
-        "with a start and an end head"
+        f"with {_HEADS[config.head]}"
     )
     evaluated = f", and evaluated on `{config.validation_source}`." if scores else "."
-    environment = _read(paths.environment) or {}
-    metadata = _metadata(config, scores or {}).to_yaml()
+    environment, energy = _read(paths.environment) or {}, read_energy(paths.energy)
+    metadata = _metadata(config, scores or {}, energy).to_yaml()
     parts = [
         f"# {_name(config)}",
-        summary + evaluated,
+        begin + evaluated,
         "## Use",
         _fenced("python", _SNIPPET.format(where=config.push_to_hub or paths.model)),
         _settings(paths.model),
-        _PLAIN_USE,
-        _fenced("python", _plain_snippet(config, paths)),
-        *(["## Scores", _table(("score", "value"), _shown(scores))] if scores else []),
+        *([_PLAIN_USE, _fenced("python", _plain_snippet(config, paths))] if config.head == "spans" else []),
+        *(["## Scores", _table(("score", "value"), _shown(scores).items())] if scores else []),
+        *(_confidence(summary, reliability) if summary is not None and reliability is not None else []),
+        *(_slices(summary) if summary is not None else []),
         "## Training",
-        _table(("setting", "value"), _hyperparameters(config)),
+        *(_image(name, plot) for name, plot in courses.items()),
+        _table(("setting", "value"), _hyperparameters(config).items()),
+        *(["## Energy", _used(energy)] if energy is not None else []),
         "## Versions",
-        _table(("package", "version"), environment.get("versions", {})),
+        _table(("package", "version"), environment.get("versions", {}).items()),
     ]
     return f"---\n{metadata}\n---\n\n" + "\n\n".join(parts) + "\n"
 
@@ -117,7 +144,7 @@ def base_model(config: RunConfig) -> str:
     return EMBEDDED_MODELS[config.model].base_model if config.model in EMBEDDED_MODELS else config.model
 
 
-def _metadata(config: RunConfig, scores: Mapping[str, Any]) -> ModelCardData:
+def _metadata(config: RunConfig, scores: Mapping[str, Any], energy: Energy | None) -> ModelCardData:
     base, data = base_model(config), HUB_IDS.get(config.train_data, config.train_data)
     return ModelCardData(
         model_name=_name(config),
@@ -131,6 +158,7 @@ def _metadata(config: RunConfig, scores: Mapping[str, Any]) -> ModelCardData:
         tags=["extractive-qa"],
         metrics=[name for name in ("exact_match", "f1") if name in _main_scores(scores)] or None,
         eval_results=_results(config, scores) or None,
+        co2_eq_emissions=_emissions(energy) if energy is not None else None,
     )
 
 
@@ -192,6 +220,51 @@ def _settings(model: Path) -> str:
     )
 
 
+def _confidence(summary: Summary, plot: Plot) -> list[str]:
+    assert summary.calibration_error is not None, "it is known where there is something to draw"
+    said = (
+        f"How often answers of a confidence are right, with 95 % intervals, of the {summary.examples:,} validation "
+        f"examples; on the dashed line, confidence is the share of right ones. The expected calibration error is "
+        f"{100 * summary.calibration_error:.1f} points. `qa calibrate` fits a temperature."
+    )
+    return ["### Confidence", said, _image(RELIABILITY, plot)]
+
+
+def _slices(summary: Summary) -> list[str]:
+    said = (
+        "In percent, with 95 % intervals: Wilson's for exact match, the bootstrap's over contexts for F1. The answers "
+        "are those of the evaluation, at its `no_answer_threshold` where there is one."
+    )
+    return ["### Slices", said, _table(("by", "group", "examples", "exact match", "F1"), slice_rows(summary))]
+
+
+def _emissions(energy: Energy) -> dict[str, Any]:
+    """Return the emissions in grams, as the hub has them."""
+    place = {} if energy.country is None else {"geographical_location": energy.country}
+    source = f"CodeCarbon {energy.version}"
+    return {"emissions": round(1000 * energy.emissions, 3), "source": source, "training_type": "fine-tuning", **place}
+
+
+def _used(energy: Energy) -> str:
+    attempts = "1 attempt" if energy.attempts == 1 else f"{energy.attempts} attempts"
+    whose = "the world's mean electricity" if energy.country is None else f"electricity of {energy.country}"
+    return (
+        f"{_watt_hours(energy.total)} in {attempts}: CPU {_watt_hours(energy.cpu)}, GPU {_watt_hours(energy.gpu)}, "
+        f"memory {_watt_hours(energy.memory)}; {1000 * energy.emissions:.3g} g of CO₂ by {whose}. CodeCarbon "
+        f"{energy.version} told it of the whole machine of the main process, with all that ran there. GPUs count their "
+        "energy, and CPUs where their RAPL counters can be read; else the CPU's part is an estimate from load and "
+        "nominal power, as is memory's from its size."
+    )
+
+
+def _watt_hours(kilowatt_hours: float) -> str:
+    return f"{1000 * kilowatt_hours:,.3g} Wh" if kilowatt_hours < 1 else f"{kilowatt_hours:,.3g} kWh"
+
+
+def _image(name: str, plot: Plot) -> str:
+    return f"![{plot.title}]({name})"
+
+
 def _name(config: RunConfig) -> str:
     name = (config.push_to_hub or "").rpartition("/")[2]
     return name or config.output_dir.resolve().name
@@ -201,9 +274,9 @@ def _fenced(language: str, code: str) -> str:
     return f"```{language}\n{code}```"
 
 
-def _table(head: tuple[str, str], rows: Mapping[str, object]) -> str:
-    lines = [head, ("---", "---"), *rows.items()]
-    return "\n".join(f"| {name} | {str(value).replace('|', '/')} |" for name, value in lines)
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

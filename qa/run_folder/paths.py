@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from qa.runtime.energy import ENERGY_FILE
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -64,6 +66,11 @@ class RunPaths:
     def attempts(self) -> Path:
         """When, where and from which step the run was started or resumed, and what had changed, as JSON Lines."""
         return self.root / "attempts.jsonl"
+
+    @property
+    def energy(self) -> Path:
+        """What all attempts used, as JSON Lines, where that was counted."""
+        return self.root / ENERGY_FILE
 
     @property
     def trace(self) -> Path:

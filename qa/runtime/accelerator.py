@@ -1,9 +1,10 @@
 """The accelerator: start, seed, log by rank, end."""
 
 import contextlib
+import importlib.util
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from qa.runtime.peers import find_peers
 log = logging.getLogger(__name__)
 _TF32_SINCE = (8, 0)  # compute capability
 _PRECISION = "ACCELERATE_MIXED_PRECISION"
+_ENERGY = "codecarbon"
+"""The tracker that accelerate does not know."""
+_EXTRAS = {"wandb": "train", "tensorboard": "trackers", "trackio": "trackers", "mlflow": "mlflow", _ENERGY: "energy"}
+"""What installs each tracker."""
 
 
 def start_accelerator(config: RunConfig) -> Accelerator:
@@ -76,7 +81,7 @@ def make_accelerator(
         require_new_store()
     accelerator = Accelerator(
         cpu=on_cpu and world > 1,
-        log_with=list(trackers) or None,
+        log_with=[name for name in trackers if name != _ENERGY] or None,
         project_dir=folder,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
     )
@@ -88,10 +93,20 @@ def make_accelerator(
         keep_freed_memory()
     if accelerator.num_processes != world:
         raise LaunchError(f"the launcher started {world} processes; this one sees {accelerator.num_processes}")
-    missing = set(trackers) - {str(tracker) for tracker in accelerator.log_with}
-    if missing:  # accelerate leaves them out without a word
-        raise LaunchError(f"not installed: {', '.join(sorted(missing))}; wanted by tracking.report-to")
+    _require_trackers(trackers, {str(tracker) for tracker in accelerator.log_with})
     return accelerator
+
+
+def _require_trackers(trackers: Iterable[str], found: set[str]) -> None:
+    """Check that all trackers are installed: accelerate leaves out, without a word, those that are not."""
+    energy = {_ENERGY} if importlib.util.find_spec(_ENERGY) is not None else set()
+    missing = sorted(set(trackers) - found - energy)
+    if missing:
+        extras = ",".join(sorted({_EXTRAS[name] for name in missing}))
+        raise LaunchError(
+            f"not installed: {', '.join(missing)}; wanted by tracking.report-to; install with: "
+            f"pip install 'extractive-qa[{extras}]'"
+        )
 
 
 def choose_float32(device: torch.device, *, tf32: bool | None) -> None:

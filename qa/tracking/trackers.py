@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
 from qa.config import RunConfig, config_values, flat_values
+from qa.runtime.energy import ENERGY_FILE, EnergyMeter
 from qa.runtime.environment import describe_environment
 from qa.tracking.mlflow import start_mlflow
 from qa.tracking.reporter import Outcome, Reporter, Tracker
@@ -54,6 +55,35 @@ class PlainTracker:
         self._tracker.finish()
 
 
+class EnergyTracker:
+    """CodeCarbon, which counts into the run folder: as often as something is logged, and at the end."""
+
+    name = "codecarbon"
+    address: str | None = None
+    upload_command: str | None = None
+
+    def __init__(self, meter: EnergyMeter) -> None:
+        """Take what was started."""
+        self._meter = meter
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:  # noqa: ARG002  # that they are logged is what counts
+        """See `Tracker.log`."""
+        self._meter.read()
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
+        """See `Tracker.table`."""
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """See `Tracker.summary`."""
+
+    def model(self, folder: Path, data: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """See `Tracker.model`."""
+
+    def finish(self, outcome: Outcome) -> None:  # noqa: ARG002  # what was used was used
+        """See `Tracker.finish`."""
+        self._meter.stop()
+
+
 def _start_tensorboard(start: Start, _config: RunConfig, progress: Progress) -> Tracker | None:
     tracker = start("tensorboard", {"purge_step": progress.step + 1} if progress.step else {})
     return PlainTracker(tracker) if tracker is not None else None
@@ -65,6 +95,14 @@ def _start_trackio(start: Start, config: RunConfig, progress: Progress) -> Track
         forget_trackio_steps(project_of(config), config.run_name, after=progress.step)
     tracker = start("trackio", {"name": config.run_name, "resume": "allow" if resumes else "never"})
     return PlainTracker(tracker) if tracker is not None else None
+
+
+def _start_codecarbon(_start: Start, config: RunConfig, _progress: Progress) -> Tracker | None:
+    try:
+        return EnergyTracker(EnergyMeter(config.output_dir / ENERGY_FILE))
+    except Exception as error:  # noqa: BLE001  # whatever reading a machine's counters raises
+        log.warning("tracker codecarbon does not start: %s", error)
+        return None
 
 
 def forget_trackio_steps(project: str, run: str, *, after: int) -> None:
@@ -86,6 +124,7 @@ _TRACKERS: dict[str, Callable[[Start, RunConfig, Progress], Tracker | None]] = {
     "tensorboard": _start_tensorboard,
     "trackio": _start_trackio,
     "mlflow": start_mlflow,
+    "codecarbon": _start_codecarbon,
 }
 
 

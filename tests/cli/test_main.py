@@ -62,6 +62,14 @@ def test_errors_are_one_line_without_a_traceback_and_exit_with_1(capsys, folder,
     assert "Traceback" not in found
 
 
+def test_all_extras_that_a_command_lacks_are_named_at_once(capsys, folder, monkeypatch):
+    find = importlib.util.find_spec
+    absent = {"torch", "datasets", "onnx"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find(name))
+    told = "not installed: datasets, torch, onnx; install them with: pip install 'extractive-qa[train,export]'"
+    assert output(capsys, "export", folder, status=1).err == f"error: {told}\n"
+
+
 @pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "export"), ("compare", "experiments")])
 def test_a_command_names_the_extra_that_is_not_installed(command, extra, capsys, folder, monkeypatch):
     requirements = PROJECT["optional-dependencies"][extra]

@@ -189,7 +189,29 @@ def test_a_further_set_without_references_is_refused_by_its_name(tmp_path):
         load_further_validation_examples(config("sample", more_validation_data=(f"own={tmp_path}/own.jsonl",)))
 
 
-@pytest.mark.parametrize("sets", [("squad",), ("=squad",), ("a=",), ("a/b=squad",), ("a=squad", "a=other")])
+@pytest.mark.parametrize("content", ["", "[]", '{"data": []}'])
+def test_a_further_set_without_examples_is_refused_by_its_file(content, tmp_path):
+    (tmp_path / "empty.json").write_text(content)
+    with pytest.raises(DataError, match=r"empty\.json"):
+        load_further_validation_examples(config("sample", more_validation_data=(f"own={tmp_path}/empty.json",)))
+
+
+def test_one_source_may_be_several_further_sets_and_their_order_is_kept(tmp_path):
+    write(tmp_path / "a=b.jsonl", rows(3))
+    source = f"{tmp_path}/a=b.jsonl"
+    named = (f"z={source}", f"größe_2={source}", f"a-1={source}")
+    found = load_further_validation_examples(config(source, more_validation_data=named))
+    assert [*found] == ["z", "größe_2", "a-1"]
+    assert {examples.fingerprint for examples in found.values()} == {found["z"].fingerprint}
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        *[("squad",), ("=squad",), ("a=",), ("a/b=squad",), ("a b=squad",), ("a.b=squad",), ("a\n=squad",)],
+        *[("a=squad", "a=other"), ("a=squad", "b=squad", "a=squad")],
+    ],
+)
 def test_further_sets_have_names_of_their_own(sets):
     with pytest.raises(ConfigError, match="wanted name=source, each name once"):
         config("sample", more_validation_data=sets)

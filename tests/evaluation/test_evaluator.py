@@ -401,3 +401,38 @@ def test_a_metric_that_no_set_can_have_is_told_with_those_there_are():
     own = {"own": Examples(rows=answerable())}
     with pytest.raises(ConfigError, match=r"'own/exact', which this data cannot have; wanted .*own/exact_match"):
         Evaluator.for_reader(Accelerator(cpu=True), reader_of(), Examples(rows=answerable()), run, own)
+
+
+@pytest.mark.parametrize(
+    ("metric", "steps", "said"),
+    [
+        (None, 2, "is None, and the validation data has no references; wanted own/"),
+        ("own/f1", 2, None),
+        (None, 0, None),
+    ],
+)
+def test_where_only_further_sets_have_references_one_must_say_which_model_is_best(metric, steps, said):
+    """At the start, not at the first evaluation; where nothing is trained there is no best model."""
+    training = TrainingConfig(best_metric=metric, max_steps=steps)
+    run = RunConfig(features=WINDOWS, decoding=DECODING, more_validation_data=("own=a",), training=training)
+    first, own = Examples(rows=answerable().remove_columns("answers")), {"own": Examples(rows=answerable())}
+    reader = reader_of()
+    if said is not None:
+        with pytest.raises(ConfigError, match=said):
+            Evaluator.for_reader(Accelerator(cpu=True), reader, first, run, own)
+        return
+    found = Evaluator.for_reader(Accelerator(cpu=True), reader, first, run, own).evaluate(reader.model)
+    assert {name.partition("/")[0] for name in found.scores} == {"own"}
+    assert found.fitted_threshold == found.threshold
+
+
+def test_further_sets_keep_their_order_and_may_be_the_same_twice():
+    reader, rows = reader_of(), tiny.small(6)
+    sets = {"z": Examples(rows=rows), "größe_2": Examples(rows=rows.select([0])), "a-1": Examples(rows=rows)}
+    run = RunConfig(features=WINDOWS, decoding=DECODING, more_validation_data=tuple(f"{name}=x" for name in sets))
+    evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader, Examples(rows=rows), run, sets)
+    scores = evaluator.evaluate(reader.model).scores
+    assert [*dict.fromkeys(name.partition("/")[0] for name in scores if "/" in name)] == [*sets]
+    for name, value in scores.items():
+        if "/" not in name:
+            assert scores[f"z/{name}"] == scores[f"a-1/{name}"] == value

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from qa.evaluation.intervals import Interval
-from qa.report.charts import interval_bar, line_chart, number, reliability_chart, ticks
+from qa.report.charts import interval_bar, line_chart, number, reliability_chart, standalone, ticks
 from qa.report.summary import ReliabilityBin
 
 NAMES = {"x_label": "step", "y_label": "F1"}
@@ -46,13 +46,35 @@ def test_points_are_placed_in_proportion():
     assert [title.text for title in parsed(chart).iter("title")] == ["F1: 10 at 0", "F1: 20 at 50", "F1: 30 at 100"]
 
 
-def test_two_lines_have_a_legend_and_one_has_none():
+def keys(chart):
+    return [text.text for text in parsed(chart).iter("text")][-2:]
+
+
+def test_two_lines_are_named_below_and_one_is_not():
     one = {"exact": [(1, 2.0), (2, 3.0)]}
-    assert "legend" not in line_chart("scores", one, **NAMES)
-    assert re.findall(r"<li[^>]*>(.*?)</li>", line_chart("scores", one | {"F1": [(1, 4.0)]}, **NAMES)) == [
-        "exact",
-        "F1",
-    ]
+    alone, both = line_chart("scores", one, **NAMES), line_chart("scores", one | {"F1": [(1, 4.0)]}, **NAMES)
+    assert keys(alone) == ["step", "F1"]  # what its axes are called
+    assert keys(both) == ["exact", "F1"]
+    assert int(parsed(both).get("height")) > int(parsed(alone).get("height"))
+
+
+def test_more_lines_than_colours_are_told_apart_by_dashes():
+    chart = line_chart("F1", {f"set {at}": [(1, at), (2, at)] for at in range(6)}, **NAMES)
+    drawn = [line.get("class") for line in parsed(chart).iter("polyline")]
+    assert len(set(drawn)) == 6
+    assert [name.endswith("again") for name in drawn] == [False] * 4 + [True] * 2
+
+
+def test_a_chart_as_a_file_needs_no_page():
+    """Browsers show an image with neither the page's style nor anything from elsewhere."""
+    chart = line_chart("<b>&", {"a": [(1, 2.0), (2, 3.0)], "b > c": [(1, 2.5)]}, **NAMES)
+    root = ET.fromstring(standalone(chart))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("aria-label") == "<b>&"
+    assert "var(" not in standalone(chart)
+    assert "stroke: #1f5fa8" in root.find("{*}style").text
+    assert root[1].get("fill") == "#fff"  # it is read in the dark too
+    assert len(root) == len(parsed(chart)) + 2
 
 
 def test_a_single_point_and_equal_values_can_be_drawn():

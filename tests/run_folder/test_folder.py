@@ -74,9 +74,9 @@ def test_the_last_model_of_a_run_without_evaluations_is_kept_with_what_was_asked
     config = config_of(tmp_path, decoding=DecodingConfig(no_answer=asked))
     with RunFolder.open(loop.accelerator, config) as folder:
         with pytest.raises(StorageError, match="without model"):
-            folder.publish()
+            folder.publish(None)
         folder.keep_last(loop, reader_of(tiny.model()))
-        folder.publish()
+        folder.publish(None)
     settings = load_settings(folder.paths.model)
     assert (settings.null_possible, settings.no_answer_threshold, settings.max_length) == (wanted, 0.0, 64)
     assert folder.paths.model_card.is_file()
@@ -87,4 +87,4 @@ def test_a_run_that_was_to_be_evaluated_has_not_ended_without_predictions(tmp_pa
     with RunFolder.open(loop.accelerator, config_of(tmp_path, validation_data="sample")) as folder:
         folder.keep_last(loop, reader_of(tiny.model()))
         with pytest.raises(StorageError, match=r"without predictions\.json"):
-            folder.publish()
+            folder.publish(None)

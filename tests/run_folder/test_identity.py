@@ -184,6 +184,23 @@ def test_other_content_of_a_further_set_forgets_the_best_score_and_is_named(tmp_
     assert [*identity_of(loop, further=sets).changes(state)] == ["more-validation-data.own"]
 
 
+def test_other_places_and_another_order_of_further_sets_are_told_and_change_nothing(tmp_path):
+    loop = new_loop(max_steps=2)
+    list(loop.steps())
+    loop.progress.note_scores({"f1": 50.0}, None)
+    sets, config = (
+        {"own": tiny.small(3), "other": tiny.small(4)},
+        replace(RUN, more_validation_data=("own=a", "other=b")),
+    )
+    checkpoints_of(loop, tmp_path, config=config, further=sets).save()
+    deliver(tmp_path)
+    other, moved = new_loop(max_steps=2), replace(RUN, more_validation_data=("other=elsewhere/b", "own=a"))
+    resume(other, tmp_path, config=moved, further=dict(reversed(sets.items())))
+    assert other.progress.best_score == 50.0
+    state = json.loads((RunPaths(tmp_path).checkpoint(2) / "state.json").read_text())
+    assert "more-validation-data" in identity_of(other, moved, further=sets).changes(state)
+
+
 @pytest.mark.parametrize("extend", [None, "stretch"])
 def test_a_longer_run_with_a_constant_rate_is_the_one_planned_so(extend, tmp_path):
     whole, short = new_loop(max_steps=6), new_loop(max_steps=3)

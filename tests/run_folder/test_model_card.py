@@ -15,6 +15,7 @@ from qa.modeling.settings import DEFAULT_SETTINGS, save_settings
 from qa.run_folder.model_card import model_card, publish
 from qa.run_folder.paths import RunPaths
 from tests.support import tiny
+from tests.support.finished import ROWS, answers, write_run
 
 SCORES = {"exact": 61.234, "f1": 70.5, "total": 12, "HasAns_f1": 65.0}
 VERSIONS = {"python": "3.11.7", "torch": "2.13.0", "transformers": "5.23.0"}
@@ -103,6 +104,52 @@ def test_a_run_without_evaluation_has_a_card_without_scores(run_folder):
     found = card(run_folder)
     assert found.data.eval_results is None
     assert "## Scores" not in found.text
+
+
+def test_a_card_shows_its_plots_and_slices(tmp_path, monkeypatch):
+    """Each picture that it shows lies beside it, so that it is pushed with it."""
+    found = answers(lambda at: at % 2 == 0)
+    folder = write_run(tmp_path / "run", "sample", found, history=[(1, 1.0, 20.0), (2, 2.0, 30.0)])
+    listed = {key: [{"text": text, "start": 0, "end": 1, "probability": 0.5}] for key, text in found.items()}
+    (folder / "nbest_predictions.json").write_text(json.dumps(listed))
+    (folder / "model").mkdir()
+    pushed = []
+    monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: None)
+    monkeypatch.setattr(HfApi, "upload_folder", lambda _, folder_path, **__: pushed.extend(folder_path.iterdir()))
+    publish(RunPaths(folder), RunConfig(output_dir=folder, push_to_hub="someone/reader"), ROWS)
+    text = (folder / "model" / "README.md").read_text()
+    assert re.findall(r"!\[.*?\]\((.*?)\)", text) == ["reliability.svg", "scores.svg"]
+    assert {file.name for file in pushed} == {"README.md", "reliability.svg", "scores.svg"}
+    assert "| by | group | examples | exact match | F1 |\n| --- | --- | --- | --- | --- |\n| all |  | 60 | " in text
+    assert "of the 60 validation examples" in text
+    assert ModelCard(text).data.model_name == "reader"
+
+
+def test_a_card_without_answers_shows_neither(run_folder):
+    text = card(run_folder).text
+    assert "![" not in text
+    assert "### Slices" not in text
+
+
+def test_a_reader_that_tags_tokens_is_called_so_and_has_no_snippet_for_spans(run_folder):
+    found = card(run_folder, head="tokens").text
+    assert "a head that tags tokens" in found
+    assert found.count("```python") == 1
+    assert "a start and an end head" in card(run_folder).text
+
+
+@pytest.mark.parametrize(("country", "said"), [("France", "electricity of France"), (None, "the world's mean")])
+def test_energy_that_was_counted_is_told_over_all_attempts(country, said, run_folder):
+    assert "co2_eq_emissions" not in card(run_folder).data.to_dict()
+    parts = {"cpu_energy": 0.001, "gpu_energy": 1.5, "ram_energy": 0.0005, "emissions": 0.1, "duration": 9.0}
+    lines = [{"attempt": at, **parts, "country_name": country, "codecarbon_version": "3.3.2"} for at in ("a", "b")]
+    RunPaths(run_folder).energy.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = card(run_folder)
+    assert "3 kWh in 2 attempts: CPU 2 Wh, GPU 3 kWh, memory 1 Wh; 200 g of CO₂" in found.text
+    assert said in found.text
+    emissions = found.data.to_dict()["co2_eq_emissions"]
+    assert (emissions["emissions"], emissions["source"]) == (200.0, "CodeCarbon 3.3.2")
+    assert emissions.get("geographical_location") == country
 
 
 def test_a_finished_run_gets_its_card(run_folder):

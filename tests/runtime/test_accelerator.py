@@ -1,5 +1,6 @@
 """Processes, devices, precision: what was asked for, or an error that says what is missing."""
 
+import importlib.util
 from contextlib import nullcontext
 from datetime import timedelta
 
@@ -125,8 +126,19 @@ def test_several_processes_without_a_device_are_told_so_in_code(monkeypatch, tmp
 def test_tracker_that_is_not_installed_is_named(monkeypatch, tmp_path):
     """accelerate leaves it out without a word."""
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: [LoggerType.WANDB])
-    with pytest.raises(LaunchError, match=r"not installed: tensorboard; wanted by tracking\.report-to"):
+    with pytest.raises(LaunchError, match=r"not installed: tensorboard; wanted by tracking\.report-to.*\[trackers\]"):
         make_accelerator(trackers=("wandb", "tensorboard"), folder=tmp_path, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_codecarbon_which_accelerate_does_not_know_is_looked_for(installed, monkeypatch, tmp_path):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: installed or None if name == "codecarbon" else find(name)
+    )
+    refused = pytest.raises(LaunchError, match=r"not installed: codecarbon; .*\[energy\]")
+    with nullcontext() if installed else refused:
+        make_accelerator(trackers=("codecarbon",), folder=tmp_path, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize(

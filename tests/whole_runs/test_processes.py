@@ -50,10 +50,14 @@ def finished(folder, reader, *flags, processes, config="cpu_2_processes.yaml", l
 
 
 def test_scores_predictions_and_files_are_equal_for_1_2_and_3_processes(tmp_path, reader):
-    """With a number of features that none of 2, 3 and the batch size divides."""
+    """With a number of features that none of 2, 3 and the batch size divides, and further sets, one of one example."""
     flags = ["--training.max-steps", "0", "--max-validation-examples", "41", "--decoding.batch-size", "7"]
+    (tmp_path / "one.jsonl").write_text(json.dumps(tiny.sample_rows("validation")[0]))
+    flags += ["--more-validation-data", f"train={ROOT}/qa/sample/train.json", f"one={tmp_path}/one.jsonl"]
     for processes in (1, 2, 3):
         finished(tmp_path / str(processes), reader, *flags, processes=processes)
+    scores = json.loads((tmp_path / "2" / "metrics.json").read_text())
+    assert (scores["train/total"], scores["one/total"]) == (41, 1)
     for name in RESULTS:
         one, two, three = ((tmp_path / str(processes) / name).read_bytes() for processes in (1, 2, 3))
         assert one == two == three, name
