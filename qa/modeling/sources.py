@@ -1,5 +1,7 @@
 """The name of a model -> where it is, and its tokenizer. Without PyTorch."""
 
+from pathlib import Path
+
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -16,7 +18,7 @@ def located(source: str) -> str:
     """Return the folder of an embedded model or of a path, or the hub id.
 
     Raises:
-        ModelError: the embedded model is not installed, or a path has nothing there.
+        ModelError: the embedded model is not installed, or a path has nothing there, or no model.
 
     """
     if source in EMBEDDED_MODELS:
@@ -27,7 +29,17 @@ def located(source: str) -> str:
     if looks_like_path(source) and not path.exists():
         names = ", ".join(EMBEDDED_MODELS)
         raise ModelError(f"model {source!r}: no such folder; wanted a folder, a hub id, or one of {names}")
+    _require_model(source, path)
     return str(path)
+
+
+def _require_model(source: str, path: Path) -> None:
+    """Check that a folder is neither empty of models nor a run's, whose model is a folder inside."""
+    inside = path / "model"
+    if (inside / "config.json").is_file():
+        raise ModelError(f"model {source!r}: the folder of a run; wanted its model, {inside}")
+    if path.is_dir() and not any(path.glob("*.json")):
+        raise ModelError(f"model {source!r}: the folder holds no model; wanted config.json and what belongs to it")
 
 
 def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
