@@ -142,6 +142,12 @@ def return_freed_memory() -> None:
     """Return to the system what glibc's allocator keeps, and let it keep nothing more, so that any block fits."""
     if (libc := _glibc()) is not None:
         libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+    trim_freed_memory()
+
+
+def trim_freed_memory() -> None:
+    """Return to the system what glibc's allocator keeps of freed blocks between others, in the heaps of all threads."""
+    if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
 
 

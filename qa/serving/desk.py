@@ -1,4 +1,9 @@
-"""Takes the requests of one event loop, answers each in a thread, and drops those whose clients have gone."""
+"""Takes the requests of one event loop, answers each in a thread, and drops those whose clients have gone.
+
+Tokens of a text of half a megabyte are a hundred megabytes for a moment, in small blocks. glibc has a heap for each
+thread and keeps what is freed in it, so that the memory of a service would grow for hours, up to the largest text in
+every thread. Therefore a large request ends with returning it.
+"""
 
 import asyncio
 import os
@@ -9,6 +14,7 @@ from contextvars import copy_context
 from typing import Generic, Protocol, TypeVar
 
 from qa.errors import ForkError, QueueFullError
+from qa.runtime.cores import trim_freed_memory
 from qa.serving.turns import TICKET, Ticket, Turns
 
 _SMALL = 20_000  # characters; above, a request is one of the large ones
@@ -93,15 +99,22 @@ class Desk(Generic[Task, Result]):
         ticket = Ticket(came=self._turns.clock())
         context = copy_context()
         context.run(TICKET.set, ticket)
-        pool = self._small if task.characters <= _SMALL else self._large
+        is_small = task.characters <= _SMALL
+        pool, answer = (self._small, self._answer) if is_small else (self._large, self._answer_large)
         self._waiting += task.size
         try:
-            return await asyncio.wrap_future(pool.submit(context.run, self._answer, task))
+            return await asyncio.wrap_future(pool.submit(context.run, answer, task))
         except asyncio.CancelledError:
             self._turns.drop(ticket)
             raise
         finally:
             self._waiting -= task.size
+
+    def _answer_large(self, task: Task) -> Result:
+        try:
+            return self._answer(task)
+        finally:
+            trim_freed_memory()
 
     def _require_own_process(self) -> None:
         if os.getpid() != self._process:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,10 +12,12 @@ from qa.runtime.cores import (
     cpu_quota,
     keep_freed_memory,
     model_threads,
+    trim_freed_memory,
     usable_cores,
     use_model_threads,
     use_training_threads,
 )
+from tests.support.heaps import FREED, fill_holes, make_holes, on_glibc, resident
 
 
 @pytest.mark.parametrize(
@@ -131,6 +134,7 @@ def test_only_glibc_is_told_to_keep_memory(platform, is_glibc, calls, monkeypatc
 
         def __init__(self, _):
             self.mallopt = lambda *given: told.append(given)
+            self.malloc_trim = lambda _: None
             if is_glibc:
                 self.gnu_get_libc_version = b"2.36"
 
@@ -138,3 +142,14 @@ def test_only_glibc_is_told_to_keep_memory(platform, is_glibc, calls, monkeypatc
     monkeypatch.setattr(ctypes, "CDLL", Library)
     keep_freed_memory()
     assert len(told) == calls
+    trim_freed_memory()  # leaves others alone too
+
+
+@on_glibc
+def test_memory_that_was_freed_between_other_blocks_is_returned():
+    with ThreadPoolExecutor(1) as pool:
+        kept = pool.submit(make_holes).result()  # in the heap of another thread
+        before = resident()
+        trim_freed_memory()
+        assert before - resident() > 0.8 * FREED
+        fill_holes(kept)

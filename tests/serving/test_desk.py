@@ -14,6 +14,7 @@ from qa.inference.onnx import SpanLogits
 from qa.inference.torch_reader import run_together
 from qa.serving.desk import Desk
 from qa.serving.turns import Turns
+from tests.support.heaps import FREED, fill_holes, make_holes, on_glibc, resident
 from tests.support.service import wait_until
 
 
@@ -23,6 +24,7 @@ class Work:
     size: int = 1
     characters: int = 10
     passes: int = 1
+    holes: bool = False
 
 
 class Model(torch.nn.Module):
@@ -40,13 +42,15 @@ class Model(torch.nn.Module):
 
 def run(scenario, most_waiting=10):
     """Run a scenario with a desk that is open; returns what it does, and what came of each task."""
-    model, ended = Model(), {}
+    model, ended, kept = Model(), {}, []
     turns = Turns(partial(run_together, model))
 
     def answer(task):
         try:
             for _ in range(task.passes):
                 turns(input_ids=torch.zeros(1, 8))
+            if task.holes:
+                kept.extend(make_holes())
             if task.name == "bad":
                 int(task.name)
         except Exception as error:
@@ -63,6 +67,7 @@ def run(scenario, most_waiting=10):
         finally:
             model.open.set()
             await asyncio.to_thread(desk.close)
+            fill_holes(kept)
 
     return asyncio.run(main()), ended
 
@@ -132,6 +137,22 @@ def test_large_ones_however_many_do_not_stand_before_small_ones():
 
     _, ended = run(scenario, most_waiting=64)
     assert next(iter(ended)) == "small"
+
+
+@on_glibc
+@pytest.mark.parametrize("name", ["fine", "bad"])
+def test_a_large_request_ends_with_what_it_freed_returned_and_a_small_one_need_not(name):
+    async def grown(desk, characters):
+        before = resident()
+        await asyncio.gather(desk.submit(Work(name, characters=characters, holes=True)), return_exceptions=True)
+        return resident() - before
+
+    async def scenario(desk, _):
+        return await grown(desk, 10), await grown(desk, 1_000_000)
+
+    (small, large), _ = run(scenario)
+    assert small > 0.8 * FREED
+    assert large < 0.2 * FREED
 
 
 def test_it_ends_when_what_has_come_is_answered_and_takes_no_more():
