@@ -116,8 +116,12 @@ class ServiceLimits:
     """Seconds for a request to arrive, and then for its answer; none: QA_TIMEOUT, else 30."""
     header_timeout: float | None = None
     """Seconds from the opening of a connection to the end of a request's headers; none: QA_HEADER_TIMEOUT, else 10."""
+    keep_alive: float | None = None
+    """Seconds that a connection waits for its next request; more than a proxy in front keeps it, which else answers 502
+    now and then (Google Cloud's load balancer: 600); none: QA_KEEP_ALIVE, else 125."""
     max_connections: int | None = None
-    """Connections open at once; one more closes the oldest without a request; none: QA_MAX_CONNECTIONS, else 256."""
+    """Connections open at once; one more closes the one longest without a request; none: QA_MAX_CONNECTIONS, else
+    256."""
 
 
 @dataclass(frozen=True, kw_only=True)

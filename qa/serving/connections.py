@@ -7,7 +7,7 @@ no bound for connections; granian has both, but does not report that a client ha
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -25,8 +25,11 @@ class ConnectionLimits:
 
     header_seconds: float = 10.0
     """From its opening, or the first byte of its next request, to the end of the headers; and to read an answer."""
+    idle_seconds: float = 125.0
+    """From an answer to the next request. More than proxies wait (nginx and AWS's load balancer 60, Traefik and Heroku
+    90, Caddy 120): where a service closes a connection just as its proxy uses it again, the proxy's client gets 502."""
     connections: int = 256
-    """Open at once; one more closes the oldest that has no request, and is refused where all have one."""
+    """Open at once; one more closes the one that is longest without a request, and is refused where all have one."""
 
 
 class Connection(H11Protocol):
@@ -40,6 +43,7 @@ class Connection(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # what uvicorn passes to any protocol
         """Take what uvicorn passes."""
         super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = self.limits.idle_seconds  # type: ignore[assignment]  # any number will do
         self._deadline: asyncio.TimerHandle | None = None
         self._since = time.monotonic()
 
@@ -88,6 +92,7 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         """Leave what the system could not take yet, and what is there of a next request, a while and no longer."""
         super().on_response_complete()
+        self._since = time.monotonic()
         is_half_sent = not self.has_request and bool(self.conn.trailing_data[0])
         if self.transport.get_write_buffer_size() or is_half_sent:
             self._expect()
@@ -116,8 +121,7 @@ class Connection(H11Protocol):
 def bounded_connection(limits: ConnectionLimits) -> type[Connection]:
     """Return the protocol with these limits, and no more connections than the process may have files."""
     most = min(limits.connections, max(_files() - 3 * BACKLOG - _OTHER_FILES, 8))
-    kept = ConnectionLimits(header_seconds=limits.header_seconds, connections=most)
-    return type("BoundedConnection", (Connection,), {"limits": kept})
+    return type("BoundedConnection", (Connection,), {"limits": replace(limits, connections=most)})
 
 
 def _files() -> int:

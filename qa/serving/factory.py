@@ -17,7 +17,9 @@ def app_from_env() -> FastAPI:
     """Make the service from QA_MODEL and the other variables of `ServiceSettings`.
 
     `uvicorn --factory qa.serving:app_from_env`. Every worker loads its own model when it starts, also under gunicorn's
-    `--preload`: a model that was loaded before a fork would hang.
+    `--preload`: a model that was loaded before a fork would hang. What belongs to connections is the server's here, and
+    not of QA_HEADER_TIMEOUT, QA_KEEP_ALIVE and QA_MAX_CONNECTIONS: behind a proxy say `--timeout-keep-alive 125` to
+    uvicorn, or `--keep-alive 125` to gunicorn.
 
     Raises:
         ConfigError: see `settings_from`.

@@ -35,6 +35,7 @@ class ServiceSettings:
     max_body_bytes: int = Limits.body_bytes
     timeout: float = Limits.seconds
     header_timeout: float = ConnectionLimits.header_seconds
+    keep_alive: float = ConnectionLimits.idle_seconds
     max_connections: int = ConnectionLimits.connections
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class ServiceSettings:
         for name, least in (("port", 0), ("max_waiting", 1), ("max_body_bytes", 1), ("max_connections", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}; wanted at least {least}")
-        for name in ("timeout", "header_timeout"):
+        for name in ("timeout", "header_timeout", "keep_alive"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name):g}; wanted seconds, above 0")
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
@@ -64,7 +65,9 @@ class ServiceSettings:
     @property
     def connection_limits(self) -> ConnectionLimits:
         """What connections may take."""
-        return ConnectionLimits(header_seconds=self.header_timeout, connections=self.max_connections)
+        return ConnectionLimits(
+            header_seconds=self.header_timeout, idle_seconds=self.keep_alive, connections=self.max_connections
+        )
 
 
 def settings_from(environment: Mapping[str, str], **given: Any) -> ServiceSettings:  # noqa: ANN401  # the fields' values

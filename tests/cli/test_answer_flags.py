@@ -83,6 +83,7 @@ CASES = {
         "max-body-bytes": (None, "50", {}),
         "timeout": ("30", "0.5", {}),
         "header-timeout": ("10", "0.3", {}),
+        "keep-alive": ("125", "620", {}),
         "max-connections": ("256", "4", {}),
     },
 }

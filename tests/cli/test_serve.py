@@ -48,6 +48,7 @@ def test_what_cannot_be_served_is_a_line(model, words, said, capsys, monkeypatch
         (["--max-body-bytes", "50"], "max_body_bytes", 50),
         (["--timeout", "0.5"], "timeout", 0.5),
         (["--header-timeout", "0.3"], "header_timeout", 0.3),
+        (["--keep-alive", "620"], "keep_alive", 620.0),
         (["--max-connections", "4"], "max_connections", 4),
     ],
 )

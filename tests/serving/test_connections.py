@@ -104,7 +104,7 @@ def test_an_endless_request_line_is_cut_off(client):
         assert closed(connection)
 
 
-def test_one_connection_too_many_closes_the_oldest_without_a_request(predictor):
+def test_one_connection_too_many_closes_the_one_longest_without_a_request(predictor):
     gate = Gate(predictor)
     with serving(gate.predictor, max_connections=4) as client, contextlib.ExitStack() as stack:
         gate.open.clear()
@@ -115,6 +115,40 @@ def test_one_connection_too_many_closes_the_oldest_without_a_request(predictor):
         assert all(closed(one) for one in idle[:16])
         gate.open.set()
         assert asked.result().status_code == 200
+
+
+def answered(connection):
+    """Ask for the health by a bare connection, and read the answer."""
+    connection.sendall(HALF + b"\r\n")
+    found = b""
+    while not found.endswith(b"}"):
+        part = connection.recv(65_536)
+        if not part:
+            return False
+        found += part
+    return found.startswith(b"HTTP/1.1 200")
+
+
+def test_an_idle_connection_is_kept_as_long_as_told(predictor):
+    with serving(predictor, keep_alive=0.2) as client, raw(client) as connection:
+        assert answered(connection)
+        assert closed(connection)
+    with serving(predictor, header_timeout=0.5) as client, raw(client) as connection, raw(client) as silent:
+        assert answered(connection)
+        assert closed(silent)  # so that deadlines of headers have passed
+        assert answered(connection)
+
+
+def test_idle_connections_however_long_they_are_kept_leave_room_for_others(predictor):
+    """The one longest without a request goes first, not the one that was opened first: proxies use theirs for hours."""
+    with serving(predictor, keep_alive=3600.0, max_connections=4) as client, contextlib.ExitStack() as stack:
+        used, *idle = (stack.enter_context(raw(client)) for _ in range(4))
+        assert all(map(answered, (used, *idle)))
+        for _ in range(9):
+            assert answered(used)
+            assert answered(stack.enter_context(raw(client)))
+        assert all(map(closed, idle))
+        assert answered(used)
 
 
 def test_where_all_have_requests_one_more_connection_is_refused(predictor):
@@ -144,17 +178,16 @@ def test_an_answer_that_is_not_read_does_not_hold_its_connection(predictor):
         for _ in range(40):  # more than the system buffers
             with contextlib.suppress(ConnectionError):
                 connection.sendall(request % len(body) + body)
-        wait_until(lambda: client.get("/health").json()["waiting"] == 0)
-        connection.settimeout(20)
-        assert closed(connection)
+        own = connection.getsockname()
+        wait_until(lambda: all(one.client != own for one in alive(client.base_url.port)), seconds=60)
 
 
 def test_a_process_with_few_files_takes_fewer_connections(monkeypatch):
-    wanted = ConnectionLimits(header_seconds=3.0, connections=256)
+    wanted = ConnectionLimits(header_seconds=3.0, idle_seconds=4.0, connections=256)
     for files, connections in ((128, 8), (1024, 256), (300, 156), (resource.RLIM_INFINITY, 256)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
         limits = bounded_connection(wanted).limits
-        assert (limits.connections, limits.header_seconds) == (connections, 3.0)
+        assert (limits.connections, limits.header_seconds, limits.idle_seconds) == (connections, 3.0, 4.0)
 
 
 def test_hundreds_of_half_sent_requests_do_not_keep_others_out(client):

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from qa.errors import ConfigError
+from qa.serving.connections import ConnectionLimits
 from qa.serving.settings import ServiceSettings, settings_from
 
 
@@ -24,6 +25,7 @@ def test_every_setting_can_be_said_by_the_environment():
         "QA_MAX_BODY_BYTES": "4",
         "QA_TIMEOUT": "5.5",
         "QA_HEADER_TIMEOUT": "6",
+        "QA_KEEP_ALIVE": "8.5",
         "QA_MAX_CONNECTIONS": "7",
     }
     found = settings_from(said | {"PATH": "/bin"})
@@ -42,11 +44,12 @@ def test_every_setting_can_be_said_by_the_environment():
         max_body_bytes=4,
         timeout=5.5,
         header_timeout=6.0,
+        keep_alive=8.5,
         max_connections=7,
     )
     assert found == wanted
     assert (found.limits.body_bytes, found.limits.waiting, found.limits.seconds) == (4, 3, 5.5)
-    assert (found.connection_limits.header_seconds, found.connection_limits.connections) == (6.0, 7)
+    assert found.connection_limits == ConnectionLimits(header_seconds=6.0, idle_seconds=8.5, connections=7)
 
 
 def test_what_is_given_goes_before_the_environment_and_that_before_defaults():
@@ -65,6 +68,7 @@ def test_what_is_given_goes_before_the_environment_and_that_before_defaults():
         ("QA_TIMEOUT", "0", "timeout is 0"),
         ("QA_TIMEOUT", "inf", "timeout is inf"),
         ("QA_HEADER_TIMEOUT", "nan", "header_timeout is nan"),
+        ("QA_KEEP_ALIVE", "0", "keep_alive is 0; wanted seconds, above 0"),
         ("QA_MAX_CONNECTIONS", "0", "max_connections is 0; wanted at least 1"),
         ("QA_ROOT_PATH", "qa", "root_path is 'qa'"),
         ("QA_ROOT_PATH", "/qa/", "without a slash at its end"),
