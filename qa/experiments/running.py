@@ -43,7 +43,7 @@ class Ended:
 
 
 class Runner:
-    """Runs jobs; entered, it passes SIGTERM and SIGINT on to them."""
+    """Runs jobs; entered, it ends them at SIGTERM, SIGINT, or the SIGHUP of a terminal that closes, unless ignored."""
 
     def __init__(self, at_once: int) -> None:
         """Start nothing yet."""
@@ -54,7 +54,9 @@ class Runner:
         self._earlier: dict[int, object] = {}
 
     def __enter__(self) -> "Runner":  # noqa: PYI034  # the tests' type checker does not know Self in methods
-        numbers = (signal.SIGTERM, signal.SIGINT)
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
         self._earlier = {number: signal.signal(number, self._stop) for number in numbers}
         return self
 

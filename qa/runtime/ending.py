@@ -1,5 +1,6 @@
 """How a process ends: its message, its exit status, and what the other processes are told."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -57,7 +58,8 @@ def _ended(status: int, text: str) -> int:
 
 def _say(text: str) -> None:
     for_file.error("%s", text)
-    print(text, file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):  # of a terminal that has been closed
+        print(text, file=sys.stderr)  # noqa: T201
 
 
 def _unexpected(error: BaseException) -> tuple[int, str]:

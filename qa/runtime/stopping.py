@@ -16,16 +16,19 @@ from qa.errors import StoppedError
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
-_NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGBREAK")  # Windows has the first two and the last
+_NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")
+"""A terminal that closes sends SIGHUP, batch systems SIGUSR1 or SIGUSR2. Windows has the first two and the last."""
+_KEPT_IGNORED = ("SIGHUP",)  # by nohup
 _TIME_IS_UP = -1.0
 
 
 class StopRequest:
-    """Takes note of SIGTERM, SIGINT and SIGUSR1 while it is entered, and of the time that the run has.
+    """Takes note of signals that ask for an end while it is entered, and of the time that the run has.
 
     Outside of `waiting` a signal ends this process at once: nothing is trained yet that could be lost, or all of it is
     saved. Inside, the processes find out together, in `check`; only what one process does alone and can be done again,
-    as scoring, is ended at once (`interruptible`). A second SIGINT always ends the process at once.
+    as scoring, is ended at once (`interruptible`). A second SIGINT always ends the process at once. A SIGHUP that was
+    ignored, as under nohup, stays so.
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
@@ -37,8 +40,7 @@ class StopRequest:
         self._earlier: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":  # noqa: PYI034  # the tests' type checker does not know Self in methods
-        numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-        self._earlier = {number: signal.signal(number, self._note) for number in numbers}
+        self._earlier = {number: signal.signal(number, self._note) for number in _noted()}
         _entered.append(self)
         return self
 
@@ -101,6 +103,12 @@ class StopRequest:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # the system then ends a process that hangs, too
         if self._accelerator is None or self._may_be_interrupted:
             raise _stopped(number)
+
+
+def _noted() -> list[signal.Signals]:
+    """Return the signals that this system has and that nobody told this process to ignore."""
+    found = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    return [one for one in found if one.name not in _KEPT_IGNORED or signal.getsignal(one) != signal.SIG_IGN]
 
 
 _entered: list[StopRequest] = []

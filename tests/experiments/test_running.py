@@ -55,14 +55,15 @@ def test_a_command_that_cannot_be_started_is_named(tmp_path):
 
 
 @pytest.mark.processes
-def test_a_signal_reaches_what_runs_and_nothing_more_is_started(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_what_runs_and_nothing_more_is_started(number, tmp_path):
     waits = job(tmp_path, "waits", "import signal; print('here', flush=True); signal.pause()")
     started = []
     with Runner(1) as runner:
         jobs = [waits, job(tmp_path, "later", "pass")]
-        for one in runner.run(jobs, lambda found: (started.append(found.name), os.kill(os.getpid(), signal.SIGTERM))):
+        for one in runner.run(jobs, lambda found: (started.append(found.name), os.kill(os.getpid(), number))):
             assert one.status is STOPPED
-        assert runner.stopped_by == signal.SIGTERM
+        assert runner.stopped_by == number
     assert started == ["waits"]
 
 

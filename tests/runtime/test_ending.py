@@ -1,6 +1,9 @@
 """How a process ends: one message, the status that convention wants, and what the other processes hear."""
 
+import errno
+import io
 import socket
+import sys
 
 import pytest
 import torch
@@ -72,6 +75,17 @@ def test_what_is_not_known_is_a_traceback(capsys):
     told = capsys.readouterr().err
     assert told.startswith("Traceback (most recent call last):\n")
     assert told.endswith("ZeroDivisionError: by us\n")
+
+
+def test_a_terminal_that_has_been_closed_changes_neither_status_nor_what_others_hear(others, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, _):
+            raise OSError(errno.EIO, "Input/output error")
+
+    found = others(Others(0))
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert exit_status(raises(StoppedError("stopped by SIGHUP", 129))) == 129
+    assert found.left == [True]
 
 
 def test_a_good_end_says_nothing_and_leaves(others, capsys):

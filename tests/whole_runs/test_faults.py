@@ -51,11 +51,11 @@ def undisturbed(tmp_path_factory, reader):
     ("number", "status", "processes", "before", "at"),
     [
         (signal.SIGTERM, 143, 2, faults.slow_steps, r"step 3/12"),
-        (signal.SIGUSR1, 138, 1, faults.slow_steps, r"step 3/12"),
+        (signal.SIGHUP, 129, 1, faults.slow_steps, r"step 3/12"),
         (signal.SIGINT, 130, 2, faults.slow_evaluation, r"decoding\ndecoding\ndecoding"),
         (signal.SIGTERM, 143, 1, faults.slow_evaluation, r"decoding\ndecoding\ndecoding"),
     ],
-    ids=["SIGTERM-training-2", "SIGUSR1-training-1", "SIGINT-evaluation-2", "SIGTERM-evaluation-1"],
+    ids=["SIGTERM-training-2", "SIGHUP-training-1", "SIGINT-evaluation-2", "SIGTERM-evaluation-1"],
 )
 def test_signalled_run_saves_ends_and_resumes_as_if_nothing_had_been(
     number, status, processes, before, at, tmp_path, reader, undisturbed
