@@ -70,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _write_any_letter()
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # such as that PyTorch was not found
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    return _flushed(_status(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _status(words: list[str]) -> int:
+    """Run the command that words name; return the exit status."""
     if words == ["--version"]:
         print(f"extractive-qa {__version__}")  # noqa: T201
         return 0
@@ -86,8 +90,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error, 2)
     except QAError as error:
         return _failed(error, 1)
+    except BrokenPipeError:  # who reads has seen enough, as `head` has
+        return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _flushed(status: int) -> int:
+    """Write what standard output still holds; return the status, 1 where that was 0 and it cannot be written.
+
+    What cannot be written is dropped, else Python tries again at its end, with a traceback and a status of its own.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not (status or isinstance(error, BrokenPipeError)):
+            print(f"error: cannot write standard output: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return status or 1
+    return status
 
 
 def _write_any_letter() -> None:

@@ -86,14 +86,15 @@ def open_output(
     """
     standard = _standard_stream(path)
     if standard is not None:
-        yield Output(lines=standard, done=0, name=str(path), is_standard=standard is sys.stdout)
-        standard.flush()
+        with _told_of_errors(path):
+            yield Output(lines=standard, done=0, name=str(path), is_standard=standard is sys.stdout)
+            standard.flush()
         return
-    target = _target(path)
-    if _is_special(target):
-        with _told_of_errors(path), target.open("w", encoding="utf-8", newline="") as stream:
+    if _is_special(path):
+        with _told_of_errors(path), path.open("w", encoding="utf-8", newline="") as stream:
             yield Output(lines=stream, done=0, name=str(path))
         return
+    target = _target(path)
     part = PartFile(target, source)
     done = part.begin(overwrite=overwrite, resume=resume, multiple=multiple)
     with _told_of_errors(path, part):
@@ -124,14 +125,15 @@ def open_bytes(path: Path, *, overwrite: bool) -> Iterator[BytesOutput]:
     """
     standard = _standard_stream(path)
     if standard is not None:
-        yield BytesOutput(file=standard.buffer, is_file=False, is_standard=standard is sys.stdout)
-        standard.flush()
+        with _told_of_errors(path):
+            yield BytesOutput(file=standard.buffer, is_file=False, is_standard=standard is sys.stdout)
+            standard.flush()
         return
-    target = _target(path)
-    if _is_special(target):
-        with _told_of_errors(path), target.open("wb") as stream:
+    if _is_special(path):
+        with _told_of_errors(path), path.open("wb") as stream:
             yield BytesOutput(file=stream, is_file=False)
         return
+    target = _target(path)
     _require_free(target, overwrite=overwrite)
     with whole_file(target) as file:
         if target.exists():
@@ -147,9 +149,12 @@ def _target(path: Path) -> Path:
         raise StorageError(f"cannot write {path}: {error}") from error
 
 
-def _is_special(target: Path) -> bool:
-    """Return whether a pipe, a device or the like is there, which is written as things come."""
-    return target.exists() and not stat.S_ISREG(target.stat().st_mode)
+def _is_special(path: Path) -> bool:
+    """Return whether a pipe, a device or the like is there, which is written as things come.
+
+    Links are followed by the system: what a shell's `>(command)` becomes leads to a pipe that no path names.
+    """
+    return path.exists() and not stat.S_ISREG(path.stat().st_mode)
 
 
 def _require_free(target: Path, *, overwrite: bool) -> None:
@@ -174,6 +179,8 @@ def _told_of_errors(path: Path, part: "PartFile | None" = None) -> Iterator[None
     kept = f"; what was done is in {part.path}, --resume goes on from there" if part is not None else ""
     try:
         yield
+    except BrokenPipeError:  # who reads has seen enough
+        raise
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}{kept}") from error
     except BaseException:

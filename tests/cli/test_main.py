@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import shlex
 import subprocess
 import sys
@@ -41,6 +42,31 @@ def test_a_wrong_command_line_exits_with_2(arguments, capsys):
         main(arguments)
     assert stopped.value.code == 2
     assert capsys.readouterr().err
+
+
+def unread():
+    """A pipe that nobody reads any more, as after `| head`."""
+    ends = os.pipe()
+    os.close(ends[0])
+    return os.fdopen(ends[1], "w")
+
+
+def full():
+    """A disk without space."""
+    return open("/dev/full", "w")  # noqa: PTH123
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [(unread, ""), (full, "error: cannot write standard output: No space left on device\n")]
+)
+def test_output_that_cannot_be_written_ends_with_1_and_is_not_tried_again(place, said, monkeypatch, capsys):
+    if place is full and not Path("/dev/full").exists():
+        pytest.skip("this system has no disk that is always full")
+    with place() as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert main(["--version"]) == 1
+        stream.flush()
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(

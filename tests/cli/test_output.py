@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,32 @@ def test_a_pipe_gets_the_lines_and_stays(tmp_path):
     reader.join()
     assert found == ["a\nb\n"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_pipe_that_only_a_descriptor_names_gets_the_lines():
+    """What a shell makes of `>(command)`."""
+    ends = os.pipe()
+    for write_it in (lambda path: write(path, "a"), lambda path: write_bytes(path, b"a\n")):
+        write_it(Path(f"/dev/fd/{ends[1]}"))
+        assert os.read(ends[0], 100) == b"a\n"
+    for end in ends:
+        os.close(end)
+
+
+def write_bytes(path, content):
+    with open_bytes(path, overwrite=False) as output:
+        output.file.write(content)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("name", ["-", "/dev/full"])
+def test_a_full_disk_is_an_error_in_a_line(name, monkeypatch):
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # standard output, of which only the descriptor is looked at
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(StorageError, match=f"cannot write {name}: No space left on device"):
+            write(Path(name), "a")
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
 
 
 def test_a_device_is_written(tmp_path):
