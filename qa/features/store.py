@@ -80,12 +80,12 @@ def _built_in(folder: Path, build: Callable[[Path], None]) -> Path:
 
 def _built_apart(key: str, build: Callable[[Path], None]) -> Path:
     """Build in a folder that ends with this process."""
-    root = Path(tempfile.mkdtemp(prefix="qa-features-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
     try:
+        root = Path(tempfile.mkdtemp(prefix="qa-features-"))
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
         return _built_in(root / key, build)
     except OSError as error:
-        raise StorageError(f"cannot write features into {root}: {error.strerror or error}") from error
+        raise StorageError(f"cannot write features into a temporary folder: {error.strerror or error}") from error
 
 
 # --- looking after it ---------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 A lock of the operating system tells, which ends with its process: nothing stale can be left. Where machines share a
 folder but not their locks, a record beside it tells instead: its owner renews it every few seconds, so that one that
-stays as it is was left behind. The same where a file system has no locks, as NFS without its lock daemon.
+stays as it is was left behind. The same where a file system has no locks, as NFS without its lock daemon, and where
+somebody has deleted the lock of a process that runs.
 """
 
 import contextlib
@@ -13,10 +14,12 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from qa.errors import CheckpointError, StorageError
@@ -83,7 +86,7 @@ class FolderLock:
     def _require_silence(self, *, seen_by_lock: bool) -> None:
         """Wait whether an owner whose lock cannot be seen, as perhaps on another machine, renews its record."""
         owner = self._read()
-        if owner is None or (seen_by_lock and owner | this_machine() == owner):
+        if owner is None or (seen_by_lock and owner | this_machine() == owner and not _lives(owner)):
             return
         first, ends = self._renewed_at(), time.monotonic() + WATCH_SECONDS
         while time.monotonic() < ends:
@@ -122,6 +125,20 @@ class FolderLock:
         if owner is None:
             return "by a process that has just started or ended"
         return f"by process {owner.get('process')} on {owner.get('host')}, started at {owner.get('start')}"
+
+
+def _lives(owner: Mapping[str, Any]) -> bool:
+    """Return whether the process of a record of this machine runs, though its lock has gone: whoever deleted the file.
+
+    Another process that has got its number began after the record.
+    """
+    if owner.get("process") == os.getpid():  # a container that was started again gives the same numbers
+        return False
+    try:
+        began = psutil.Process(owner["process"]).create_time()
+        return began < datetime.fromisoformat(owner["start"]).timestamp() + 1  # records have whole seconds
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return False
 
 
 def this_machine() -> dict[str, str]:

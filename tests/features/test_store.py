@@ -99,6 +99,16 @@ def test_a_cache_that_cannot_be_written_is_read_and_what_it_lacks_built_elsewher
     shutil.rmtree(other.parent)
 
 
+def test_where_no_folder_can_be_written_that_is_named(tmp_path, build, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(store, "FileLock", refused)
+    monkeypatch.setattr(store.tempfile, "mkdtemp", refused)
+    with pytest.raises(StorageError, match="cannot write features into a temporary folder: Read-only file system"):
+        stored(tmp_path, KEY, build)
+
+
 def test_reading_takes_no_lock(tmp_path, build, monkeypatch):
     stored(tmp_path, KEY, build)
     monkeypatch.setattr(store, "FileLock", lambda _: 1 / 0)

@@ -139,6 +139,28 @@ def test_an_owner_on_another_machine_that_is_silent_is_taken_over(tmp_path, capl
     lock.release()
 
 
+def of_parent(folder, start):
+    """A record of this machine whose process runs: this one's parent."""
+    elsewhere(folder, **locking.this_machine(), process=os.getppid(), start=start)
+
+
+def test_an_owner_whose_lock_was_deleted_is_live(tmp_path, monkeypatch):
+    times = iter(range(1, 100))
+    of_parent(tmp_path, "2999-01-01T00:00:00+00:00")
+    monkeypatch.setattr(locking.time, "sleep", lambda _: os.utime(tmp_path / OWNER, (next(times), 0)))
+    with pytest.raises(CheckpointError, match=rf"is in use: by process {os.getppid()} on "):
+        FolderLock(tmp_path).acquire()
+
+
+@pytest.mark.parametrize("start", ["2000-01-01T00:00:00+00:00", "yesterday", None])
+def test_a_process_that_has_got_an_owners_number_is_none(start, tmp_path, monkeypatch):
+    of_parent(tmp_path, start)
+    monkeypatch.setattr(locking.time, "sleep", lambda _: pytest.fail("waits for a record that nobody renews"))
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    lock.release()
+
+
 @pytest.mark.parametrize("record", ["", "{", "[]", '{"host": 3}'])
 def test_a_damaged_record_is_no_owner(record, tmp_path):
     (tmp_path / OWNER).write_text(record)
