@@ -112,9 +112,9 @@ def _group(config: RunConfig, progress: Progress) -> str:
 def _choose_id(progress: Progress, *, online: bool) -> None:
     """Let the last id be this attempt's: W&B's own variable's, the earlier attempt's, or a new one."""
     given = os.environ.get("WANDB_RUN_ID")
-    if given is not None and given not in progress.tracker_ids[-1:]:
+    if given and given not in progress.tracker_ids[-1:]:
         progress.tracker_ids.append(given)
-    elif given is None and not (online and progress.tracker_ids):
+    elif not given and not (online and progress.tracker_ids):
         progress.tracker_ids.append(uuid.uuid4().hex[:8])
 
 

@@ -266,6 +266,14 @@ def test_variables_of_wandb_count_where_nothing_was_given(asked, monkeypatch):
     assert asked(report_to=("wandb",), run_name="given")["name"] == "given"
 
 
+def test_variables_of_wandb_that_are_empty_say_nothing(asked, monkeypatch):
+    """As files of Kubernetes and of CI set those that nobody filled in."""
+    for name in ("WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_RUN_ID", "WANDB_MODE"):
+        monkeypatch.setenv(name, "")
+    options = asked(report_to=("wandb",))
+    assert all(options[name] for name in ("name", "group", "id", "mode"))
+
+
 @pytest.mark.parametrize(("said", "runs"), [("true", 0), ("1", 0), ("false", 1), ("", 1)])
 def test_the_variable_of_transformers_scripts_switches_it_off(said, runs, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DISABLED", said)
