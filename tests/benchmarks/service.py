@@ -260,14 +260,23 @@ def load(
 
 
 def rested(process: psutil.Process) -> dict[str, float]:
-    """Wait until the service does nothing, by its own processor time, for what clients left behind; its state."""
-    used, ends = -1.0, time.monotonic() + PATIENCE
-    while (now := sum(process.cpu_times()[:2])) - used > 0.25:
+    """Wait until the service has done what clients left behind; its state."""
+    ends, quiet = time.monotonic() + PATIENCE, 0
+    while quiet < 30:
         if time.monotonic() > ends:
             raise TimeoutError(f"the service did not come to rest in {PATIENCE:.0f} s")
-        used = now
-        time.sleep(5)
+        quiet = 0 if works(process) else quiet + 1
+        time.sleep(0.1)
     return state(process)
+
+
+def works(process: psutil.Process) -> bool:
+    """Return whether a thread runs, or waits for a core, besides the event loop's, which looks around all the time."""
+    threads = [one for one in Path(f"/proc/{process.pid}/task").iterdir() if one.name != str(process.pid)]
+    try:
+        return any((one / "stat").read_text().rpartition(")")[2].split()[0] in "RD" for one in threads)
+    except FileNotFoundError:  # one has just ended
+        return True
 
 
 def state(process: psutil.Process) -> dict[str, float]:
