@@ -135,7 +135,7 @@ def _lives(owner: Mapping[str, Any]) -> bool:
     if owner.get("process") == os.getpid():  # a container that was started again gives the same numbers
         return False
     try:
-        began = psutil.Process(owner["process"]).create_time()
+        began: float = psutil.Process(owner["process"]).create_time()
         return began < datetime.fromisoformat(owner["start"]).timestamp() + 1  # records have whole seconds
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False
