@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from qa.errors import ForkError, QueueFullError
 from qa.runtime.cores import trim_freed_memory
@@ -23,6 +23,7 @@ _SMALL_THREADS, _LARGE_THREADS = 32, 8
 threads of their own, so that large ones, however many, do not stand in their way."""
 
 
+@runtime_checkable
 class Sized(Protocol):
     """Work of which the size is known before it is done."""
 
