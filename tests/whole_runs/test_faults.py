@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support import faults, tiny
-from tests.support.attempts import Attempt, assert_same_end, finish
+from tests.support.attempts import ROOT, Attempt, assert_same_end, finish
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -37,6 +37,7 @@ def reader(tmp_path_factory):
 
 STEPS = ["--training.max-steps", "12", "--training.evaluate-every", "6", "--training.save-every", "0"]
 STEPS += ["--training.batch-size", "2", "--decoding.batch-size", "1"]
+STEPS += ["--more-validation-data", f"own={ROOT}/qa/sample/train.json", "--training.best-metric", "own/f1"]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,8 @@ def undisturbed(tmp_path_factory, reader):
     folder = tmp_path_factory.mktemp("undisturbed")
     for processes in (1, 2):
         finish(folder / str(processes), reader, *STEPS, processes=processes)
+        assert json.loads((folder / str(processes) / "environment.json").read_text())["processes"] == processes
+        assert "own/f1" in json.loads((folder / str(processes) / "metrics.json").read_text())
     return folder
 
 
