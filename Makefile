@@ -42,7 +42,7 @@ format: $(VENV)/installed  ## Format, and mend what can be mended.
 	$(VENV)/bin/ruff check --fix .
 
 bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER of SQuAD, MODEL=FOLDER trained.
-	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL))
+	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL)) $(if $(REMOVED),--removed $(REMOVED))
 
 gpu: $(VENV)/installed  ## On a machine with a GPU, in ten minutes: its tests, then training and evaluation measured.
 	$(RUN) -m pytest -m gpu --numprocesses 4

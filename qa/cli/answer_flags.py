@@ -24,8 +24,8 @@ class Ask:
     """The text that may hold the answer."""
     file: Path | None = None
     """File with that text, in UTF-8."""
-    top_k: int = 5
-    """Answers shown."""
+    top_k: int | None = None
+    """Answers shown, at most; none: 5, or every one where all are wanted."""
     reading: ReadingFlags = field(default_factory=ReadingFlags)
     json: Json = False
     """Print one JSON object per question."""
@@ -65,8 +65,9 @@ class Predict:
     data: DataFlags
     on_bad_example: OnBadExampleFlag = "error"
     output: OutputFlags
-    top_k: int = 1
-    """Answers per example; of more than one, all are written under `answers`."""
+    top_k: int | None = None
+    """Answers per example, at most, written under `answers` where there may be several; none: 1, or every one where all
+    are wanted."""
     reading: ReadingFlags = field(default_factory=ReadingFlags)
     json: Json = False
     """Print the summary as JSON."""

@@ -2,20 +2,27 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from qa.cli.answer_flags import Ask
-from qa.cli.display import print_json, print_line, print_marked, print_table
+from qa.cli.display import print_json, print_line, print_stretches, print_table
 from qa.cli.loading import call_options, decode_input, load_predictor, read_text
 from qa.errors import DataError, UsageError
 from qa.inference.answers import Answer
+from qa.report.marking import marked_part
+
+_SHOWN = 5  # answers
+_AROUND = 400  # characters shown on either side of what is marked
 
 
 def run(arguments: Ask) -> None:
     """Answer one question, or one after another."""
     context = _context(arguments)
     predictor = load_predictor(arguments.model)
-    options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
-    show = _show_as_json if arguments.json else _show
+    options = predictor.options(
+        **call_options(arguments.reading, predictor.settings, top_k=arguments.top_k, usual=_SHOWN)
+    )
+    show = _show_as_json if arguments.json else partial(_show, every=options.answers == "all")
     for question in _questions(arguments):
         (answers,) = predictor.answers([{"question": question, "context": context}], options)
         show(question, context, answers)
@@ -62,12 +69,12 @@ def _show_as_json(question: str, _context: str, answers: Sequence[Answer]) -> No
     print_json({"question": question, "answers": answers})
 
 
-def _show(_question: str, context: str, answers: Sequence[Answer]) -> None:
-    best = answers[0]
-    if best["answer"]:
-        print_marked(context, best["start"], best["end"])
+def _show(_question: str, context: str, answers: Sequence[Answer], *, every: bool) -> None:
+    marked = _marked(answers, every=every)
+    if marked:
+        print_stretches(marked_part(context, marked, [], characters=_AROUND))
     else:
-        print_line(f"The text does not answer this (probability {best['score']:.2f}).")
+        print_line(f"The text does not answer this{_certainty(answers)}.")
     rows = [
         (
             answer["score"],
@@ -77,4 +84,14 @@ def _show(_question: str, context: str, answers: Sequence[Answer]) -> None:
         )
         for answer in answers
     ]
-    print_table(("probability", "at this place", "characters", "answer"), rows)
+    if rows:
+        print_table(("probability", "at this place", "characters", "answer"), rows)
+
+
+def _marked(answers: Sequence[Answer], *, every: bool) -> list[tuple[int, int]]:
+    """Return the places of the best answer, or of all."""
+    return [(one["start"], one["end"]) for one in (answers if every else answers[:1]) if one["answer"]]
+
+
+def _certainty(answers: Sequence[Answer]) -> str:
+    return f" (probability {answers[0]['score']:.2f})" if answers else ""

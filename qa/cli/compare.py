@@ -7,7 +7,7 @@ from dataclasses import asdict
 from qa.cli.display import print_json, print_line, print_table
 from qa.cli.experiment_flags import Compare
 from qa.experiments.comparison import Comparison, Difference, SystemScores, compare_systems, report_tables
-from qa.experiments.finished import read_run, systems_of
+from qa.experiments.finished import read_run, require_single_answers, systems_of
 from qa.experiments.statistics import Estimate
 
 _SHOWN_SLICES = 8
@@ -15,7 +15,10 @@ _SHOWN_SLICES = 8
 
 def run(arguments: Compare) -> None:
     """Compare and show; draw and send where that is asked for."""
-    systems = systems_of([read_run(folder) for folder in arguments.runs], each=arguments.each)
+    runs = [read_run(folder) for folder in arguments.runs]
+    for one in runs:
+        require_single_answers(one)
+    systems = systems_of(runs, each=arguments.each)
     comparison = compare_systems(systems, data=arguments.data, split=arguments.split)
     if arguments.plot is not None:
         from qa.experiments.plots import plot_comparison  # noqa: PLC0415  # half a second, for one flag

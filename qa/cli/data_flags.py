@@ -15,7 +15,7 @@ from qa.cli.flags import (
     ReferencesFlag,
     SourceFlags,
 )
-from qa.config import FeaturesConfig
+from qa.config import Answers, FeaturesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +90,18 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Score predictions with the official metrics of SQuAD v1.1, or v2.0 if some example has no answer."""
+    """Score predictions with the official metrics of SQuAD v1.1, or v2.0 if some example has no answer.
+
+    Lists of answers, where all are wanted, are scored by the method of MultiSpanQA.
+    """
 
     references: Positional[str]
     """Hub id, file, folder, or sample for the embedded data set."""
     predictions: Positional[Path]
-    """What `qa predict` wrote, or the official JSON of answers by example id."""
+    """What `qa predict` wrote, or the official JSON of answers by example id; or lists of them by id, such as a run's
+    all_answers.json."""
+    answers: Answers = "any"
+    """Whether any reference is right by itself, or all are to be found by a list of answers."""
     null_odds: Path | None = None
     """JSON of null odds (or no-answer probabilities) by example id, for official predictions of v2.0."""
     threshold: float | Literal["official"] | None = None

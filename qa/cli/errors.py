@@ -13,7 +13,7 @@ from qa.config import DataConfig, RunConfig
 from qa.data import Examples, load_examples, load_validation_examples
 from qa.errors import DataError, ModelError
 from qa.evaluation.mistakes import MISTAKES, JudgedAnswer, choose, judge
-from qa.experiments.finished import FinishedRun, read_run
+from qa.experiments.finished import FinishedRun, read_run, require_single_answers
 from qa.features.windows import Encoder, features_of_table
 from qa.files import write_whole
 from qa.modeling.sources import load_tokenizer
@@ -70,6 +70,7 @@ def _chosen(judged: _Judged, wanted: set[Any], most: int) -> list[JudgedAnswer]:
 
 def _judge(arguments: Errors) -> _Judged:
     run = read_run(arguments.run)
+    require_single_answers(run)
     examples = _examples(run.config, arguments)
     if not examples.has_references:
         raise DataError(f"the examples of {arguments.run} have no references; wanted --data with right answers")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from qa.config import Backend, OnBadExample
+from qa.config import Answers, Backend, OnBadExample
 
 Json = Annotated[bool, arg(name="json")]
 OnBadExampleFlag = Annotated[
@@ -55,6 +55,9 @@ class ReadingFlags:
     """Let answers end only at the borders of words."""
     overlap: float | None = None
     """Largest share of an answer that may overlap a better one (0: no overlap); none: all are listed."""
+    answers: Answers | None = None
+    """any: the best answers, --top-k of them; all: every disjoint one that stands against "no answer" by itself, or
+    none, where --no-answer may say above which log odds a span is none; none: as the model was trained."""
 
 
 @dataclass(frozen=True, kw_only=True)

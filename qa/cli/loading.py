@@ -11,6 +11,7 @@ from qa.cli.flags import ModelFlags, ReadingFlags
 from qa.errors import DataError
 from qa.inference.options import CallOptions
 from qa.inference.predictor import Predictor
+from qa.modeling.settings import ReaderSettings
 from qa.runtime.cores import use_model_threads
 
 
@@ -51,6 +52,16 @@ def decode_input(content: bytes) -> str:
         raise DataError(f"cannot read standard input: {error}; wanted UTF-8") from error
 
 
-def call_options(flags: ReadingFlags, *, top_k: int) -> CallOptions:
-    """Return the options of a call that the flags name."""
-    return cast("CallOptions", dataclasses.asdict(flags) | {"top_k": top_k})
+def call_options(flags: ReadingFlags, own: ReaderSettings, *, top_k: int | None, usual: int) -> CallOptions:
+    """Return the options of a call that the flags name.
+
+    Args:
+        flags: how to read.
+        own: the reader's settings, by which all answers may be wanted.
+        top_k: most answers of an input; None: `usual`, or all where these are wanted.
+        usual: answers of an input.
+
+    """
+    answers = flags.answers or own.answers
+    most = usual if top_k is None and answers == "any" else top_k
+    return cast("CallOptions", dataclasses.asdict(flags) | {"answers": answers, "top_k": most})

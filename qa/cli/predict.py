@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import repeat
 from typing import Any
 
 from qa.cli.answer_flags import Predict
@@ -19,13 +20,14 @@ from qa.inference.answers import answers_of
 from qa.inference.inputs import Row
 from qa.inference.options import AnswerOptions
 from qa.inference.remarks import RemarksOfCall
+from qa.inference.several import all_answers_of
 
 
 def run(arguments: Predict) -> None:
     """Write a line of JSON for every example."""
     examples = load_data(arguments.data, arguments.on_bad_example, "nothing")
     predictor = load_predictor(arguments.model)
-    options = predictor.options(**call_options(arguments.reading, top_k=arguments.top_k))
+    options = predictor.options(**call_options(arguments.reading, predictor.settings, top_k=arguments.top_k, usual=1))
     remarks, began = RemarksOfCall(), time.perf_counter()
     place, source = arguments.output, origin(arguments, examples, options)
     with open_output(
@@ -58,16 +60,29 @@ def origin(arguments: Predict, examples: Examples, options: AnswerOptions) -> di
 
 
 def records(rows: Sequence[Row], predictions: Predictions, options: AnswerOptions) -> Iterator[dict[str, Any]]:
-    """Yield what is written for every example: its answer, and what `qa score` needs to try other thresholds."""
+    """Yield what is written for every example: its answers, and what `qa score` needs to try other thresholds."""
+    contexts, wants_all = [row["context"] for row in rows], options.answers == "all"
     found = answers_of(
         predictions,
-        [row["context"] for row in rows],
+        contexts,
         threshold=options.threshold,
-        top_k=max(options.top_k, 2),  # "no answer" may be the first
+        top_k=2 if wants_all else max(options.top_k, 2),  # "no answer" may be the first
         align_to_words=options.align_to_words,
         overlap=options.overlap,
     )
-    for row, answers, null_odds in zip(rows, found, predictions.null_odds.tolist(), strict=True):
+    every = (
+        all_answers_of(
+            predictions,
+            contexts,
+            threshold=options.threshold,
+            most=options.top_k,
+            align_to_words=options.align_to_words,
+        )
+        if wants_all
+        else repeat([])
+    )
+    for row, answers, own, null_odds in zip(rows, found, every, predictions.null_odds.tolist(), strict=False):
         best_span = next((answer["answer"] for answer in answers if answer["answer"]), "")
         record = {"id": row["id"], **answers[0], "best_span": best_span, "null_odds": null_odds}
-        yield record | ({"answers": answers[: options.top_k]} if options.top_k > 1 else {})
+        listed = own if wants_all else answers[: options.top_k]
+        yield record | ({"answers": listed} if wants_all or options.top_k > 1 else {})

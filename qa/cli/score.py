@@ -14,9 +14,10 @@ from qa.cli.data_flags import Score
 from qa.cli.display import print_json, print_line, print_table
 from qa.config import DataConfig
 from qa.data.examples import Examples, load_examples, take
-from qa.errors import DataError
+from qa.errors import DataError, UsageError
 from qa.metrics import Scores
 from qa.metrics.inputs import Missing
+from qa.metrics.multi_span import multi_span_score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,9 @@ OFFICIAL_THRESHOLD = 1.0
 
 def run(arguments: Score) -> None:
     """Score the predictions."""
+    if arguments.answers == "all":
+        _score_lists(arguments)
+        return
     references, left_out = _references(arguments)
     predictions = read_predictions(arguments.predictions, null_odds=arguments.null_odds).without(left_out)
     threshold = OFFICIAL_THRESHOLD if arguments.threshold == "official" else arguments.threshold
@@ -59,6 +63,29 @@ def run(arguments: Score) -> None:
     print_table(("score", "value"), [(name, float(value)) for name, value in scores.items()])
     if of_v2:
         print_line(_told_threshold(threshold, has_odds=predictions.null_odds is not None))
+
+
+def _score_lists(arguments: Score) -> None:
+    """Score lists of answers against all references of each example.
+
+    Raises:
+        UsageError: a flag of scores of single answers.
+
+    """
+    for flag, said in (
+        ("--threshold", arguments.threshold is not None),
+        ("--null-odds", arguments.null_odds is not None),
+        ("--missing zero", arguments.missing == "zero"),
+    ):
+        if said:
+            raise UsageError(f"found {flag} and --answers all; lists of answers are scored as they are")
+    references, left_out = _references(arguments)
+    lists = {key: texts for key, texts in read_lists(arguments.predictions).items() if key not in left_out}
+    scores = multi_span_score(lists, references, language=arguments.language)
+    if arguments.json:
+        print_json(scores)
+    else:
+        print_table(("score", "value"), list(scores.items()))
 
 
 def _references(arguments: Score) -> tuple[dict[str, list[str]], set[str]]:
@@ -147,7 +174,48 @@ def read_predictions(path: Path, *, null_odds: Path | None = None) -> Prediction
     return PredictionFile(texts=found.texts, spans=found.spans, null_odds=odds)
 
 
+def read_lists(path: Path) -> dict[str, list[str]]:
+    """Read the texts of all answers by example id: what `qa predict` or a run wrote, or JSON of lists of texts.
+
+    Raises:
+        DataError: none of these, or an id that is there twice.
+
+    """
+    text = _read(path)
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or "id" in values:
+        values = {key: row.get("answers") for key, row in _rows(text, path).items()}
+    return {key: _texts(answers, f"{path}: example {key!r}") for key, answers in values.items()}
+
+
+def _texts(answers: object, place: str) -> list[str]:
+    """Return the texts of answers: texts, or objects with a text as `answer` or `text`."""
+    found = [
+        one.get("answer", one.get("text")) if isinstance(one, dict) else one
+        for one in (answers if isinstance(answers, list) else [None])
+    ]
+    if not all(isinstance(one, str) for one in found):
+        raise DataError(
+            f"{place} has {answers!r:.80}; wanted a list of answers, as `qa predict --answers all` writes it"
+        )
+    return found
+
+
 def _from_lines(text: str, path: Path) -> PredictionFile:
+    rows = _rows(text, path)
+    with_odds = bool(rows) and all("null_odds" in row for row in rows.values())
+    return PredictionFile(
+        texts={key: row["answer"] for key, row in rows.items()},
+        spans={key: row.get("best_span", row["answer"]) for key, row in rows.items()},
+        null_odds={key: row["null_odds"] for key, row in rows.items()} if with_odds else None,
+    )
+
+
+def _rows(text: str, path: Path) -> dict[str, dict[str, Any]]:
+    """Read the lines that `qa predict` writes, by example id."""
     rows: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         row = _parsed(line, f"{path}, line {number}") if line.strip() else None
@@ -158,12 +226,7 @@ def _from_lines(text: str, path: Path) -> PredictionFile:
         if row["id"] in rows:
             raise DataError(f"{path}, line {number}: id {row['id']!r} is there twice")
         rows[row["id"]] = row
-    with_odds = bool(rows) and all("null_odds" in row for row in rows.values())
-    return PredictionFile(
-        texts={key: row["answer"] for key, row in rows.items()},
-        spans={key: row.get("best_span", row["answer"]) for key, row in rows.items()},
-        null_odds={key: row["null_odds"] for key, row in rows.items()} if with_odds else None,
-    )
+    return rows
 
 
 def _typed(values: object, wanted: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401  # a type, or a union of types

@@ -85,6 +85,20 @@ def read_run(folder: Path) -> FinishedRun:
     )
 
 
+def require_single_answers(run: FinishedRun) -> None:
+    """Check that a run was to find one answer to each example, by which runs are judged.
+
+    Raises:
+        ComparisonError: it was to find all.
+
+    """
+    if run.config.data.answers == "all":
+        raise ComparisonError(
+            f"{run.folder} was to find all answers (data.answers all), and runs are judged by single ones; its scores "
+            "are in metrics.json, and qa score --answers all scores its all_answers.json"
+        )
+
+
 def systems_of(runs: Sequence[FinishedRun], *, each: bool = False) -> list[System]:
     """Group runs that differ in nothing but the seed, in their order; each for itself if asked, or if all are alike."""
     groups: list[list[FinishedRun]] = []

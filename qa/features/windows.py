@@ -9,14 +9,14 @@ Only `Features.char_spans` and `labels.py` translate between the two.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from qa.config import FeaturesConfig
@@ -185,12 +185,32 @@ def build_features(examples: Rows, tokenizer: PreTrainedTokenizerBase, config: F
 
 def features_of_table(table: pa.Table, encoder: Encoder, config: FeaturesConfig) -> Features:
     """Do what `build_features` does, for an Arrow table with the same columns and a tokenizer that is ready."""
-    backend, template = encoder.backend, encoder.template
-    _check_room(template, config)
     contexts = table["context"].combine_chunks().dictionary_encode()
     context_of = contexts.indices.to_numpy(zero_copy_only=False)
-    question_ids = _question_tokens(backend, table["question"], config.max_question_length)
-    context_ids, token_start, token_end = _context_tokens(backend, contexts.dictionary)
+    return _features(_cut(table["question"]), _cut(contexts.dictionary), context_of, encoder, config)
+
+
+def features_of_texts(
+    questions: Sequence[str], contexts: Sequence[str], encoder: Encoder, config: FeaturesConfig
+) -> Features:
+    """Do the same for texts in memory: for a single question a table takes longer than its tokens."""
+    rows: dict[str, int] = {}
+    context_of = np.array([rows.setdefault(text, len(rows)) for text in contexts], dtype=np.int32)
+    return _features(_cut(questions), _cut(list(rows)), context_of, encoder, config)
+
+
+def _features(
+    questions: Iterable[Sequence[str]],
+    contexts: Iterable[Sequence[str]],
+    context_of: Int[np.ndarray, "example"],
+    encoder: Encoder,
+    config: FeaturesConfig,
+) -> Features:
+    """Cut windows; questions and distinct contexts come some at a time."""
+    backend, template = encoder.backend, encoder.template
+    _check_room(template, config)
+    question_ids = _question_tokens(backend, questions, config.max_question_length)
+    context_ids, token_start, token_end = _context_tokens(backend, contexts)
 
     room = config.max_length - template.special_tokens - question_ids.lengths
     example, first, size = lay_windows(context_ids.lengths[context_of], room, config.doc_stride)
@@ -218,21 +238,23 @@ def _check_room(template: PairTemplate, config: FeaturesConfig) -> None:
         )
 
 
-def _encode(backend: Tokenizer, texts: pa.Array | pa.ChunkedArray) -> Iterator[tuple[list[str], list[Encoding]]]:
+def _cut(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> Iterator[Sequence[str]]:
     for begin in range(0, len(texts), _ENCODE_AT_ONCE):
-        batch = texts.slice(begin, _ENCODE_AT_ONCE).to_pylist()
-        yield batch, backend.encode_batch(batch, add_special_tokens=False)
+        part = texts[begin : begin + _ENCODE_AT_ONCE]
+        yield part if isinstance(part, list | tuple) else part.to_pylist()
 
 
-def _question_tokens(backend: Tokenizer, questions: pa.ChunkedArray, longest: int) -> Ragged:
-    return Ragged.of([encoding.ids[:longest] for _, batch in _encode(backend, questions) for encoding in batch])
+def _question_tokens(backend: Tokenizer, questions: Iterable[Sequence[str]], longest: int) -> Ragged:
+    batches = (backend.encode_batch(texts, add_special_tokens=False) for texts in questions)
+    return Ragged.of([encoding.ids[:longest] for batch in batches for encoding in batch])
 
 
 def _context_tokens(
-    backend: Tokenizer, contexts: pa.Array
+    backend: Tokenizer, contexts: Iterable[Sequence[str]]
 ) -> tuple[Ragged, Int[np.ndarray, "token"], Int[np.ndarray, "token"]]:
     ids, starts, ends = [], [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
-    for texts, batch in _encode(backend, contexts):
+    for texts in contexts:
+        batch = backend.encode_batch(texts, add_special_tokens=False)
         ids.append(Ragged.of([encoding.ids for encoding in batch]))
         flat = itertools.chain.from_iterable(itertools.chain.from_iterable(encoding.offsets for encoding in batch))
         pairs = np.fromiter(flat, dtype=np.int32, count=2 * len(ids[-1].values)).reshape(-1, 2)

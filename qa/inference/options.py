@@ -135,6 +135,9 @@ def _require_fitting(said: dict[str, Any], own: ReaderSettings) -> None:
             raise ConfigError("score is 'window', and the reader has the head tokens; wanted score='probability'")
         if said.get("answers") == "all":
             raise ConfigError("score is 'window' and answers is 'all'; wanted one of them")
+    disjoint = "the reader has the head tokens" if own.head == "tokens" else "answers is 'all'"
+    if 0.0 < said.get("overlap", 0.0) < 1.0 and (own.head == "tokens" or said.get("answers") == "all"):
+        raise ConfigError(f"overlap is {said['overlap']:g}, and {disjoint}: answers are disjoint; wanted 0, or none")
 
 
 def _most(said: dict[str, Any], own: ReaderSettings) -> int:

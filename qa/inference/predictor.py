@@ -7,14 +7,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Unpack, overload
 
-import pyarrow as pa
-
 from qa.config import Answers
 from qa.decoding.kept import FeatureSpans
 from qa.decoding.predictions import Predictions
 from qa.errors import ConfigError, ExampleError
 from qa.features.order import evaluation_batches
-from qa.features.windows import Features, features_of_table
+from qa.features.windows import Features, features_of_texts
 from qa.inference.answers import Answer, DocumentAnswer, answers_of
 from qa.inference.backends import load_backend
 from qa.inference.chunk import Chunk
@@ -308,8 +306,8 @@ class Predictor(_Shown):
     def features(self, rows: Sequence[Row], options: AnswerOptions) -> Features:
         """Cut rows into windows."""
         settle_after_fork(self.device.type)
-        columns = {name: [row[name] for row in rows] for name in ("question", "context")}
-        return features_of_table(pa.table(columns), self.encoder, options.features)
+        questions, contexts = ([row[name] for row in rows] for name in ("question", "context"))
+        return features_of_texts(questions, contexts, self.encoder, options.features)
 
     def chunks(self, rows: Iterable[Row], options: AnswerOptions) -> Iterator[Chunk]:
         """Read rows, as many at a time as go through the model together."""

@@ -1,7 +1,7 @@
 """A reader that PyTorch runs."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from qa.config import DecodingConfig
 from qa.decoding.kept import Found
 from qa.decoding.spans import decode
 from qa.errors import ModelError
+from qa.features.collation import Batch, collate
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
 from qa.features.windows import Encoder, Features
 from qa.inference.loaded_reader import LoadedReader, longest_for
@@ -43,9 +45,14 @@ class TorchReader(LoadedReader):
         self, features: Features, batches: Sequence[np.ndarray], config: DecodingConfig, *, window_shares: bool
     ) -> Found:
         """Run features through the model; see `qa.decoding.spans`."""
-        loader = batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        head, count = self.settings.head, len(features)
-        return decode(head, self.model, loader, config, features, count=count, window_shares=window_shares)
+        head, count, collated = self.settings.head, len(features), self._collated(features, batches)
+        return decode(head, self.model, collated, config, features, count=count, window_shares=window_shares)
+
+    def _collated(self, features: Features, batches: Sequence[np.ndarray]) -> Iterable[Batch]:
+        """Yield batches on the device; on a CPU without a loader, which takes as long as a small batch's rows."""
+        if self.device.type != "cpu":
+            return batch_loader(features, batches, input_names=self.input_names, device=self.device)
+        return (collate(features, rows, input_names=self.input_names, pad_multiple=PAD_MULTIPLE) for rows in batches)
 
     def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Run the inputs of several calls together."""

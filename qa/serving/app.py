@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -30,6 +31,7 @@ from qa.serving.prefix import Prefix
 from qa.serving.problems import describe
 from qa.serving.schema import (
     AnswerResponse,
+    Asking,
     Health,
     Limits,
     ManyQuestions,
@@ -46,6 +48,7 @@ from qa.serving.turns import Turns
 
 log = logging.getLogger(__name__)
 
+_Kind = TypeVar("_Kind", bound=Options)
 _AnyTask = Task | EvidenceTask | GroundTask
 _AnyResults = Results | list[Grounding]
 _STUCK_SECONDS = 60.0
@@ -180,7 +183,7 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
         """Answer one question about a text, or many."""
         inputs = body.inputs if isinstance(body, ManyQuestions) else [body]
         rows = [{"question": one.question, "context": one.context} for one in inputs]
-        return await service.results(AnswerTask(rows=rows, options=_options(body)))
+        return await service.results(AnswerTask(rows=rows, options=_options(body, Asking)))
 
     # What is known of documents is there for those alone.
     @app.post("/search", response_model=SearchResponse, responses=_REFUSALS, response_model_exclude_unset=True)
@@ -189,15 +192,16 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
         task = SearchTask(
             question=body.question,
             contexts=body.contexts,
-            options=_options(body),
+            options=_options(body, Options),
             lexical_weight=body.lexical_weight,
             prefilter=body.prefilter,
         )
         return await service.results(task)
 
 
-def _options(body: Options) -> Options:
-    return Options(**{name: getattr(body, name) for name in Options.model_fields})
+def _options(body: Options, kind: type[_Kind]) -> _Kind:
+    """Return what a body says of how to answer, and no more."""
+    return kind(**body.model_dump(include=set(kind.model_fields), exclude_unset=True))
 
 
 def _add_health(app: FastAPI, service: _Service) -> None:

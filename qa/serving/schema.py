@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from qa.config import Answers
 from qa.inference.options import CallOptions
 
 MOST_ANSWERS = 20
@@ -80,7 +81,6 @@ class Options(Strict):
             no_answer=self.no_answer,
             align_to_words=self.align_to_words,
             overlap=self.overlap,
-            answers="any",
             max_question_length=self.max_question_length,
         )
 
@@ -97,14 +97,31 @@ def _few_in_inputs(inputs: list[Input]) -> list[Input]:
     return inputs
 
 
-class OneQuestion(Options):
+class Asking(Options):
+    """How to answer; what is left out is as the model was trained."""
+
+    answers: Answers = Field(
+        "any",
+        description='"any": the best answers, `top_k` of them; "all": every disjoint one that stands against '
+        '"no answer" by itself, which may be none: all, unless `top_k` is said.',
+    )
+
+    def as_call(self) -> CallOptions:
+        """Return them as the predictor takes them."""
+        call = super().as_call() | CallOptions(answers=self.answers)
+        return (
+            call | CallOptions(top_k=None) if self.answers == "all" and "top_k" not in self.model_fields_set else call
+        )
+
+
+class OneQuestion(Asking):
     """One question about one text."""
 
     question: Question
     context: Text
 
 
-class ManyQuestions(Options):
+class ManyQuestions(Asking):
     """Several questions, each about a text."""
 
     inputs: Annotated[list[Input], Field(min_length=1, max_length=Limits.inputs), AfterValidator(_few_in_inputs)]

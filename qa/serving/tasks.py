@@ -10,7 +10,7 @@ from qa.inference.inputs import Row
 from qa.inference.passages import SearchOptions
 from qa.inference.predictor import Predictor
 from qa.inference.remarks import Doubt, Remarks, RemarksOfCall
-from qa.serving.schema import Document, Options
+from qa.serving.schema import Asking, Document, Options
 
 Found = list[list[Answer]] | list[DocumentAnswer] | list[list[Evidence]]
 
@@ -28,7 +28,7 @@ class AnswerTask:
     """Questions about texts."""
 
     rows: Sequence[Row]
-    options: Options
+    options: Asking
 
     @property
     def size(self) -> int:

@@ -31,6 +31,8 @@ class Stage:
     """rate: amount a second; value: what contestants give, more is better; cost: the same, less is better."""
     needs_model: bool = False
     """It says nothing of a model that was not trained."""
+    needs_removed: bool = False
+    """The opponent needs an environment of its own."""
     precision: str = "no"
     """Mixed precision of both sides."""
 

@@ -69,6 +69,8 @@ class Setup:
     """Folder of a trained model, for the predictor; None: the embedded one with a new head."""
     asked: int = 200
     """Questions that the predictor answers at once."""
+    removed: str | None = None
+    """Interpreter of an environment with the transformers that had the pipeline; None: there is none."""
     scored: int = 2000
     """Examples that F1 is measured on."""
     precision: str = "no"

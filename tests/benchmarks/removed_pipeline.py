@@ -1,8 +1,9 @@
-"""Make the table of what the removed pipeline answers, with transformers 5.2.0 in an environment of its own.
+"""What the removed pipeline answers, and how fast, with transformers 5.2.0 in an environment of its own.
 
     python -m venv OLD && OLD/bin/pip install torch transformers==5.2.0
     python -m tests.support.removed_pipeline FOLDER [--data SQUAD]  # writes the reader and the questions
     OLD/bin/python tests/benchmarks/removed_pipeline.py FOLDER      # writes tests/support/removed_pipeline_*.json.gz
+    python -m tests.benchmarks --removed OLD/bin/python --only removed    # asks it beside the predictor, in turns
 
 This file knows nothing of the project: that needs a newer transformers. The tables are compared with by
 `tests/inference/test_pipeline.py`.
@@ -10,6 +11,7 @@ This file knows nothing of the project: that needs a newer transformers. The tab
 
 import gzip
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,22 +28,43 @@ OPTIONS = (
     {"max_seq_len": 96, "doc_stride": 8, "top_k": 3, "align_to_words": False, "max_answer_len": 8},
 )
 """The grid: every option with two values at least, alone and together."""
+WANTED = "5.2.0"
 TABLES = Path(__file__).parents[1] / "support"
 
 
 def main(folder):
-    import transformers
-    from transformers import pipeline
-
-    assert transformers.__version__ == "5.2.0", transformers.__version__
-    answer = pipeline("question-answering", model=str(folder / "reader"), device=-1)
+    answer = loaded(folder)
     for questions in sorted(folder.glob("*.jsonl")):
         rows = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()]
         table = {row["id"]: [plain(answer, row, options) for options in OPTIONS] for row in rows}
-        content = json.dumps({"transformers": transformers.__version__, "options": OPTIONS, "answers": table})
+        content = json.dumps({"transformers": WANTED, "options": OPTIONS, "answers": table})
         path = TABLES / f"removed_pipeline_{questions.stem}.json.gz"
         path.write_bytes(gzip.compress(content.encode(), 9, mtime=0))
         print(path, len(rows), path.stat().st_size)
+
+
+def loaded(folder):
+    import transformers
+    from transformers import pipeline
+
+    assert transformers.__version__ == WANTED, transformers.__version__
+    return pipeline("question-answering", model=str(folder / "reader"), device=-1)
+
+
+def asked_in_turns(folder, how):
+    """Answer the questions of a file once, and then once for every line of standard input."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes to standard error
+    answer, rows = loaded(folder), json.loads((folder / "questions.json").read_text(encoding="utf-8"))
+    while True:
+        if how == "list":
+            answer(rows)
+        else:
+            for row in rows:
+                answer(row)
+        print(len(rows), file=answers, flush=True)
+        if not sys.stdin.readline():
+            return
 
 
 def plain(answer, row, options):
@@ -53,4 +76,7 @@ def plain(answer, row, options):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        asked_in_turns(Path(sys.argv[1]), sys.argv[2])
+    else:
+        main(Path(sys.argv[1]))

@@ -161,6 +161,43 @@ STAGES = (
         ours=partial(inference.ours_asked, backend="onnx_int8"),
         theirs=inference.theirs_asked,
     ),
+    *(
+        Stage(
+            name=f"{'one question at a time' if how == 'one' else 'questions in a list'}, {named}",
+            opponent="the removed pipeline (transformers 5.2.0), fp32",
+            unit="questions/s",
+            bar=bar,
+            ours=partial(inference.ours_one_by_one if how == "one" else inference.ours_asked, backend=backend),
+            theirs=partial(inference.theirs_removed, how=how),
+            turns=5,
+            needs_removed=True,
+        )
+        for how, backend, named, bar in (
+            ("one", "torch", "fp32 PyTorch", 1.15),
+            ("one", "onnx_int8", "int8 ONNX", 2.0),
+            ("list", "torch", "fp32 PyTorch", 1.6),
+            ("list", "onnx_int8", "int8 ONNX", 3.0),
+        )
+    ),
+    Stage(
+        name="evidence in a document",
+        opponent="the reader over every sentence",
+        unit="documents/s",
+        bar=1.2,
+        ours=inference.ours_evidence,
+        theirs=inference.theirs_sentences,
+    ),
+    Stage(
+        name="answers of int8 ONNX that are PyTorch's",
+        opponent="the bar",
+        unit="%",
+        bar=1.0,
+        ours=partial(inference.equal_answers, backend="onnx_int8"),
+        theirs=inference.fewest_equal,
+        turns=1,
+        measures="value",
+        needs_model=True,
+    ),
     Stage(
         name="F1 of int8 ONNX",
         opponent=f"fp32 PyTorch, less {inference.MOST_F1_LOST:g}",

@@ -13,6 +13,7 @@ READING = {
     "no-answer": ("False", "-1e6", {}),
     "align-to-words": (False, True, {"top-k": "20"}),
     "overlap": (None, "0.0", {"top-k": "20"}),
+    "answers": ("any", "all", {"no-answer": "1e6"}),
 }
 
 

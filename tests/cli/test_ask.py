@@ -1,11 +1,13 @@
 """`qa ask`: one question or many, of a text from anywhere."""
 
+import re
+
 import pytest
 import torch
 
 from qa.inference.predictor import Predictor
 from tests.support.commands import json_lines, output, stdin
-from tests.support.predictors import CONTEXT, QUESTION
+from tests.support.predictors import CONTEXT, FINDS_ALL, QUESTION, saved
 
 
 def test_ask_marks_the_answer_and_lists_the_best(capsys, folder):
@@ -128,3 +130,51 @@ def test_ask_reads_as_much_of_a_question_as_is_said(capsys, folder, caplog):
 @pytest.mark.parametrize("flags", [["--context", "c", "--file", "f", "--question", "q"], []])
 def test_flags_that_do_not_go_together_exit_with_2(capsys, flags):
     assert output(capsys, "ask", "folder", *flags, status=2).err.startswith("error: ")
+
+
+# --- all answers ---
+
+
+@pytest.fixture(scope="module")
+def finds_all(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("tokens"), own=FINDS_ALL)
+
+
+def test_ask_lists_and_marks_all_answers_of_a_reader_that_finds_them(capsys, finds_all):
+    asked = ("ask", finds_all, "--question", QUESTION, "--context", CONTEXT)
+    wanted = Predictor.from_pretrained(finds_all, device="cpu")(question=QUESTION, context=CONTEXT)
+    assert len(wanted) > 1
+    assert json_lines(output(capsys, *asked, "--json").out) == [{"question": QUESTION, "answers": wanted}]
+    marked, _, *rows = output(capsys, *asked).out.splitlines()
+    assert len(rows) == len(wanted)
+    plain, inside = marked.replace(">>>", "").replace("<<<", ""), re.findall(">>>(.*?)<<<", marked)
+    assert plain == CONTEXT
+    assert "".join("".join(inside).split()) == "".join(
+        "".join(one["answer"] for one in sorted(wanted, key=lambda one: one["start"])).split()
+    )
+
+
+def test_ask_lists_as_many_of_all_as_are_said_or_only_the_best(capsys, finds_all):
+    asked = ("ask", finds_all, "--question", QUESTION, "--context", CONTEXT, "--json")
+    every, two, best = (
+        json_lines(output(capsys, *asked, *flags).out)[0]["answers"]
+        for flags in ((), ("--top-k", "2"), ("--answers", "any", "--top-k", "1"))
+    )
+    assert two == every[:2]
+    assert [one["answer"] for one in best] == [every[0]["answer"]]
+
+
+def test_ask_says_that_no_span_is_above_a_threshold(capsys, finds_all):
+    asked = ("ask", finds_all, "--question", QUESTION, "--context", CONTEXT, "--no-answer", "-50")
+    assert output(capsys, *asked).out == "The text does not answer this.\n"
+    assert json_lines(output(capsys, *asked, "--json").out) == [{"question": QUESTION, "answers": []}]
+
+
+def test_ask_refuses_a_share_of_overlap_where_answers_are_disjoint(capsys, finds_all, folder):
+    for model, flags, why in (
+        (finds_all, ("--answers", "any"), "the reader has the head tokens"),
+        (folder, ("--answers", "all"), "answers is 'all'"),
+    ):
+        asked = ("ask", model, "--question", QUESTION, "--context", CONTEXT, "--overlap", "0.5", *flags)
+        found = output(capsys, *asked, status=1).err
+        assert found == f"error: overlap is 0.5, and {why}: answers are disjoint; wanted 0, or none\n"

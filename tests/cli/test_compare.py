@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qa.cli.main import main
-from qa.config import RecipeConfig
+from qa.config import DataConfig, RecipeConfig
 from tests.support.finished import ROWS, answers, write_data, write_run
 from tests.support.wandb_files import offline_runs
 
@@ -103,3 +103,6 @@ def test_tables_at_wandb_are_what_the_client_wrote(capsys, folders, tmp_path, mo
 def test_runs_that_cannot_be_compared_are_one_line(capsys, folders, tmp_path):
     assert output(capsys, folders[0], status=1).err == "error: found 1 run; wanted two or more to compare\n"
     assert "no run folder" in output(capsys, folders[0], tmp_path, status=1).err
+    found = {row["id"]: "" for row in ROWS}
+    several = write_run(tmp_path / "all", write_data(tmp_path / "rows.jsonl"), found, data=DataConfig(answers="all"))
+    assert "was to find all answers (data.answers all)" in output(capsys, folders[0], several, status=1).err

@@ -61,6 +61,7 @@ CASES = {
         "predictions": ("RIGHT", "WRONG", {}),
         "null-odds": (None, "ODDS", {"predictions": "OFFICIAL"}),
         "threshold": (None, "official", {}),
+        "answers": ("any", "all", {"predictions": "LISTS"}),
         "missing": ("zero", "error", {"predictions": "PARTIAL"}),
         "split": ("validation", "other", {"references": "SPLITS", "missing": "zero", "predictions": "BOTH"}),
         "data-name": ("one", "two", {"references": "someone/data"}),

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from qa.cli.main import main
+from qa.config import DataConfig
 from tests.support import tiny
 from tests.support.finished import ROWS, answers, write_data, write_run
 
@@ -124,3 +125,11 @@ def test_windows_are_left_out_without_the_tokenizer(capsys, run, tmp_path):
     config = json.loads((run / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model": "/no/such/model"}))
     assert "windows" not in {one["kind"] for one in read(capsys, folder)["slices"]}
+
+
+def test_a_run_that_was_to_find_all_answers_is_one_line(capsys, tmp_path):
+    data = write_data(tmp_path / "data.jsonl")
+    several = write_run(tmp_path / "all", data, answers(lambda _: True), data=DataConfig(answers="all"))
+    found = output(capsys, several, status=1).err
+    assert found.startswith(f"error: {several} was to find all answers (data.answers all)")
+    assert found.endswith("qa score --answers all scores its all_answers.json\n")

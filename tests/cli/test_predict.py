@@ -35,6 +35,23 @@ def test_predict_writes_several_answers_and_a_summary(capsys, folder, tmp_path):
         assert line["answers"][0]["answer"] == line["answer"] == line["best_span"] != ""
 
 
+def test_predict_writes_all_answers_beside_the_best(capsys, folder, tmp_path):
+    path = tmp_path / "out.jsonl"
+    flags = ("--max-examples", "4", "--answers", "all", "--no-answer", "30")
+    output(capsys, "predict", folder, "sample", path, *flags)
+    lines, rows = read_lines(path), tiny.sample_rows("validation")
+    reader = Predictor.from_pretrained(folder, device="cpu")
+    contexts = {row["id"]: row for row in rows}
+    for line in lines:
+        wanted = reader(contexts[line["id"]], answers="all", no_answer=30.0)
+        assert [(one["answer"], one["start"]) for one in line["answers"]] == [
+            (one["answer"], one["start"]) for one in wanted
+        ]
+        assert line["answer"] == wanted[0]["answer"]
+    output(capsys, "predict", folder, "sample", tmp_path / "none.jsonl", *flags[:-1], "-50")
+    assert [(line["answer"], line["answers"]) for line in read_lines(tmp_path / "none.jsonl")] == [("", [])] * 4
+
+
 def test_predict_answers_examples_without_references(capsys, folder, tmp_path):
     data, path = tmp_path / "data.jsonl", tmp_path / "out.jsonl"
     data.write_text(json.dumps({"id": "a", "question": QUESTION, "context": CONTEXT}))

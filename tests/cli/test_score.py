@@ -5,6 +5,7 @@ import json
 import pytest
 
 from qa import metrics
+from qa.metrics.multi_span import multi_span_score
 from tests.support import tiny
 from tests.support.commands import output, read_lines
 from tests.support.predictors import CONTEXT, QUESTION
@@ -132,3 +133,55 @@ def test_score_skips_bad_references_where_asked(capsys, tmp_path):
     shown = scored(capsys, tmp_path, found, "--on-bad-example", "skip", "--json", listed=listed)
     assert json.loads(shown.out)["exact"] == 100.0
     assert "1 references: is_impossible of wrong type (skipped)" in shown.err
+
+
+# --- lists of answers ---
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Three examples with two, one and no right texts, and lists of answers to them in every form that is read."""
+    rows = [
+        tiny.example(QUESTION, CONTEXT, "Orellana", "1541", id="0"),
+        tiny.example(QUESTION, CONTEXT, "Francisco de Orellana", id="1"),
+        tiny.example(QUESTION, CONTEXT, id="2"),
+    ]
+    lists: dict[str, list[str]] = {"0": ["Orellana", "water"], "1": ["Orellana"], "2": []}
+    lines = [{"id": key, "answer": "", "answers": [{"answer": one} for one in texts]} for key, texts in lists.items()]
+    files = {name: tmp_path / f"{name}.json" for name in ("texts", "records")}
+    files["texts"].write_text(json.dumps(lists))
+    files["records"].write_text(json.dumps({key: [{"text": one} for one in texts] for key, texts in lists.items()}))
+    files["lines"] = write(tmp_path / "lines.jsonl", lines)
+    references = {row["id"]: row["answers"]["text"] for row in rows}
+    return write(tmp_path / "rows.jsonl", rows), files, multi_span_score(lists, references)
+
+
+@pytest.mark.parametrize("form", ["texts", "records", "lines"])
+def test_lists_of_answers_are_scored_against_all_references(capsys, several, form):
+    references, files, wanted = several
+    found = json.loads(output(capsys, "score", references, files[form], "--answers", "all", "--json").out)
+    assert found == pytest.approx(wanted)
+    assert 0 < found["exact_f1"] < found["overlap_f1"] < 100
+    assert "overlap_f1" in output(capsys, "score", references, files[form], "--answers", "all").out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--threshold", "0"), "found --threshold and --answers all"),
+        (("--null-odds", "odds.json"), "found --null-odds and --answers all"),
+        (("--missing", "zero"), "found --missing zero and --answers all"),
+    ],
+)
+def test_flags_of_single_answers_are_refused_for_lists(capsys, several, flags, message):
+    references, files, _ = several
+    assert message in output(capsys, "score", references, files["texts"], "--answers", "all", *flags, status=2).err
+
+
+def test_single_answers_are_no_lists(capsys, several, tmp_path):
+    references, _, _ = several
+    for name, content in (("a", {"0": "Orellana"}), ("b", {"0": [{"start": 0}]})):
+        (tmp_path / name).write_text(json.dumps(content))
+        found = output(capsys, "score", references, tmp_path / name, "--answers", "all", status=1).err
+        assert "example '0' has" in found
+        assert "wanted a list of answers, as `qa predict --answers all` writes it" in found

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from qa.errors import FeatureError
 from qa.features.labels import build_labels
 from qa.features.round_trip import label_round_trip
-from qa.features.windows import build_features, lay_windows
+from qa.features.windows import Encoder, build_features, features_of_texts, lay_windows
 from tests.support import tiny
 from tests.support.windows import (
     LONG,
@@ -37,6 +37,16 @@ def test_windows_are_those_of_the_tokenizers_own_pair_call(family, max_length, d
     for row, windows in zip(rows, windows_by_example(features), strict=True):
         assert windows == plain_windows(tokenizer, row, max_length=max_length, doc_stride=doc_stride)
     assert features.lengths.tolist() == [len(window["ids"]) for window in our_windows(features)]
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_texts_in_memory_become_the_features_of_a_table(family):
+    rows = [*odd_rows(), *odd_rows()[:2], *tiny.sample_rows("validation")[:10]]
+    tokenizer, settings = tiny.fresh_tokenizer(family), config(64, 20, 24)
+    questions, contexts = ([row[name] for row in rows] for name in ("question", "context"))
+    found = features_of_texts(questions, contexts, Encoder.of(tokenizer), settings)
+    assert same_features(found, build_features(tiny.examples(*rows), tokenizer, settings))
+    assert len(found.context_ids) < len(rows)
 
 
 def plain_layout_of_windows(length, room, doc_stride):

@@ -10,6 +10,7 @@ from qa.errors import ExportError
 from qa.inference.comparison import TOLERANCE, compare
 from qa.modeling.reader import load_reader
 from tests.support import tiny
+from tests.support.predictors import finding_all
 
 
 def examples(count=12):
@@ -25,6 +26,12 @@ def test_the_comparison_has_a_line_for_each_backend(exported):
     assert reports["onnx_int8"].megabytes < reports["onnx"].megabytes
     assert reports["onnx"].f1 == reports["torch"].f1
     assert all(report.milliseconds > 0 for report in reports.values())
+
+
+def test_readers_that_find_all_answers_are_compared_by_the_best(exported, tmp_path):
+    folder = finding_all(exported, tmp_path / "tokens")
+    reports = compare(load_reader(str(folder)), folder, examples(4))
+    assert [report.equal_answers for report in reports][:2] == [100, 100]
 
 
 def test_other_weights_than_the_files_are_an_error(exported):

@@ -9,7 +9,7 @@ import pytest
 
 from qa.inference.predictor import Predictor
 from tests.support import tiny
-from tests.support.predictors import CONTEXT, QUESTION
+from tests.support.predictors import CONTEXT, QUESTION, finding_all
 
 REFUSING = """
 import sys
@@ -42,6 +42,18 @@ def test_answers_are_those_of_pytorch(exported, options):
         for a, b in zip(*([x] if isinstance(x, dict) else x for x in (one, other)), strict=True):
             assert (a["answer"], a["start"]) == (b["answer"], b["start"])
             assert a["score"] == pytest.approx(b["score"], abs=1e-4)
+
+
+def test_all_answers_of_a_reader_of_tokens_are_those_of_pytorch(exported, tmp_path):
+    folder = finding_all(exported, tmp_path / "tokens")
+    rows = [{"question": row["question"], "context": row["context"]} for row in tiny.sample_rows("validation")[:6]]
+    found, wanted = (
+        Predictor.from_pretrained(folder, device="cpu", backend=backend)(rows) for backend in ("onnx", "torch")
+    )
+    assert max(map(len, wanted)) > 1
+    for one, other in zip(found, wanted, strict=True):
+        assert [(a["answer"], a["start"]) for a in one] == [(b["answer"], b["start"]) for b in other]
+        assert [a["score"] for a in one] == pytest.approx([b["score"] for b in other], abs=1e-4)
 
 
 @pytest.mark.slow

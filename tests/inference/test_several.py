@@ -11,15 +11,13 @@ import qa
 from qa.errors import ConfigError
 from qa.inference.predictor import Predictor
 from qa.inference.several import all_answers_of
-from tests.support.predictors import CONTEXT, KEYS, QUESTION, SETTINGS, saved, with_settings
+from tests.support.predictors import CONTEXT, FINDS_ALL, KEYS, QUESTION, saved, with_settings
 from tests.support.scored import predictions
-
-TOKENS = dataclasses.replace(SETTINGS, head="tokens", answers="all", no_answer_threshold=50.0)
 
 
 @pytest.fixture(scope="module")
 def tokens_folder(tmp_path_factory):
-    return saved(tmp_path_factory.mktemp("tokens"), own=TOKENS)
+    return saved(tmp_path_factory.mktemp("tokens"), own=FINDS_ALL)
 
 
 @pytest.fixture(scope="module")

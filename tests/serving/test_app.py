@@ -32,6 +32,14 @@ def test_many_come_back_in_order(client, predictor):
     assert found == [[one] for one in predictor(inputs)]
 
 
+def test_all_answers_are_returned_on_demand(client, predictor):
+    body = ONE | {"answers": "all", "no_answer": False}
+    found = client.post("/answer", json=body).json()["results"]
+    assert found == predictor([ONE], answers="all", no_answer=False)
+    assert client.post("/answer", json=body | {"top_k": 1}).json()["results"] == [found[0][:1]]
+    assert client.post("/answer", json=ONE | {"answers": "some"}).status_code == 422
+
+
 def test_search_ranks_over_passages(client, predictor):
     contexts = [CONTEXT, "Nothing is known of it."]
     found = client.post("/search", json={"question": QUESTION, "contexts": contexts, "top_k": 4}).json()["results"]

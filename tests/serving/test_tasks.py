@@ -2,7 +2,7 @@
 
 import pytest
 
-from qa.serving.schema import Document, Options
+from qa.serving.schema import Asking, Document, Options
 from qa.serving.tasks import AnswerTask, SearchTask
 from tests.support.service import CONTEXT, QUESTION
 
@@ -11,7 +11,7 @@ ROWS = [{"question": QUESTION, "context": CONTEXT}, {"question": "How much?", "c
 
 @pytest.mark.parametrize("top_k", [1, 3])
 def test_every_input_has_a_list_of_answers(predictor, top_k):
-    options = Options(top_k=top_k, no_answer=False)
+    options = Asking(top_k=top_k, no_answer=False)
     task = AnswerTask(rows=ROWS, options=options)
     found = task.answer(predictor)["results"]
     wanted = predictor(ROWS, top_k=top_k, no_answer=False)
@@ -26,16 +26,16 @@ def test_a_search_has_one_list_over_all_passages(predictor):
 
 
 def test_what_makes_answers_doubtful_stands_beside_them(predictor):
-    known = AnswerTask(rows=ROWS, options=Options()).answer(predictor)
+    known = AnswerTask(rows=ROWS, options=Asking()).answer(predictor)
     assert known["warnings"] == []
     strange = [{"question": "ᚠᚢᚦᚨ ᚱᚲ?", "context": CONTEXT}]
-    found = AnswerTask(rows=strange, options=Options(max_question_length=2)).answer(predictor)
+    found = AnswerTask(rows=strange, options=Asking(max_question_length=2)).answer(predictor)
     assert {one["kind"] for one in found["warnings"]} == {"unknown_tokens", "question_cut"}
     assert found["unknown_tokens"]["questions"] > known["unknown_tokens"]["questions"]
 
 
 def test_the_size_of_a_task_is_its_inputs_and_their_characters():
-    one = AnswerTask(rows=ROWS, options=Options())
+    one = AnswerTask(rows=ROWS, options=Asking())
     other = SearchTask(question=QUESTION, contexts=["abc", "de", Document(text="🛶")], options=Options())
     assert (one.size, one.characters) == (2, len(CONTEXT) + len("A lot."))
     assert (other.size, other.characters) == (3, 6)

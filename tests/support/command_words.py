@@ -89,6 +89,16 @@ def right(row):
     return (row["answers"]["text"] or [""])[0]
 
 
+def _lists(rows):
+    """Lines as `qa predict --answers all` writes them, with all references."""
+
+    def record(row):
+        texts = row["answers"]["text"]
+        return {"id": row["id"], "answer": right(row), "answers": [{"answer": text} for text in texts]}
+
+    return lambda _, path: write(path.with_suffix(".jsonl"), [record(row) for row in rows])
+
+
 def _official(value):
     return lambda _, path: write(path.with_suffix(".json"), {row["id"]: value(row) for row in FEW})
 
@@ -184,6 +194,7 @@ MAKERS = {
     "ARTICLES_BY_SPLIT": _articles_by_split,
     # predictions
     "RIGHT": _predictions(FEW, right, odds=-1.0),
+    "LISTS": _lists(FEW),
     "WRONG": _predictions(FEW, lambda _: "wrong", odds=-1.0),
     "PARTIAL": _predictions(FEW[:3], right, odds=-1.0),
     "BOTH": _predictions([*FEW, *MORE], right, odds=-1.0),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import torch
@@ -22,10 +23,21 @@ KEYS = {"score", "start", "end", "answer", "no_answer_score", "place_score"}
 SETTINGS = replace(DEFAULT_SETTINGS, max_length=96, doc_stride=24, max_question_length=24, null_possible=True)
 
 
+FINDS_ALL = replace(SETTINGS, head="tokens", answers="all", no_answer_threshold=50.0)
+"""Of a reader of tokens that was trained to find all answers, and takes most spans for one."""
+
+
 def saved(folder, family="bert", own=SETTINGS, **values):
     tiny.save_reader(folder, family, **values)
     if own is not None:
         (folder / SETTINGS_FILE).write_text(json.dumps(asdict(own)))
+    return folder
+
+
+def finding_all(reader, folder):
+    """A copy of a reader's folder, with the settings of one that finds all answers."""
+    shutil.copytree(reader, folder)
+    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(FINDS_ALL)))
     return folder
 
 
