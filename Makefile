@@ -41,7 +41,7 @@ format: $(VENV)/installed  ## Format, and mend what can be mended.
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER of SQuAD, MODEL=FOLDER trained.
+bench: $(VENV)/installed  ## Measure every stage against the classic recipe; DATA=FOLDER of SQuAD, MODEL=FOLDER trained, REMOVED=PYTHON.
 	$(RUN) -m tests.benchmarks $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL)) $(if $(REMOVED),--removed $(REMOVED))
 
 gpu: $(VENV)/installed  ## On a machine with a GPU, in ten minutes: its tests, then training and evaluation measured.

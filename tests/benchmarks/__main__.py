@@ -32,9 +32,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=Setup.rows, help="rows that features are built of")
     parser.add_argument("--steps", type=int, default=Setup.steps, help="training steps a turn")
     options = parser.parse_args()
-    setup = Setup(
-        data=options.data, rows=options.rows, steps=options.steps, model=options.model, removed=options.removed
-    )
+    setup = Setup(**{name: value for name, value in vars(options).items() if name not in {"only", "output"}})
     results = []
     for stage in STAGES:
         if not any(word in stage.name for word in options.only):
