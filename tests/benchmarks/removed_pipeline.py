@@ -58,10 +58,10 @@ def asked_in_turns(folder, how):
     answer, rows = loaded(folder), json.loads((folder / "questions.json").read_text(encoding="utf-8"))
     while True:
         if how == "list":
-            answer(rows)
+            answer(question=[row["question"] for row in rows], context=[row["context"] for row in rows])
         else:
             for row in rows:
-                answer(row)
+                answer(question=row["question"], context=row["context"])
         print(len(rows), file=answers, flush=True)
         if not sys.stdin.readline():
             return

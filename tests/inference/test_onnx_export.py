@@ -43,6 +43,15 @@ def test_the_predictor_answers_from_the_file_as_from_the_weights(exported):
     assert [a["score"] for a in onnx(asked)] == pytest.approx([a["score"] for a in wanted(asked)], abs=1e-5)
 
 
+def test_the_head_stays_in_float_among_8_bit_weights(exported):
+    graph = onnx.load(exported / ONNX_FILES["onnx_int8"]).graph
+    hidden = tiny.model().config.hidden_size
+    floats = [list(one.dims) for one in graph.initializer if one.data_type == onnx.TensorProto.FLOAT]
+    assert [hidden, 2] in floats
+    assert [hidden, hidden] not in floats
+    assert "MatMulInteger" in {node.op_type for node in graph.node}
+
+
 def test_a_failed_export_leaves_the_earlier_files(exported, monkeypatch):
     before = {file.name: file.stat().st_mtime_ns for file in (exported / "onnx").iterdir()}
     monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no such operator")))
