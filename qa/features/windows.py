@@ -241,7 +241,7 @@ def _check_room(template: PairTemplate, config: FeaturesConfig) -> None:
 def _cut(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> Iterator[Sequence[str]]:
     for begin in range(0, len(texts), _ENCODE_AT_ONCE):
         part = texts[begin : begin + _ENCODE_AT_ONCE]
-        yield part if isinstance(part, list | tuple) else part.to_pylist()
+        yield part if isinstance(part, Sequence) else part.to_pylist()
 
 
 def _question_tokens(backend: Tokenizer, questions: Iterable[Sequence[str]], longest: int) -> Ragged:
