@@ -193,15 +193,14 @@ def read_lists(path: Path) -> dict[str, list[str]]:
 
 def _texts(answers: object, place: str) -> list[str]:
     """Return the texts of answers: texts, or objects with a text as `answer` or `text`."""
-    found = [
-        one.get("answer", one.get("text")) if isinstance(one, dict) else one
-        for one in (answers if isinstance(answers, list) else [None])
-    ]
-    if not all(isinstance(one, str) for one in found):
+    listed = answers if isinstance(answers, list) else [None]
+    found = [one.get("answer", one.get("text")) if isinstance(one, dict) else one for one in listed]
+    texts = [one for one in found if isinstance(one, str)]
+    if len(texts) < len(found):
         raise DataError(
             f"{place} has {answers!r:.80}; wanted a list of answers, as `qa predict --answers all` writes it"
         )
-    return found
+    return texts
 
 
 def _from_lines(text: str, path: Path) -> PredictionFile:
