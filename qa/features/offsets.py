@@ -17,6 +17,7 @@ from qa.features.graphemes import cluster_starts, is_white, may_join
 _MARKS = 0x300  # the first character that joins its neighbour, but for carriage return
 _SPACE, _RETURN = 0x20, 0x0D
 _NONE = -1
+_NO_PLACES = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,6 +80,8 @@ class _Clusters(NamedTuple):
         """Find them in the texts that have a character of a kind that joins."""
         candidates = np.flatnonzero((codes >= _MARKS) | (codes == _RETURN))
         candidates = candidates[may_join(codes[candidates])]
+        if not len(candidates):
+            return cls(_NO_PLACES, _NO_PLACES, _NO_PLACES, np.zeros(len(codes) + 1, dtype=bool))
         rows = np.unique(np.searchsorted(origins, candidates, side="right") - 1).tolist()
         found = [origins[row] + np.flatnonzero(~cluster_starts(texts[row])) for row in rows]
         inner = np.concatenate([np.empty(0, dtype=np.int64), *found])
@@ -90,6 +93,8 @@ class _Clusters(NamedTuple):
 
     def uncut(self, offsets: TokenOffsets) -> TokenOffsets:
         """Move borders of tokens that are inside a cluster to the cluster's."""
+        if not len(self.inner):
+            return offsets
         return replace(offsets, start=self._moved(offsets.start, self.begin), end=self._moved(offsets.end, self.end))
 
     def _moved(self, places: Int[np.ndarray, "token"], target: Int[np.ndarray, "inner"]) -> Int[np.ndarray, "token"]:
@@ -146,6 +151,8 @@ class _Holes(NamedTuple):
     def of(cls, gaps: _Gaps, codes: UInt32[np.ndarray, "character"]) -> "_Holes":
         """Find them and decide; see `cover_texts`."""
         sizes = np.maximum(gaps.end - gaps.begin, 0)
+        if not sizes.any():
+            return cls(_NO_PLACES, _NO_PLACES, _NO_PLACES.astype(bool))
         gap = np.repeat(np.arange(len(sizes)), sizes)
         nth = np.arange(len(gap)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # character of its gap
         character = gaps.begin[gap] + nth

@@ -1,6 +1,6 @@
 """Questions of a paragraph merged into ones that ask for several things."""
 
-from tests.benchmarks.several_answers import MOST_MERGED, merged
+from tests.benchmarks.several_answers import MOST_MERGED, merged, once, spread
 from tests.support import tiny
 
 TEXT = "Anna wrote the book in 1990, and Bert printed it in Oslo."
@@ -34,3 +34,15 @@ def test_every_question_is_in_one_that_is_left_with_its_answer_at_its_place():
     for row in found:
         for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
             assert row["context"][start : start + len(text)] == text
+
+
+def test_paragraphs_are_taken_whole_from_everywhere():
+    rows = [{"id": f"{at}-{nth}", "context": str(at)} for at in range(10) for nth in range(3)]
+    found = spread(rows, 10)
+    assert [row["id"] for row in found] == [f"{at}-{nth}" for at in (0, 3, 6, 9) for nth in range(3)]
+    assert spread(rows, 100) == rows
+
+
+def test_questions_that_an_earlier_set_has_are_left_out():
+    one, other = [{"id": "a"}, {"id": "b"}], [{"id": "b"}, {"id": "c"}]
+    assert list(once([one, other])) == [one, [{"id": "c"}]]

@@ -19,7 +19,7 @@ def answers(right, rows=ROWS):
     return {row["id"]: (row["answers"]["text"] or [""])[0] if right(at) else "wrong" for at, row in enumerate(rows)}
 
 
-def write_run(folder, data, found, *, history=None, rows=ROWS, **changes):
+def write_run(folder, data, found, /, *, history=None, rows=ROWS, **changes):
     """Write the folder of a run whose answers are `found`; `history` is of (step, seconds, F1)."""
     folder.mkdir(parents=True)
     config = RunConfig(validation_data=str(data), output_dir=folder, **changes)
