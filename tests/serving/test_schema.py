@@ -33,9 +33,14 @@ def test_options_reach_the_predictor_under_its_own_names():
         "no_answer": None,
         "align_to_words": False,
         "overlap": None,
-        "answers": "any",
         "max_question_length": None,
     }
+
+
+@pytest.mark.parametrize(("more", "top_k"), [({}, None), ({"top_k": 3}, 3)])
+def test_all_answers_are_all_unless_it_is_said_how_many(more, top_k):
+    call = parse(WHOLE | {"answers": "all"} | more).as_call()
+    assert (call["answers"], call["top_k"]) == ("all", top_k)
 
 
 @pytest.mark.parametrize(("name", "own"), [("Answer", "Answer"), ("PassageAnswer", "DocumentAnswer")])
