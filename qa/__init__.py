@@ -19,6 +19,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       collectives.py       What all processes do together.
       peers.py             What processes tell each other beside that: a failure, an arrival.
       ending.py            How a process ends: message, status, word to the others.
+      launched.py          The processes that were started for one command.
       logs.py              Log by rank, and into a file.
       cores.py             The cores of this process, and the memory that it keeps.
       environment.py       Versions, hardware, commit.
@@ -129,6 +130,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       inputs.py            Rows of a call: paired, checked, cut into chunks.
       remarks.py           What a caller should know of the inputs.
       answers.py           Predictions -> the dicts that a caller gets.
+      records.py           Predictions -> what is written for every row.
       several.py           Predictions -> all answers.
       words.py             Borders of words and of signs, in any script.
       window_scores.py     The answers of the removed pipeline, window by window.
@@ -142,6 +144,15 @@ The map, a folder per station of the pipeline; a file may know what stands above
       onnx.py              Files that onnxruntime runs.
       onnx_export.py       A reader -> ONNX files.
       comparison.py        Backends side by side on examples.
+    jobs/                Millions of rows, in shards, on any engine.
+      answering.py         Rows -> answers, or errors in their place.
+      tables.py            Arrow tables -> the same rows with answers beside them.
+      pieces.py            Files -> pieces -> shards.
+      lines.py             JSON Lines: pieces, rows, answered rows.
+      parquet.py           The same for Parquet, and one schema for all files.
+      job.py               Shards -> files that any engine makes alike; what is there is not done again.
+    ray.py               Ray: datasets, the shards of a job, the service.
+    spark.py             Spark: data frames, the shards of a job.
     adapters/            Readers where other packages look for one.
       haystack.py          A component in place of the reader that it had until version 2.
       langchain.py         A compressor that keeps evidence, and a runnable that answers.
@@ -236,6 +247,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       problems.py          Problems of a data set, for people and as a file.
       loading.py           Flags -> predictor, and the options of a call.
       answering.py         Examples -> a predictor's answers to them, with a progress bar.
+      engines.py           Rows of files -> answered rows, on an engine.
       display.py           Tables, marked texts, JSON.
       output.py            Where `qa predict` writes: files, links, pipes, standard output.
       searches.py          Searches among the passages of a title, for `qa calibrate`.
@@ -250,6 +262,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qa import ray as ray
+    from qa import spark as spark
     from qa.api import RunResult as RunResult
     from qa.api import evaluate as evaluate
     from qa.api import train as train
@@ -276,7 +290,15 @@ __all__ = [
 ]
 
 
-_EXTRAS = {"torch": "torch", "accelerate": "train", "datasets": "train", "evaluate": "train", "filelock": "train"}
+_EXTRAS = {
+    "torch": "torch",
+    "accelerate": "train",
+    "datasets": "train",
+    "evaluate": "train",
+    "filelock": "train",
+    "ray": "ray",
+    "pyspark": "spark",
+}
 """What installs a package that not every installation has."""
 
 
@@ -287,7 +309,7 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
 
     Args:
         package: its name.
-        homes: module of the package by public name.
+        homes: module of the package by public name; a module that is public itself has its own.
 
     """
 
@@ -295,7 +317,7 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:
-            return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+            module = importlib.import_module(f"{package}.{homes[name]}")
         except ModuleNotFoundError as error:
             if error.name not in _EXTRAS:
                 raise
@@ -303,6 +325,7 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
             raise ImportError(
                 f"{package}.{name} needs {error.name}; install it with: {extra}", name=error.name
             ) from error
+        return module if homes[name] == name else getattr(module, name)
 
     return get
 
@@ -317,8 +340,10 @@ __getattr__ = lazy_exports(
         "RunResult": "api",
         "evaluate": "api",
         "pipeline": "inference.pipeline",
+        "ray": "ray",
         "restore_pipeline": "inference.pipeline",
         "show": "representations",
+        "spark": "spark",
         "train": "api",
     },
 )

@@ -3,6 +3,9 @@
 import sys
 
 from qa.cli.main import main
+from qa.runtime.launched import end_of_processes
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    end_of_processes(status)
+    sys.exit(status)

@@ -85,6 +85,10 @@ class ComparisonError(QAError):
     """Runs that cannot be compared: without predictions, or on other examples."""
 
 
+class JobError(QAError):
+    """A job over many rows that cannot go on: its reader or its storage is at fault, not a row."""
+
+
 class UsageError(QAError):
     """A combination of flags that makes no command."""
 

@@ -20,8 +20,8 @@ LINES = (
     {"features", "adaptation"},
     {"modeling", "decoding"},
     {"evaluation", "inference"},
-    {"training", "serving", "report", "adapters"},
-    {"run_folder", "tracking"},
+    {"training", "serving", "report", "adapters", "jobs"},
+    {"run_folder", "tracking", "ray", "spark"},
     {"experiments"},
     {"cli", "api"},
 )
@@ -47,6 +47,8 @@ ONLY_IN = {
     "gradio": ("qa.adapters.gradio",),
     "peft": ("qa.modeling.lora",),
     "codecarbon": ("qa.runtime.energy",),
+    "ray": ("qa.ray",),
+    "pyspark": ("qa.spark",),
 }
 """Packages that only some parts may know."""
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -58,6 +59,19 @@ class Ground:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EngineFlags:
+    """Millions of rows, shard by shard."""
+
+    engine: Literal["local", "ray", "spark"] | None = None
+    """Answer all rows of JSON Lines or Parquet, a file or a folder of them, into a folder of files that any engine
+    makes alike; a bad row gets an error in the place of an answer. local: the processes of accelerate launch."""
+    workers: int | None = None
+    """Actors of Ray, or threads of a Spark on this machine; none: as many as the cluster has cores."""
+    keep: tuple[str, ...] | None = None
+    """Columns of the rows that an engine writes beside the answers; none: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Predict:
     """Answer all examples of a data set; one JSON object per line, in the order of the examples."""
 
@@ -69,6 +83,7 @@ class Predict:
     """Answers per example, at most, written under `answers` where there may be several; none: 1, or every one where all
     are wanted."""
     reading: ReadingFlags = field(default_factory=ReadingFlags)
+    engine: EngineFlags = field(default_factory=EngineFlags)
     json: Json = False
     """Print the summary as JSON."""
 

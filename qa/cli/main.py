@@ -158,7 +158,11 @@ def _run(command: Command) -> int:
             return train.run(command)
         case Demo() | Configs() | Tutorial():
             _run_start(command)
-        case Ask() | Ground() | Predict() | Serve():
+        case Predict():
+            from qa.cli import predict
+
+            return predict.run(command)
+        case Ask() | Ground() | Serve():
             _run_answers(command)
         case Inspect() | Convert() | Split() | Score() | Cache():
             _run_data(command)
@@ -189,7 +193,7 @@ def _run_start(command: Demo | Configs | Tutorial) -> None:
             assert_never(command)
 
 
-def _run_answers(command: Ask | Ground | Predict | Serve) -> None:
+def _run_answers(command: Ask | Ground | Serve) -> None:
     match command:
         case Ask():
             from qa.cli import ask
@@ -199,10 +203,6 @@ def _run_answers(command: Ask | Ground | Predict | Serve) -> None:
             from qa.cli import ground
 
             ground.run(command)
-        case Predict():
-            from qa.cli import predict
-
-            predict.run(command)
         case Serve():
             from qa.cli import serve
 

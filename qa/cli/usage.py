@@ -17,7 +17,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "predict": (
         "qa predict runs/demo/model questions.csv answers.jsonl",
-        "qa predict runs/demo/model squad_v2 - --max-examples 100 --top-k 5",
+        "qa predict runs/demo/model documents answered --engine ray --workers 8 --keep id",
     ),
     "score": (
         "qa score sample answers.jsonl",

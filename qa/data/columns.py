@@ -19,6 +19,7 @@ from qa.data.names import (
     tidy,
 )
 from qa.data.problems import BadRowError
+from qa.errors import DataError
 
 _PLAIN = frozenset(("answer", "answer_text", "text"))
 """Columns of one text."""
@@ -63,6 +64,31 @@ class _Layout(NamedTuple):
 def id_of(row: Mapping[str, Any]) -> object:
     """Return what a row has as its id."""
     return _first(row, _layout(tuple(row)).id)
+
+
+class TextColumns(NamedTuple):
+    """Names of columns that hold a row's texts, by preference."""
+
+    question: tuple[str, ...]
+    context: tuple[str, ...]
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, object]:
+        """Return the question and the context of a row."""
+        return {"question": _first(row, self.question), "context": _first(row, self.context)}
+
+
+def text_columns(names: Iterable[str]) -> TextColumns:
+    """Return which of a row's or a table's columns hold questions and contexts.
+
+    Raises:
+        DataError: none does.
+
+    """
+    names = tuple(names)
+    if missing := missing_columns(names):
+        raise DataError(f"no column {', '.join(missing)}; found {list(names)!a}; wanted question and context")
+    layout = _layout(names)
+    return TextColumns(layout.question, layout.context)
 
 
 def missing_columns(names: Iterable[str]) -> list[str]:

@@ -54,6 +54,8 @@ def passages_of(contexts: object) -> Iterable[object]:
 def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = False) -> Iterator[list[Row]]:
     """Cut checked rows into lists of at most `size`, fewer where contexts are long; reads no further than the list.
 
+    A list begins at every multiple of `size`, so that groups of so many rows are cut alike, together or each by itself.
+
     Args:
         rows: what was asked.
         size: rows of a list, at most.
@@ -69,7 +71,7 @@ def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = Fa
         checked = _checked(row, index, takes_blank=takes_blank)
         chunk.append(checked)
         characters += len(checked["context"])
-        if len(chunk) == size or characters >= CHARACTERS_AT_ONCE:
+        if not (index + 1) % size or characters >= CHARACTERS_AT_ONCE:
             yield chunk
             chunk, characters = [], 0
     if chunk:
@@ -79,15 +81,23 @@ def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = Fa
 def _checked(row: object, index: int, *, takes_blank: bool) -> Row:
     if not isinstance(row, Mapping):
         raise ExampleError(f"input {index} is {_shown(row)}; wanted a dict with question and context")
+    problem = problem_of(row, takes_blank=takes_blank)
+    if problem is not None:
+        raise ExampleError(f"input {index}: {problem}")
+    return row
+
+
+def problem_of(row: Row, *, takes_blank: bool = False) -> str | None:
+    """Return what keeps a row from being answered: a text that is missing, blank or not encodable; None: nothing."""
     for name in ("question", "context"):
         text = row.get(name)
         if not isinstance(text, str) or not text or (text.isspace() and not takes_blank):
-            raise ExampleError(f"input {index}: {name} is {_shown(text)}; wanted text")
+            return f"{name} is {_shown(text)}; wanted text"
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ExampleError(f"input {index}: {name} has a lone surrogate at character {error.start}") from error
-    return row
+            return f"{name} has a lone surrogate at character {error.start}"
+    return None
 
 
 def _shown(value: object) -> str:

@@ -25,7 +25,11 @@ def app_from_env() -> FastAPI:
         ConfigError: see `settings_from`.
 
     """
-    settings = settings_from(os.environ)
+    return app_from(settings_from(os.environ))
+
+
+def app_from(settings: ServiceSettings) -> FastAPI:
+    """Make the service of one worker, which logs as JSON and loads its model when it starts."""
     log_as_json(access=settings.access_log)
     return app_of(settings, lambda: load(settings))
 

@@ -65,6 +65,9 @@ CASES = {
         "overwrite": (True, False, {"out": "WORK/done.jsonl"}),
         "resume": (False, True, {"overwrite": True}),  # what is gone on with is tested with `qa predict`
         "top-k": ("1", "3", {}),
+        "engine": (None, "local", {}),  # the others are tested where their packages are
+        "workers": (None, "2", {"engine": "local"}),
+        "keep": (("id",), ("id", "title"), {"engine": "local"}),
         **reading(data="LONG"),
         **JSON,
     },

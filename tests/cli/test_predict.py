@@ -61,7 +61,7 @@ def test_predict_answers_examples_without_references(capsys, folder, tmp_path):
 
 def test_a_failed_prediction_keeps_what_was_done(capsys, folder, tmp_path, monkeypatch):
     path = tmp_path / "out.jsonl"
-    monkeypatch.setattr("qa.cli.predict.records", lambda *_: iter([object()]))
+    monkeypatch.setattr("qa.cli.predict.lines_of", lambda *_: [object()])
     with pytest.raises(TypeError):
         main(["predict", str(folder), "sample", str(path), "--max-examples", "2"])
     assert not path.exists()
@@ -81,7 +81,7 @@ def test_predict_goes_on_where_it_was_interrupted(capsys, folder, predicted, tmp
     for module in ("predict", "answering"):
         monkeypatch.setattr(f"qa.cli.{module}.AT_ONCE", 16)
     output(capsys, *flags[:3], tmp_path / "whole")
-    made, calls = predict.records, iter(range(9))
+    made, calls = predict.lines_of, iter(range(9))
 
     def interrupted(*given):
         if next(calls) == 2:
@@ -89,7 +89,7 @@ def test_predict_goes_on_where_it_was_interrupted(capsys, folder, predicted, tmp
         return made(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(predict, "records", interrupted)
+        patched.setattr(predict, "lines_of", interrupted)
         assert "--resume goes on from there" in output(capsys, *flags, status=130).err
     assert len(read_lines(tmp_path / "out.part")) == 32
     assert "wanted --resume or --overwrite" in output(capsys, *flags, status=2).err

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from qa.errors import ExampleError
-from qa.inference.inputs import INPUTS_AT_ONCE, cut_into_chunks
+from qa.inference.inputs import INPUTS_AT_ONCE, cut_into_chunks, problem_of
 from tests.support.predictors import CONTEXT, QUESTION, as_texts, pairs
 
 
@@ -55,6 +55,21 @@ def test_chunks_are_cut_by_characters_too():
     short = {"question": "Q?", "context": "word"}
     assert [len(chunk) for chunk in cut_into_chunks([long, long, short, short], 1024)] == [2, 2]
     assert [len(chunk) for chunk in cut_into_chunks([short] * 5, 2)] == [2, 2, 1]
+
+
+def test_groups_of_rows_are_cut_alike_together_and_each_by_itself():
+    """So that a command that goes on, or several processes, make the same batches, to the last digit."""
+    long = {"question": "Q?", "context": "word " * 2_000_000}
+    short = {"question": "Q?", "context": "word"}
+    groups = [[short, long, short, short], [short, short, short, long], [short]]
+    together = [len(chunk) for chunk in cut_into_chunks(itertools.chain(*groups), 4)]
+    assert together == [len(chunk) for group in groups for chunk in cut_into_chunks(group, 4)] == [2, 2, 4, 1]
+
+
+def test_a_problem_is_told_without_an_error():
+    assert problem_of({"question": "q", "context": "c"}) is None
+    assert problem_of({"question": "q", "context": " "}, takes_blank=True) is None
+    assert problem_of({"question": "q", "context": None}) == "context is None; wanted text"
 
 
 @pytest.mark.parametrize(

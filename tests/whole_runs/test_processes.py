@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from qa.run_folder.curves import read_history
 from qa.run_folder.paths import RunPaths
 from tests.support import tiny, zoo
+from tests.support.rows import write
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -148,3 +149,23 @@ def test_errors_end_all_processes_with_the_cause_on_screen(tmp_path, reader):
 def test_the_cpu_configuration_runs_one_process(tmp_path, reader):
     flags = ["--training.max-steps", "0", "--max-validation-examples", "3"]
     finished(tmp_path / "run", reader, *flags, processes=1, config="cpu.yaml")
+
+
+@pytest.mark.parametrize("engine", [(), ("--engine", "local")])
+def test_2_processes_write_the_predictions_of_1(engine, tmp_path, reader):
+    """Also on standard output, whatever process a group of examples is answered by."""
+    rows = [
+        {"id": str(at), "question": f"Which number has the word {at}?", "context": f"The word {at} has {at * 7}. "}
+        for at in range(700)
+    ]
+    write(tmp_path / "rows.jsonl", rows)
+    for processes in (1, 2):
+        command = [*LAUNCH, "accelerate_configs/cpu_2_processes.yaml", "--num_processes", str(processes)]
+        command += ["--main_process_port", "0", "-m", "qa", "predict", str(reader), str(tmp_path / "rows.jsonl")]
+        out = tmp_path / str(processes)
+        done = subprocess.run([*command, str(out), *engine], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("700") == 1
+    one, two = (sorted((tmp_path / name).rglob("part-*")) or [tmp_path / name] for name in "12")
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    assert sum(len(path.read_bytes().splitlines()) for path in one) == 700

@@ -1,0 +1,63 @@
+"""Predictions -> what is written for every row: its answer, and what other thresholds need."""
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import NotRequired, TypedDict, cast
+
+from qa.decoding.predictions import Predictions
+from qa.inference.answers import Answer, answers_of
+from qa.inference.options import AnswerOptions
+from qa.inference.several import all_answers_of
+
+
+class Record(TypedDict):
+    """What is written for a row: the keys of its `Answer`, and what `qa score` needs to try other thresholds."""
+
+    score: float
+    start: int
+    end: int
+    answer: str
+    no_answer_score: float
+    place_score: float
+    best_span: str
+    """The best answer that is not "no answer"."""
+    null_odds: float
+    answers: NotRequired[list[Answer]]
+    """All that were asked for, best first; only there where there may be several."""
+
+
+def records_of(contexts: Sequence[str], predictions: Predictions, options: AnswerOptions) -> Iterator[Record]:
+    """Yield what is written for every row.
+
+    Args:
+        contexts: of the rows.
+        predictions: of the same rows.
+        options: how they are answered.
+
+    """
+    wants_all = options.answers == "all"
+    found = answers_of(
+        predictions,
+        contexts,
+        threshold=options.threshold,
+        top_k=2 if wants_all else max(options.top_k, 2),  # "no answer" may be the first
+        align_to_words=options.align_to_words,
+        overlap=options.overlap,
+    )
+    every = (
+        all_answers_of(
+            predictions,
+            contexts,
+            threshold=options.threshold,
+            most=options.top_k,
+            align_to_words=options.align_to_words,
+        )
+        if wants_all
+        else repeat([])
+    )
+    for answers, own, null_odds in zip(found, every, predictions.null_odds.tolist(), strict=False):
+        best_span = next((answer["answer"] for answer in answers if answer["answer"]), "")
+        record = cast("Record", {**answers[0], "best_span": best_span, "null_odds": null_odds})
+        if wants_all or options.top_k > 1:
+            record["answers"] = own if wants_all else answers[: options.top_k]
+        yield record

@@ -1,0 +1,1 @@
+"""Millions of rows: answered shard by shard, whatever engine runs the shards."""
