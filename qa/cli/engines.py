@@ -4,14 +4,15 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 from qa.cli.answer_flags import Predict
 from qa.cli.display import print_json, print_line
 from qa.cli.flags import DataFlags
-from qa.cli.loading import call_options
 from qa.errors import MissingPackageError, UsageError
+from qa.inference.options import CallOptions
 from qa.jobs.answering import reader_spec
 from qa.jobs.job import Done, Job, answer_shard, begin_job, finish_job, plan_job
 from qa.jobs.pieces import Tally
@@ -31,7 +32,7 @@ def predict(arguments: Predict, processes: Processes) -> None:
         dtype=model.dtype,
         revision=model.revision,
         backend=model.backend,
-        **call_options(arguments.reading, top_k=arguments.top_k),
+        **cast("CallOptions", asdict(arguments.reading) | {"top_k": arguments.top_k or 1}),
     )
     job = plan_job(spec, Path(arguments.data.data), place.out, kept=kept)
     processes.from_main(lambda: begin_job(job, overwrite=place.overwrite, resume=place.resume))

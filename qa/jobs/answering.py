@@ -81,7 +81,12 @@ def _loaded(spec: ReaderSpec) -> "Answering":
     predictor = Predictor.from_pretrained(
         spec.source, device=spec.device, dtype=spec.dtype, revision=spec.revision, backend=spec.backend
     )
-    answering = Answering(predictor, predictor.options(**cast("CallOptions", dict(spec.given))))
+    options = predictor.options(**cast("CallOptions", dict(spec.given)))
+    if options.answers == "all":
+        raise ConfigError(
+            f"{spec.source} was trained to find all answers, and a job writes the best ones; wanted answers='any'"
+        )
+    answering = Answering(predictor, options)
     answering.require_answers()
     return answering
 
