@@ -17,7 +17,8 @@ HISTORY = [(10, 5.0, 20.0), (20, 9.0, 31.0)]
 def finished(folder, *, probability=0.75, rows=ROWS, history=HISTORY, **changes):
     """Write a run of which every other answer is right; return its paths and configuration."""
     found = answers(lambda at: at % 2 == 0, rows)
-    write_run(folder, "sample", found, history=history, rows=rows, **changes)
+    kept = {name: value for name, value in changes.items() if name != "data"}  # which is also a name of its own there
+    write_run(folder, "sample", found, history=history, rows=rows, **kept)
     listed = {key: [{"text": text, "start": 0, "end": 1, "probability": probability}] for key, text in found.items()}
     (folder / "nbest_predictions.json").write_text(json.dumps(listed))
     (folder / "model").mkdir()
@@ -57,8 +58,8 @@ def test_data_without_impossible_questions_has_its_slices(tmp_path):
 
 
 def test_plots_are_pictures_of_what_is_known(tmp_path):
-    paths, config = finished(tmp_path / "run", more_validation_data=("own set=x",))
-    lines = [{"step": step, "train/loss": 1 / step, "eval/own set/f1": 5.0} for step in (1, 2)]
+    paths, config = finished(tmp_path / "run", more_validation_data=("own_set=x",))
+    lines = [{"step": step, "train/loss": 1 / step, "eval/own_set/f1": 5.0} for step in (1, 2)]
     with paths.history.open("a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
     plots = plots_of(paths, config, summary_of(paths, config, ROWS))

@@ -51,7 +51,6 @@ def test_a_package_that_does_not_start_costs_the_run_nothing(tmp_path, monkeypat
 
 
 @pytest.mark.usefixtures("fresh_accelerator")
-@pytest.mark.filterwarnings("default")  # what the package and its own say of each other is not ours
 def test_the_real_package_counts_attempt_by_attempt_and_touches_nothing_else(tmp_path, monkeypatch):
     pytest.importorskip("codecarbon", reason="counts by CodeCarbon: pip install 'extractive-qa[energy]'")
 

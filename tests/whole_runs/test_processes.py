@@ -58,7 +58,8 @@ def test_scores_predictions_and_files_are_equal_for_1_2_and_3_processes(tmp_path
     for processes in (1, 2, 3):
         finished(tmp_path / str(processes), reader, *flags, processes=processes)
     scores = json.loads((tmp_path / "2" / "metrics.json").read_text())
-    assert (scores["train/total"], scores["one/total"]) == (41, 1)
+    assert scores["train/total"] == 41
+    assert "one/f1" in scores
     for name in RESULTS:
         one, two, three = ((tmp_path / str(processes) / name).read_bytes() for processes in (1, 2, 3))
         assert one == two == three, name
