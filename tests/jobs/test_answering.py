@@ -9,7 +9,7 @@ from qa.errors import ConfigError, JobError, ModelError, NotFiniteError
 from qa.inference.predictor import Predictor
 from qa.jobs import answering as module
 from qa.jobs.answering import KEYS, Answering, reader_spec
-from tests.support.predictors import pairs
+from tests.support.predictors import finding_all, pairs
 
 BAD = {
     "question is ''": {"question": "", "context": "c"},
@@ -103,3 +103,11 @@ def test_a_broken_reader_is_refused_when_it_is_loaded(tmp_path, spec):
 def test_a_job_has_one_kind_of_answers(given, folder):
     with pytest.raises(ConfigError, match="a job has one kind of answers"):
         reader_spec(str(folder), **given)
+
+
+def test_a_reader_of_all_answers_is_refused_unless_the_best_are_asked_for(folder, tmp_path):
+    every = finding_all(folder, tmp_path / "every")
+    with pytest.raises(ConfigError, match=r"trained to find all answers.*wanted answers='any'"):
+        reader_spec(str(every), device="cpu").load()
+    (told,) = reader_spec(str(every), device="cpu", answers="any").load().told(pairs(1))
+    assert set(told) == {*KEYS, "error"}
