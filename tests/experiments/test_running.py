@@ -56,6 +56,7 @@ def test_a_command_that_cannot_be_started_is_named(tmp_path):
 
 @pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("heard")
 def test_a_signal_reaches_what_runs_and_nothing_more_is_started(number, tmp_path):
     waits = job(tmp_path, "waits", "import signal; print('here', flush=True); signal.pause()")
     started = []
@@ -65,6 +66,22 @@ def test_a_signal_reaches_what_runs_and_nothing_more_is_started(number, tmp_path
             assert one.status is STOPPED
         assert runner.stopped_by == number
     assert started == ["waits"]
+
+
+@pytest.fixture
+def heard():
+    """Let SIGHUP do what it does, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
+def test_under_nohup_a_terminal_that_closes_ends_nothing():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Runner(1) as runner:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not runner.stopped_by
 
 
 def test_the_handlers_of_before_are_put_back():

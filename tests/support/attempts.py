@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import re
+import signal
 import socket
 import sys
 import time
@@ -37,6 +38,8 @@ def _main(arguments, environment, log, before):
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
     os.environ.update(environment)
     sys.argv = ["train_qa.py", *arguments]
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
     import train_qa
 
     if before is not None:
