@@ -94,9 +94,10 @@ def from_home(path: str | Path) -> Path:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill; on leaving, flush it to disk and put it in the place of what is at `path`.
 
-    Its files are as readable as the umask lets new files be, whatever mode their writers chose. After an error nothing
-    is left behind and `path` is as before.
+    Its files are as readable as the umask lets new files be, whatever mode their writers chose. A link stays, and leads
+    to the new folder. After an error nothing is left behind and `path` is as before.
     """
+    path = _followed(path)
     recover(path)
     part = beside(path, "part")
     part.mkdir(parents=True)
@@ -108,18 +109,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
         flush_to_disk(part)
         _put_in_place(part, path)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
 
 
 def recover(path: Path) -> None:
     """Finish the replacement of the folder `path` that a killed process began, and remove what it left behind."""
+    path = _followed(path)
     part, new, old = (beside(path, kind) for kind in ("part", "new", "old"))
     if new.exists():
         _replace_in_steps(new, path)
     elif old.exists() and not path.exists():
         old.rename(path)
     for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+        _remove(leftover)
 
 
 def interrupted_folders(parent: Path, names: str) -> set[Path]:
@@ -186,11 +188,25 @@ def _put_in_place(part: Path, path: Path) -> None:
 def _replace_in_steps(new: Path, path: Path) -> None:
     old = beside(path, "old")
     if path.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
         path.rename(old)
     new.rename(path)
     flush_to_disk(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _followed(path: Path) -> Path:
+    """Return where a link leads."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or the file in whose place one was put, as far as the system lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def exchange(one: Path, other: Path) -> bool:

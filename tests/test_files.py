@@ -139,6 +139,28 @@ def way(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.parametrize("target", ["there", "made"])
+@pytest.mark.usefixtures("way")
+def test_a_link_stays_and_what_it_leads_to_is_replaced(target, tmp_path):
+    """As of a model on a larger disk; also one that leads nowhere yet."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "model").symlink_to(target)
+    for name in ("old", "new"):
+        fill(tmp_path / "model", name)
+    assert (tmp_path / "model").is_symlink()
+    assert names(tmp_path / target) == ["new"]
+    assert names(tmp_path) == sorted({"model", "there", target})
+
+
+@pytest.mark.usefixtures("way")
+def test_a_file_in_the_place_of_a_folder_is_replaced(tmp_path):
+    (tmp_path / "model").write_text("what is this?")
+    for name in ("old", "new"):
+        fill(tmp_path / "model", name)
+    assert names(tmp_path / "model") == ["new"]
+    assert names(tmp_path) == ["model"]
+
+
 def test_failed_renaming_puts_the_old_folder_back(tmp_path, monkeypatch):
     path = tmp_path / "model"
     fill(path, "old")

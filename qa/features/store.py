@@ -70,8 +70,6 @@ def _built_in(folder: Path, build: Callable[[Path], None]) -> Path:
     with FileLock(f"{folder}{_LOCK}"):
         if _is_whole(folder):  # another process has built it
             return folder
-        if os.path.lexists(folder) and not folder.is_dir():
-            folder.unlink()
         with whole_folder(folder) as part:
             build(part)
             write_manifest(part)
