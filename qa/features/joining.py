@@ -13,8 +13,6 @@ from qa.features.windows import Features
 
 PAD_MULTIPLE = 8
 """Padded lengths are multiples of this: what matrix units are fast at."""
-CPU_PAD_MULTIPLE = 1
-"""A CPU that answers gains nothing by more padding, and a row without any needs no mask."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask")
 """What rows are made of; the last marks the question, which all tokens see in models of local attention."""
 NO_LABEL = -1

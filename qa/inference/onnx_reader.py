@@ -13,7 +13,7 @@ from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.tokens import find_tokens
 from qa.errors import ConfigError, MissingPackageError
-from qa.features.joining import CPU_PAD_MULTIPLE, Rows, join
+from qa.features.joining import PAD_MULTIPLE, Rows, join
 from qa.features.windows import Encoder, Features
 from qa.inference.loaded_reader import LoadedReader, longest_for
 from qa.inference.onnx import OnnxModel, SpanLogits, find_exported_layout, load_onnx_model
@@ -52,14 +52,14 @@ class OnnxReader(LoadedReader):
     ) -> Found:
         """Run features through the model and keep of each the best spans; see `qa.decoding.spans`."""
         if self.settings.head == "tokens":
-            rows_of = partial(join, features, input_names=self.input_names, pad_multiple=CPU_PAD_MULTIPLE)
+            rows_of = partial(join, features, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
             return find_tokens(
                 self.model, map(rows_of, batches), features=len(features), width=longest_context(features)
             )
         spans = room_for(len(features), config.n_best)
         filled = 0
         for indices in batches:
-            joined = join(features, indices, input_names=self.input_names, pad_multiple=CPU_PAD_MULTIPLE)
+            joined = join(features, indices, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
             logits = _logits(self.model(**joined.inputs), joined, window_shares=window_shares)
             rows = slice(filled, filled + len(indices))
             for name, column in vars(_decoded(logits, joined, config)).items():

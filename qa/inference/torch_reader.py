@@ -15,7 +15,7 @@ from qa.decoding.kept import Found
 from qa.decoding.spans import decode
 from qa.errors import ModelError
 from qa.features.collation import Batch, collate
-from qa.features.joining import CPU_PAD_MULTIPLE
+from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
 from qa.features.windows import Encoder, Features
 from qa.inference.loaded_reader import LoadedReader, longest_for
@@ -52,8 +52,7 @@ class TorchReader(LoadedReader):
         """Yield batches on the device; on a CPU without a loader, which takes as long as a small batch's rows."""
         if self.device.type != "cpu":
             return batch_loader(features, batches, input_names=self.input_names, device=self.device)
-        pad_multiple = CPU_PAD_MULTIPLE
-        return (collate(features, rows, input_names=self.input_names, pad_multiple=pad_multiple) for rows in batches)
+        return (collate(features, rows, input_names=self.input_names, pad_multiple=PAD_MULTIPLE) for rows in batches)
 
     def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Run the inputs of several calls together."""

@@ -4,14 +4,11 @@ import pytest
 import torch
 
 from qa.decoding.spans import find_spans
-from qa.features.joining import CPU_PAD_MULTIPLE
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.inference.torch_reader import run_together
 from tests.support.predictors import CONTEXT, QUESTION
 from tests.support.windows import LONG, TEXTS
-
-CPU = torch.device("cpu")
 
 
 class Model(torch.nn.Module):
@@ -44,9 +41,7 @@ def test_spans_are_those_of_batches_from_the_loader(predictor, window_shares):
         found = predictor.reader.find_spans(features, batches, options.decoding, window_shares=window_shares)
         wanted = find_spans(
             predictor.reader.model,
-            batch_loader(
-                features, batches, input_names=predictor.input_names, device=CPU, pad_multiple=CPU_PAD_MULTIPLE
-            ),
+            batch_loader(features, batches, input_names=predictor.input_names, device=torch.device("cpu")),
             options.decoding,
             features=len(features),
             window_shares=window_shares,
