@@ -81,12 +81,11 @@ def _loaded(spec: ReaderSpec) -> "Answering":
     predictor = Predictor.from_pretrained(
         spec.source, device=spec.device, dtype=spec.dtype, revision=spec.revision, backend=spec.backend
     )
-    options = predictor.options(**cast("CallOptions", dict(spec.given)))
-    if options.answers == "all":
+    if predictor.settings.answers == "all" and "answers" not in dict(spec.given):
         raise ConfigError(
             f"{spec.source} was trained to find all answers, and a job writes the best ones; wanted answers='any'"
         )
-    answering = Answering(predictor, options)
+    answering = Answering(predictor, predictor.options(**cast("CallOptions", dict(spec.given))))
     answering.require_answers()
     return answering
 
