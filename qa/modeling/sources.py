@@ -36,7 +36,7 @@ def located(source: str) -> str:
 def _require_model(source: str, path: Path) -> None:
     """Check that a folder is neither empty of models nor a run's, whose model is a folder inside."""
     inside = path / "model"
-    if (inside / "config.json").is_file():
+    if (path / "environment.json").is_file() and (inside / "config.json").is_file():
         raise ModelError(f"model {source!r}: the folder of a run; wanted its model, {inside}")
     if path.is_dir() and not any(path.glob("*.json")):
         raise ModelError(f"model {source!r}: the folder holds no model; wanted config.json and what belongs to it")

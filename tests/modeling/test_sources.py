@@ -21,10 +21,11 @@ def test_a_folder_is_where_its_path_says_and_anything_else_a_hub_id(tmp_path, mo
 def test_a_folder_without_a_model_and_a_run_with_one_inside_are_told(tmp_path):
     with pytest.raises(ModelError, match="the folder holds no model; wanted config"):
         located(str(tmp_path))
-    (tmp_path / "config.json").write_text("{}")  # the run's own
+    (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model").mkdir()
-    assert located(str(tmp_path)) == str(tmp_path)
     (tmp_path / "model" / "config.json").write_text("{}")
+    assert located(str(tmp_path)) == str(tmp_path)  # a model may lie beside another
+    (tmp_path / "environment.json").write_text("{}")
     with pytest.raises(ModelError, match=f"the folder of a run; wanted its model, {tmp_path}/model"):
         located(str(tmp_path))
 
