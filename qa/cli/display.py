@@ -13,7 +13,7 @@ from qa.report.marking import ANSWER, REFERENCE, Stretch, bracketed
 
 _WIDE = 10_000  # columns, where there is no terminal to fold lines for
 _AROUND = 400  # characters shown on either side of a marked span
-_STYLES = {ANSWER: "bold red", REFERENCE: "underline green"}
+_STYLES = {ANSWER: "bold reverse", REFERENCE: "underline green"}
 
 
 def print_json(value: object) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import CONFIG_NAME
 
 from qa.errors import ModelError, in_a_line
 from qa.files import from_home, looks_like_path
@@ -36,7 +37,8 @@ def located(source: str) -> str:
 def _require_model(source: str, path: Path) -> None:
     """Check that a folder is neither empty of models nor a run's, whose model is a folder inside."""
     inside = path / "model"
-    if (path / "environment.json").is_file() and (inside / "config.json").is_file():
+    has_weights = any(path.glob("*.safetensors")) or any(path.glob("*.bin"))
+    if (inside / CONFIG_NAME).is_file() and not has_weights:
         raise ModelError(f"model {source!r}: the folder of a run; wanted its model, {inside}")
     if path.is_dir() and not any(path.glob("*.json")):
         raise ModelError(f"model {source!r}: the folder holds no model; wanted config.json and what belongs to it")

@@ -79,7 +79,7 @@ def test_answers_are_coloured_on_a_terminal(capsys, run, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)
     text = output(capsys, run, "--kind", "elsewhere", "--examples", "1").out
-    assert "\x1b[1;31m" in text
+    assert "\x1b[1;7m" in text
     assert ">>>" not in text
 
 

@@ -24,10 +24,10 @@ def test_a_folder_without_a_model_and_a_run_with_one_inside_are_told(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
-    assert located(str(tmp_path)) == str(tmp_path)  # a model may lie beside another
-    (tmp_path / "environment.json").write_text("{}")
     with pytest.raises(ModelError, match=f"the folder of a run; wanted its model, {tmp_path}/model"):
         located(str(tmp_path))
+    (tmp_path / "model.safetensors").touch()
+    assert located(str(tmp_path)) == str(tmp_path)  # a model may lie beside another
 
 
 def test_a_tokenizer_is_loaded_alone(tmp_path):

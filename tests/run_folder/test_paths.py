@@ -5,13 +5,16 @@ import inspect
 from pathlib import Path
 
 from qa.run_folder.paths import CHECKPOINT_NAMES, RunPaths, step_name
+from qa.runtime.energy import ENERGY_FILE
 from tests.support.source import FILES, tree
 
 PATHS = RunPaths(Path("run"))
 PROPERTIES = inspect.getmembers(RunPaths, lambda one: isinstance(one, property))
 NAMED = {name: getattr(PATHS, name) for name, _ in PROPERTIES}
-OF_ONE_OWNER = {path.name for path in NAMED.values() if path.suffix} - {"README.md", "data_problems.jsonl"}
-"""Models of any program have a card, and `qa split` lists problems in a folder that is no run's."""
+OF_OTHERS = {"README.md", "data_problems.jsonl", ENERGY_FILE}
+"""Models of any program have a card, `qa split` lists problems in a folder that is no run's, and what counts energy has
+named its own file."""
+OF_ONE_OWNER = {path.name for path in NAMED.values() if path.suffix} - OF_OTHERS
 
 
 def test_every_name_is_there_once():
