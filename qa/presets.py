@@ -48,9 +48,14 @@ PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         validation_data="sample",
         output_dir=Path("runs/demo"),
-        training=TrainingConfig(max_steps=600, learning_rate=4e-4, batch_size=8, evaluate_every=300, save_every=0),
+        training=TrainingConfig(max_steps=600, learning_rate=6e-4, batch_size=8, evaluate_every=300, save_every=0),
         recipe=RecipeConfig(
-            dropout=0.0, attention_dropout=0.0, freeze_embeddings=True, short_windows=0.9, short_length=64
+            dropout=0.0,
+            attention_dropout=0.0,
+            layer_decay=0.85,
+            freeze_embeddings=True,
+            short_windows=0.9,
+            short_length=64,
         ),
     ),
     "sample": RunConfig(
