@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,7 @@ def arguments(engine, *, workers=None, on_bad_example="error", **data):
     return Predict(
         model=ModelFlags(model="m"),
         data=DataFlags(data="d", **data),
-        output=OutputFlags(out="o"),
+        output=OutputFlags(out=Path("o")),
         on_bad_example=on_bad_example,
         engine=EngineFlags(engine=engine, workers=workers),
     )
