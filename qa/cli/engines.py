@@ -1,6 +1,5 @@
 """`qa predict --engine`: rows of files, shard by shard, on an engine or on the processes that were launched."""
 
-import importlib
 import importlib.util
 import time
 from collections.abc import Iterator
@@ -74,10 +73,11 @@ def shards_done(arguments: Predict, job: Job, left: list[int], processes: Proces
     if arguments.engine.engine == "local":
         here = replace(job, reader=replace(job.reader, device=job.reader.device or processes.device))
         return (answer_shard(here, shard) for shard in left[processes.index :: processes.count])
-    found: Iterator[Done] = importlib.import_module(f"qa.{arguments.engine.engine}").run_shards(
-        job, left, workers=arguments.engine.workers
-    )
-    return found
+    if arguments.engine.engine == "ray":
+        from qa.ray import run_shards  # noqa: PLC0415  # an extra
+    else:
+        from qa.spark import run_shards  # noqa: PLC0415  # an extra
+    return run_shards(job, left, workers=arguments.engine.workers)
 
 
 def tell_summary(arguments: Predict, job: Job, tally: Tally, *, skipped: int, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, cast
 
 from qa.decoding.predictions import Predictions
 from qa.inference.answers import Answer, answers_of
@@ -10,15 +10,9 @@ from qa.inference.options import AnswerOptions
 from qa.inference.several import all_answers_of
 
 
-class Record(TypedDict):
-    """What is written for a row: the keys of its `Answer`, and what `qa score` needs to try other thresholds."""
+class Record(Answer):
+    """What is written for a row: its answer, and what `qa score` needs to try other thresholds."""
 
-    score: float
-    start: int
-    end: int
-    answer: str
-    no_answer_score: float
-    place_score: float
     best_span: str
     """The best answer that is not "no answer"."""
     null_odds: float
@@ -53,9 +47,9 @@ def records_of(contexts: Sequence[str], predictions: Predictions, options: Answe
             align_to_words=options.align_to_words,
         )
         if wants_all
-        else repeat([])
+        else repeat([], len(contexts))
     )
-    for answers, own, null_odds in zip(found, every, predictions.null_odds.tolist(), strict=False):
+    for answers, own, null_odds in zip(found, every, predictions.null_odds.tolist(), strict=True):
         best_span = next((answer["answer"] for answer in answers if answer["answer"]), "")
         record = cast("Record", {**answers[0], "best_span": best_span, "null_odds": null_odds})
         if wants_all or options.top_k > 1:

@@ -9,7 +9,7 @@ from qa.errors import ConfigError, JobError, QAError, in_a_line
 from qa.inference.inputs import Row, problem_of
 from qa.inference.options import AnswerOptions, CallOptions
 from qa.inference.predictor import Predictor
-from qa.inference.records import records_of
+from qa.inference.records import Record, records_of
 from qa.runtime.cores import use_model_threads
 
 Told = dict[str, Any]
@@ -17,7 +17,8 @@ Told = dict[str, Any]
 
 LONGEST = 1 << 23
 """Characters of a context: about two million tokens, at 100 bytes each while they are built."""
-KEYS = ("score", "start", "end", "answer", "no_answer_score", "place_score", "best_span", "null_odds")
+KEYS = tuple(name for name in Record.__annotations__ if name != "answers")
+"""What is told of every row, in the order of the columns."""
 _HARMLESS = {"question": "What is it?", "context": "It is a text."}
 _OF_ROWS = (QAError, RuntimeError, ValueError, MemoryError)
 """What an input can make a model raise; also out of memory, which is a RuntimeError of torch."""

@@ -98,7 +98,7 @@ def _few_in_inputs(inputs: list[Input]) -> list[Input]:
 
 
 class Asking(Options):
-    """How to answer; what is left out is as the model was trained."""
+    """How to answer: with the best answers unless all are wanted; what else is left out is as the model was trained."""
 
     answers: Answers = Field(
         "any",
@@ -109,9 +109,9 @@ class Asking(Options):
     def as_call(self) -> CallOptions:
         """Return them as the predictor takes them."""
         call = super().as_call() | CallOptions(answers=self.answers)
-        return (
-            call | CallOptions(top_k=None) if self.answers == "all" and "top_k" not in self.model_fields_set else call
-        )
+        if self.answers == "all" and "top_k" not in self.model_fields_set:
+            call["top_k"] = None
+        return call
 
 
 class OneQuestion(Asking):

@@ -26,7 +26,7 @@ class Gradient:
     def __init__(self, sums: Float[Tensor, "sum"], norm: Tensor | None) -> None:
         """Take loss, padded tokens and the seconds of every process, and the norm where the backend tells it."""
         self._told = norm is not None
-        self._copy = HostCopy(torch.stack([*sums, norm.to(sums)] if norm is not None else [*sums]))
+        self._copy = HostCopy(sums if norm is None else torch.cat([sums, norm.to(sums).reshape(1)]))
 
     @property
     def is_known(self) -> bool:
