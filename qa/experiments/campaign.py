@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qa.config import RunConfig
 from qa.errors import SweepError
 from qa.experiments.commands import Command
 from qa.experiments.ledger import Ledger
@@ -28,15 +29,14 @@ class Campaign:
     metric: str | None = None
     """Score that is said of a run; None: F1, of the best threshold where there is one."""
 
-    def check(self, trials: Sequence[Trial]) -> None:
-        """Check that runs can be started.
+    def check(self, trials: Sequence[Trial]) -> list[RunConfig]:
+        """Check that runs can be started; return the configurations that they will have.
 
         Raises:
             SweepError, ConfigError: flags that no run can have.
 
         """
-        for trial in trials:
-            self.command.config_of(trial, self.folder_of(trial))
+        return [self.command.config_of(trial, self.folder_of(trial)) for trial in trials]
 
     def folder_of(self, trial: Trial) -> Path:
         """Return the folder of a run."""

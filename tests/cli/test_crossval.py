@@ -103,3 +103,10 @@ def test_real_runs_are_joined(capsys, here):
     )
     assert 0 <= found["all_examples"]["f1"]["mean"] <= 100
     assert len(json.loads((here / "real" / "predictions.json").read_text())) == 16
+
+
+def test_runs_that_are_to_find_all_answers_are_refused_before_the_first(capsys, here):
+    command = "${interpreter} ${program} few-labels --head tokens --data.answers all"
+    err = crossval(capsys, "own.jsonl", "--folds", "2", "--out", "out", "--command", command, status=2).err
+    assert "the runs are to find all answers" in err
+    assert not calls(here / "out", "fold=*")
