@@ -2,9 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from qa.jobs.answering import reader_spec
 from qa.jobs.job import begin_job, finish_job, plan_job
 from qa.jobs.tables import answer_schema
 from tests.support.attempts import free_port
-from tests.support.jobs import locally, parts, wait_for, write_rows
+from tests.support.jobs import assert_kills_cost_nothing, locally, parts, write_rows
 from tests.support.predictors import pairs, saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.filterwarnings("ignore")]  # of its own
@@ -88,25 +85,7 @@ def workers():
 
 
 def test_a_killed_worker_costs_nothing(spec, tmp_path):
-    data = write_rows(tmp_path / "data", times=20)
-    wanted = locally(spec, data, tmp_path / "local", size=20_000)
-    job = plan_job(spec, data, tmp_path / "ray", size=20_000)
-    begin_job(job)
-    killed = []
-
-    def kill():
-        wait_for(lambda: list(job.out.glob(".part-*")))
-        for worker in workers():
-            os.kill(worker, signal.SIGKILL)
-            killed.append(worker)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    tally = finish_job(job, qa.ray.run_shards(job, job.left, workers=1))
-    thread.join()
-    assert killed
-    assert tally.errors <= 3  # a shard that was there when its task was done again counts as skipped
-    assert parts(job.out) == wanted
+    assert_kills_cost_nothing(spec, tmp_path, workers, lambda job: qa.ray.run_shards(job, job.left, workers=1))
 
 
 def test_a_broken_reader_ends_a_job(tmp_path):

@@ -1,9 +1,7 @@
 """Spark, really run: data frames, and jobs whose files are those of one process."""
 
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +18,7 @@ from qa.errors import ConfigError, DataError, JobError
 from qa.jobs.answering import reader_spec
 from qa.jobs.job import begin_job, finish_job, plan_job
 from qa.jobs.tables import answer_schema
-from tests.support.jobs import locally, parts, wait_for, write_rows
+from tests.support.jobs import assert_kills_cost_nothing, locally, parts, write_rows
 from tests.support.predictors import pairs, saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.filterwarnings("ignore")]  # of its own
@@ -97,25 +95,7 @@ def workers():
 
 
 def test_a_killed_worker_costs_nothing(spec, tmp_path):
-    data = write_rows(tmp_path / "data", times=20)
-    wanted = locally(spec, data, tmp_path / "local", size=20_000)
-    job = plan_job(spec, data, tmp_path / "spark", size=20_000)
-    begin_job(job)
-    killed = []
-
-    def kill():
-        wait_for(lambda: list(job.out.glob(".part-*")))
-        for worker in workers():
-            os.kill(worker, signal.SIGKILL)
-            killed.append(worker)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    tally = finish_job(job, qa.spark.run_shards(job, job.left))
-    thread.join()
-    assert killed
-    assert tally.errors <= 3  # shards that were there when their task was done again count as skipped
-    assert parts(job.out) == wanted
+    assert_kills_cost_nothing(spec, tmp_path, workers, lambda job: qa.spark.run_shards(job, job.left))
 
 
 def test_a_broken_reader_ends_a_job(tmp_path):

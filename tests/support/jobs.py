@@ -1,5 +1,8 @@
 """Jobs with small shards, and a wait that ends when something is there."""
 
+import os
+import signal
+import threading
 import time
 
 from qa.jobs.job import answer_shard, begin_job, finish_job, plan_job
@@ -37,3 +40,26 @@ def wait_for(fact):
         assert time.monotonic() < ends
         time.sleep(0.02)
     return found
+
+
+def assert_kills_cost_nothing(spec, folder, workers, run):
+    """Kill all workers of an engine when its first shard is there; the files are those of one process."""
+    data = write_rows(folder / "data", times=20)
+    wanted = locally(spec, data, folder / "local", size=20_000)
+    job = plan_job(spec, data, folder / "out", size=20_000)
+    begin_job(job)
+    killed = []
+
+    def kill():
+        wait_for(lambda: list(job.out.glob(".part-*")))
+        for worker in workers():
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    tally = finish_job(job, run(job))
+    thread.join()
+    assert killed
+    assert tally.errors <= 3  # shards that were there when their task was done again count as skipped
+    assert parts(job.out) == wanted
