@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from qa.cli.answer_flags import Ask
-from qa.cli.display import print_json, print_line, print_stretches, print_table
+from qa.cli.display import print_json, print_line, print_marked, print_table
 from qa.cli.loading import call_options, decode_input, load_predictor, read_text
 from qa.errors import DataError, UsageError
 from qa.inference.answers import Answer
-from qa.report.marking import marked_part
 
 _SHOWN = 5  # answers
-_AROUND = 400  # characters shown on either side of what is marked
 
 
 def run(arguments: Ask) -> None:
@@ -72,7 +70,7 @@ def _show_as_json(question: str, _context: str, answers: Sequence[Answer]) -> No
 def _show(_question: str, context: str, answers: Sequence[Answer], *, every: bool) -> None:
     marked = _marked(answers, every=every)
     if marked:
-        print_stretches(marked_part(context, marked, [], characters=_AROUND))
+        print_marked(context, marked)
     else:
         print_line(f"The text does not answer this{_certainty(answers)}.")
     rows = [

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qa.report.marking import ANSWER, REFERENCE, Stretch, bracketed
+from qa.report.marking import ANSWER, REFERENCE, Place, bracketed, marked_part
 
 _WIDE = 10_000  # columns, where there is no terminal to fold lines for
-_AROUND = 400  # characters shown on either side of a marked span
+_AROUND = 400
 _STYLES = {ANSWER: "bold reverse", REFERENCE: "underline green"}
 
 
@@ -25,19 +25,19 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=not takes_all, allow_nan=False) + "\n")
 
 
-def print_marked(text: str, start: int, end: int) -> None:
-    """Print the text around a span with the span marked: by colour on a terminal, else by `>>>` and `<<<`."""
-    console = Console(soft_wrap=True, highlight=False)
-    begin, stop = max(start - _AROUND, 0), min(end + _AROUND, len(text))
-    left, right = ("", "") if console.is_terminal else (">>>", "<<<")
-    marked = Text("…" if begin else "").append(text[begin:start])
-    if start < end:
-        marked.append(f"{left}{text[start:end]}{right}", style="bold reverse")
-    console.print(marked.append(text[end:stop]).append("…" if stop < len(text) else ""))
+def print_marked(
+    text: str, answers: Sequence[Place], references: Sequence[Place] = (), *, characters: int = _AROUND
+) -> None:
+    """Print the part of a text that has answers and references, marked: by colour on a terminal, else by brackets.
 
+    Args:
+        text: the whole.
+        answers: places in it.
+        references: places in it.
+        characters: that are shown on either side.
 
-def print_stretches(parts: Sequence[Stretch]) -> None:
-    """Print a text with its answers and references marked: by colour on a terminal, else by brackets."""
+    """
+    parts = marked_part(text, answers, references, characters=characters)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if console.is_terminal:
         console.print(Text.assemble(*((text, " ".join(_STYLES[name] for name in names)) for text, names in parts)))

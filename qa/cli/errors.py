@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qa.cli.display import print_json, print_line, print_stretches, print_table
+from qa.cli.display import print_json, print_line, print_marked, print_table
 from qa.cli.experiment_flags import Errors
 from qa.config import DataConfig, RunConfig
 from qa.data import Examples, load_examples, load_validation_examples
@@ -17,7 +17,6 @@ from qa.experiments.finished import FinishedRun, read_run, require_single_answer
 from qa.features.windows import Encoder, features_of_table
 from qa.files import write_whole
 from qa.modeling.sources import load_tokenizer
-from qa.report.marking import marked_part
 from qa.report.page import KIND_NAMES, Report, page
 from qa.report.summary import Summary, summarise
 from qa.run_folder.answers import what_was_given
@@ -146,7 +145,7 @@ def _show_answer(answer: JudgedAnswer) -> None:
     print_line(f"answer: {answer.given.text or '(no answer)'}")
     print_line(f"reference: {' | '.join(answer.references) or '(no answer)'}")
     answers = [] if answer.given.place is None else [answer.given.place]
-    print_stretches(marked_part(answer.row["context"], answers, answer.reference_places, characters=_AROUND))
+    print_marked(answer.row["context"], answers, answer.reference_places, characters=_AROUND)
 
 
 def _values(judged: _Judged, shown: Sequence[JudgedAnswer]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _show_example(row: dict[str, Any]) -> None:
     answers = row.get("answers") or {"text": [], "answer_start": []}
     first = zip(answers["answer_start"], answers["text"], strict=True)
     start, text = next(first, (0, ""))
-    print_marked(row["context"], max(start, 0), start + len(text) if start != NO_PLACE else 0)
+    print_marked(row["context"], [(start, start + len(text))] if text and start != NO_PLACE else [])
     if start == NO_PLACE:
         print_line(f"without a place: {text}")
     others = sorted({other for _, other in first} - {text})

@@ -54,8 +54,7 @@ def show_windows(view: ExampleView) -> None:
             f"\nwindow {number} of {len(view.windows)}: {window.length} tokens, {len(window.tokens)} of the context, "
             f"characters {begin} to {end}; {'label' if window.labels else 'no label: the answer is not here'}"
         )
-        start, stop = window.labels[0] if window.labels else (begin, begin)
-        print_marked(view.context[begin:end], start - begin, stop - begin)
+        print_marked(view.context[begin:end], [(start - begin, stop - begin) for start, stop in window.labels[:1]])
         print_table(
             ("token", "from", "to", "text"),
             [(token.token, *token.place, repr(view.context[slice(*token.place)])) for token in _around_label(window)],
