@@ -21,6 +21,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       ending.py            How a process ends: message, status, word to the others.
       launched.py          The processes that were started for one command.
       logs.py              Log by rank, and into a file.
+      core_wait.py         How long this process waited for a core.
       cores.py             The cores of this process, and the memory that it keeps.
       environment.py       Versions, hardware, commit.
       energy.py            What the machine uses, by CodeCarbon.

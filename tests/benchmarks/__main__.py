@@ -1,9 +1,11 @@
 """Measure every stage against the classic recipe, write bench.json and bench.md, and print the table.
 
-    python -m tests.benchmarks [--data FOLDER] [--model FOLDER] [--removed PYTHON] [--only WORD ...] [--output FOLDER]
+    python -m tests.benchmarks [--data FOLDER] [--model FOLDER] [--removed PYTHON] [--only WORD ...]
+                               [--neighbours N] [--output FOLDER]
 
 Exits with 1 when a ratio is under its bar. Without data the embedded set is measured; without a trained model, what
-8-bit weights do to answers is not; without an environment that has the removed pipeline, nothing is against it.
+8-bit weights do to answers is not; without an environment that has the removed pipeline, nothing is against it. With
+neighbours the machine is as busy as a shared one: the ratios then say what threads lose that wait for one another.
 """
 
 import argparse
@@ -17,9 +19,12 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.contest import Result, compete
+from tests.benchmarks.contest import Result, compete, neighbours
 from tests.benchmarks.contestants import Setup
 from tests.benchmarks.stages import STAGES
+
+_OF_THE_TABLE = {"only", "neighbours", "output"}
+"""Options that say nothing of what a contestant does."""
 
 
 def main() -> int:
@@ -28,11 +33,12 @@ def main() -> int:
     parser.add_argument("--model", help="folder of a trained model, such as a run's model/")
     parser.add_argument("--removed", help="interpreter of an environment with torch and transformers 5.2.0")
     parser.add_argument("--only", nargs="+", default=[""], help="stages whose names hold one of these words")
+    parser.add_argument("--neighbours", type=int, default=0, help="processes that keep a core busy meanwhile")
     parser.add_argument("--output", type=Path, default=Path(), help="folder for bench.json and bench.md")
     parser.add_argument("--rows", type=int, default=Setup.rows, help="rows that features are built of")
     parser.add_argument("--steps", type=int, default=Setup.steps, help="training steps a turn")
     options = parser.parse_args()
-    setup = Setup(**{name: value for name, value in vars(options).items() if name not in {"only", "output"}})
+    setup = Setup(**{name: value for name, value in vars(options).items() if name not in _OF_THE_TABLE})
     results = []
     for stage in STAGES:
         if not any(word in stage.name for word in options.only):
@@ -46,9 +52,10 @@ def main() -> int:
         if stage.precision == "bf16" and not multiplies_bf16():
             print(f"left out, for want of a CPU that multiplies bf16: {stage.name}", flush=True)
             continue
-        results.append(compete(stage, setup))
+        with neighbours(options.neighbours):
+            results.append(compete(stage, setup))
         print(line(results[-1]), flush=True)
-    write(results, options.output, source=options.data or "the embedded set")
+    write(results, options.output, source=options.data or "the embedded set", busy=options.neighbours)
     print("\n" + (options.output / "bench.md").read_text(encoding="utf-8"))
     return int(any(result.ratio < result.bar for result in results))
 
@@ -69,11 +76,12 @@ def figure(value: float) -> str:
     return f"{value:.2e}" if value >= 1e7 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def write(results: list[Result], folder: Path, *, source: str) -> None:
+def write(results: list[Result], folder: Path, *, source: str, busy: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bench.json").write_text(json.dumps([dataclasses.asdict(result) for result in results], indent=2) + "\n")
     head = ["| stage | opponent | ours | theirs | unit | ratio | bar |", "|---|---|---|---|---|---|---|"]
-    text = "\n".join([f"{describe()}; data: {source}.", "", *head, *map(line, results), ""])
+    beside = f"; beside {busy} busy processes" if busy else ""
+    text = "\n".join([f"{describe()}; data: {source}{beside}.", "", *head, *map(line, results), ""])
     (folder / "bench.md").write_text(text, encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
-BY_THE_CLOCK = ("seconds", "_per_second", "mfu", "data_wait_share", "slowest_process", "slowest_to_median")
+BY_THE_CLOCK = ("seconds", "_per_second", "mfu", "_wait_share", "slowest_process", "slowest_to_median")
 BOUND = 150.0
 """Seconds in which anything that ends must have ended, on a busy machine too."""
 WINDOWS = ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from qa.config import RunConfig
 from qa.features.labels import build_labels
 from qa.features.windows import build_features
+from qa.runtime.core_wait import CoreWait
 from qa.runtime.logs import ONLY_IN_FILE
 from qa.tracking.run_tracker import RunTracker
 from qa.training.progress import Progress
@@ -43,6 +44,23 @@ def test_a_slow_process_is_named_in_the_line(tmp_path, caplog):
     quick, slow = (caplog.messages[at] for at in (1, 0))
     assert "process 2 takes 2.0 times the median" in slow
     assert "times the median" not in quick
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.5, 1), (0.1, 0), (None, 0)])
+def test_threads_without_cores_are_told_in_each_line_and_what_helps_once(share, told, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(CoreWait, "take", lambda _: share)
+    history = []
+    with (
+        caplog.at_level(logging.INFO, logger="qa"),
+        RunTracker(
+            Accelerator(cpu=True), config_for(tmp_path), plan(4), Progress(), history=history.append
+        ) as tracking,
+    ):
+        for step in range(1, 5):
+            tracking.step(report(step))
+    assert [line.get("train/core_wait_share") for line in history] == [share] * len(history)
+    assert caplog.text.count("50% waiting for a core") == told * len(history)
+    assert caplog.text.count("OMP_WAIT_POLICY=passive") == told
 
 
 def test_bar_at_a_terminal_replaces_the_lines(tmp_path, caplog, monkeypatch, capsys):
