@@ -69,6 +69,8 @@ class Setup:
     """Folder of a trained model, for the predictor; None: the embedded one with a new head."""
     asked: int = 200
     """Questions that the predictor answers at once."""
+    predicted: int = 2000
+    """Questions of a file that `qa predict` answers."""
     removed: str | None = None
     """Interpreter of an environment with the transformers that had the pipeline; None: there is none."""
     scored: int = 2000

@@ -3,8 +3,8 @@
 import dataclasses
 from functools import partial
 
+from tests.benchmarks import batches, inference, memory
 from tests.benchmarks import contestants as c
-from tests.benchmarks import inference, memory
 from tests.benchmarks.contest import Stage
 
 
@@ -25,6 +25,30 @@ STAGES = (
         bar=3.0,
         ours=c.ours_features,
         theirs=c.theirs_features,
+    ),
+    Stage(
+        name="feature building, ten times the rows",
+        opponent="ours, a tenth of the rows",
+        unit="rows/s",
+        bar=0.9,
+        ours=partial(batches.ours_features_of, part=1),
+        theirs=partial(batches.ours_features_of, part=10),
+    ),
+    Stage(
+        name="collation, one thread",
+        opponent="a tokenizer that pads lists of ints (no-Trainer script)",
+        unit="features/s",
+        bar=10.0,
+        ours=batches.ours_collation,
+        theirs=batches.theirs_collation,
+    ),
+    Stage(
+        name="batches made ahead of a device",
+        opponent="ours, made when they are asked for",
+        unit="features/s",
+        bar=1.1,
+        ours=partial(batches.stepped, ahead=True),
+        theirs=partial(batches.stepped, ahead=False),
     ),
     Stage(
         name="training",
@@ -160,6 +184,14 @@ STAGES = (
         bar=1.8,
         ours=partial(inference.ours_asked, backend="onnx_int8"),
         theirs=inference.theirs_asked,
+    ),
+    Stage(
+        name="qa predict, two processes",
+        opponent="ours, one process with all cores",
+        unit="examples/s",
+        bar=0.9,
+        ours=partial(batches.predicted, processes=2),
+        theirs=partial(batches.predicted, processes=1),
     ),
     *(
         Stage(
