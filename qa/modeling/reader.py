@@ -17,7 +17,7 @@ from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
 from qa.modeling.sources import LOADING_ERRORS, check_words, load_tokenizer, located
-from qa.modeling.structure import configure_for_training
+from qa.modeling.structure import configure_for_training, expect_few_answers
 
 _QUESTION = 6  # tokens of windows that the model is tried with
 
@@ -115,7 +115,7 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
 
 
 def load_reader_for(config: RunConfig) -> Reader:
-    """Load the reader that a run begins with.
+    """Load the reader that a run begins with, whatever head it was trained with.
 
     Raises:
         ModelError: as `load_reader`, or it cannot recompute activations, or compute attention as it is to.
@@ -130,6 +130,8 @@ def load_reader_for(config: RunConfig) -> Reader:
             "wanted no training.gradient-checkpointing"
         )
     choose_attention(reader.model, config.training.attention)
+    if config.head == "tokens" and (reader.settings or DEFAULT_SETTINGS).head != "tokens":
+        expect_few_answers(reader.model)
     return reader
 
 
