@@ -21,6 +21,7 @@ from qa.cli.model_flags import Calibrate, Export, ExportCheckpoint, Trim
 from qa.cli.start_flags import Configs, Demo, Train, Tutorial
 from qa.cli.usage import told_examples
 from qa.errors import MissingPackageError, QAError, UsageError
+from qa.runtime.cores import sleep_where_cores_are_busy
 
 Command = (
     Annotated[Demo, subcommand("demo")]
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _write_any_letter()
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # such as that PyTorch was not found
+    sleep_where_cores_are_busy()  # before torch is loaded
     return _flushed(_status(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -12,6 +12,7 @@ from qa.runtime.cores import (
     cpu_quota,
     keep_freed_memory,
     model_threads,
+    sleep_where_cores_are_busy,
     trim_freed_memory,
     usable_cores,
     use_model_threads,
@@ -45,6 +46,39 @@ def test_a_number_of_threads_that_was_said_counts_and_a_launchers_does_not(
         monkeypatch.setenv(name, value)
     use_training_threads(told, processes)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("load", "variables", "policy"),
+    [
+        (0.4, {}, None),
+        (0.6, {}, "PASSIVE"),  # 4 threads on 4 cores, and one other program
+        (9.0, {}, "PASSIVE"),
+        (1.4, {"OMP_NUM_THREADS": "3"}, None),
+        (1.6, {"OMP_NUM_THREADS": "3"}, "PASSIVE"),
+        (9.0, {"OMP_NUM_THREADS": "1"}, None),  # it has no other to wait for
+        (9.0, {"OMP_WAIT_POLICY": "active"}, "active"),
+        (9.0, {"GOMP_SPINCOUNT": "1000"}, None),
+    ],
+)
+def test_threads_sleep_while_they_wait_where_others_have_cores(load, variables, policy, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "WEB_CONCURRENCY"):
+        monkeypatch.setenv(name, "")  # so that what is set below is undone
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    sleep_where_cores_are_busy()
+    assert os.environ.get("OMP_WAIT_POLICY") == policy
+
+
+def test_a_system_without_load_averages_is_left_alone(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delattr(os, "getloadavg", raising=False)
+    sleep_where_cores_are_busy()
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):
