@@ -59,3 +59,8 @@ def test_a_smaller_set_of_labels_is_part_of_a_larger_one(run, tmp_path):
 def test_less_than_the_bar_is_a_failure(run, tmp_path):
     write_program(tmp_path)
     assert run("--out", "other") == 1
+
+
+@pytest.mark.parametrize(("count", "said"), [(128, {}), (512, {}), (2048, {"training.epochs": 3.0})])
+def test_many_labels_take_the_steps_of_512(count, said):
+    assert few_labels.passes(count) == said
