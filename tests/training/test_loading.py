@@ -88,3 +88,31 @@ def test_short_windows_are_those_of_the_first_steps():
     short, _ = loop.loader.windows_at(1)
     assert short.lengths.max() <= 32
     assert loop.loader.windows_at(0)[0] is short, "they are cut once an epoch"
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """The graphs that the compiler hands to its back end, which runs them as they are."""
+    found, compile_module = [], torch.nn.Module.compile
+
+    def counted(graph, inputs):
+        found.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module, **options: compile_module(module, backend=counted, **options)
+    )
+    torch.compiler.reset()
+    yield found
+    torch.compiler.reset()
+
+
+def test_a_compiled_encoder_is_one_graph_for_each_shape(graphs):
+    """Ten features in batches of four, three times: of four and of two."""
+    rows = tiny.small(10)
+    options = {"batch_size": 4, "epochs": 3.0}
+    losses = [report.loss for report in loop_for(rows, compile=True, **options).steps()]
+    assert len(losses) == 9
+    assert len(graphs) == 2
+    plain = [report.loss for report in loop_for(rows, **options).steps()]
+    assert losses == pytest.approx(plain, rel=1e-4)
