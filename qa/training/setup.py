@@ -31,10 +31,11 @@ def prepare(
         accelerator.ddp_handler = DistributedDataParallelKwargs(
             find_unused_parameters=has_unused_parameters(model, reader.windows(_CONTEXT)),
             gradient_as_bucket_view=True,  # gradients are exchanged where they are, not copied
-            broadcast_buffers=False,  # they never change: encoders have no running statistics
         )
     _prepare_masks(accelerator)
     prepared: tuple[nn.Module, AcceleratedOptimizer] = accelerator.prepare(model, optimizer)
+    if isinstance(prepared[0], nn.parallel.DistributedDataParallel):
+        prepared[0].broadcast_buffers = False  # they never change: encoders have no running statistics
     return prepared
 
 

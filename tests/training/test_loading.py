@@ -95,7 +95,7 @@ def graphs(monkeypatch):
     """The graphs that the compiler hands to its back end, which runs them as they are."""
     found, compile_module = [], torch.nn.Module.compile
 
-    def counted(graph, inputs):
+    def counted(graph, _inputs):
         found.append(graph)
         return graph.forward
 

@@ -55,13 +55,32 @@ def test_a_gpu_is_not_asked_for_masks(monkeypatch):
     assert calls == ["masks"]
 
 
+@pytest.fixture
+def alone_in_a_group():
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone_in_a_group")
+def test_buffers_that_never_change_are_not_sent_before_every_pass():
+    class Wrapping(Asked):
+        def prepare(self, model, optimizer):
+            return torch.nn.parallel.DistributedDataParallel(model), AcceleratedOptimizer(optimizer)
+
+    Accelerator(cpu=True)
+    reader = reader_of(tiny.model("bert"))
+    optimizer = torch.optim.SGD(reader.model.parameters(), lr=0.1)
+    model, _ = prepare(Wrapping(DistributedType.MULTI_CPU, processes=2), reader, optimizer, CONFIG)
+    assert not model.broadcast_buffers
+
+
 @pytest.mark.parametrize(("family", "unused"), [("bert", False), ("xlnet", True)])
 def test_several_processes_look_for_unused_parameters_only_where_there_are_any(family, unused):
     accelerator = Asked(DistributedType.MULTI_CPU, processes=2)
     prepared(accelerator, family)
     assert accelerator.ddp_handler.find_unused_parameters is unused
     assert accelerator.ddp_handler.gradient_as_bucket_view
-    assert not accelerator.ddp_handler.broadcast_buffers
 
 
 @pytest.mark.parametrize(("told", "wanted"), [(None, ["BertLayer"]), (["Other"], ["Other"])])
