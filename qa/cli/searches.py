@@ -20,14 +20,26 @@ def fit_searches(predictor: Predictor, examples: Examples, most: int, *, batch_s
         MissingPackageError: bm25s is not installed.
 
     """
+    chosen, passages = questions_with_passages(examples, most)
+    found = list(_searched(predictor, chosen, passages, batch_size))
+    return fit_retrieval(found, weight=predictor.settings.lexical_weight)
+
+
+def questions_with_passages(
+    examples: Examples, most: int
+) -> tuple[list[Mapping[str, Any]], Mapping[str, Sequence[str]]]:
+    """Return so many answerable questions, spread evenly over the examples, and the distinct contexts of every title.
+
+    Raises:
+        DataError: no answerable question has passages to choose from.
+
+    """
     rows = [row for row in examples.rows if row["answers"]["text"]]
     passages = _passages(rows)
     able = [row for row in rows if len(passages[row["title"]]) > 1]
     if not able:
         raise DataError("no answerable question has a title with several contexts; wanted some, to search among them")
-    chosen = [able[int(at * len(able) / min(most, len(able)))] for at in range(min(most, len(able)))]
-    found = list(_searched(predictor, chosen, passages, batch_size))
-    return fit_retrieval(found, weight=predictor.settings.lexical_weight)
+    return [able[int(at * len(able) / min(most, len(able)))] for at in range(min(most, len(able)))], passages
 
 
 def show_searches(found: RetrievalFit) -> None:
@@ -52,7 +64,10 @@ def _passages(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _searched(
-    predictor: Predictor, rows: Sequence[Mapping[str, Any]], passages: Mapping[str, list[str]], batch_size: int | None
+    predictor: Predictor,
+    rows: Sequence[Mapping[str, Any]],
+    passages: Mapping[str, Sequence[str]],
+    batch_size: int | None,
 ) -> Iterator[SearchedQuestion]:
     options = predictor.options(batch_size=batch_size)
     for row in rows:
