@@ -93,6 +93,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       settings.py          reader.json: how a trained reader is used.
       saving.py            A reader -> a folder that from_pretrained loads.
       fingerprint.py       A model -> a hash of its weights, and its settings.
+      conditional_head.py  The head of ends that depend on their starts.
       loss.py              Span logits and labels -> loss.
       structure.py         Layers, unused parameters, compilation, recomputation.
       lora.py              Low-rank matrices beside the weights.
@@ -322,10 +323,8 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
         except ModuleNotFoundError as error:
             if error.name not in _EXTRAS:
                 raise
-            extra = f"pip install 'extractive-qa[{_EXTRAS[error.name]}]'"
-            raise ImportError(
-                f"{package}.{name} needs {error.name}; install it with: {extra}", name=error.name
-            ) from error
+            how = f"install it with: pip install 'extractive-qa[{_EXTRAS[error.name]}]'"
+            raise ImportError(f"{package}.{name} needs {error.name}; {how}", name=error.name) from error
         return module if homes[name] == name else getattr(module, name)
 
     return get

@@ -15,7 +15,7 @@ from qa.recipe import RecipeConfig as RecipeConfig  # noqa: PLC0414  # all setti
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
 Schedule = Literal["linear", "cosine", "polynomial", "inverse_sqrt", "constant"]
-Head = Literal["spans", "tokens"]
+Head = Literal["spans", "conditional", "tokens"]
 Answers = Literal["any", "all"]
 Backend = Literal["torch", "onnx", "onnx_int8"]
 """What runs a model: PyTorch, or onnxruntime with float32 or 8-bit weights."""
@@ -221,7 +221,8 @@ class RunConfig(Settings):
     more_train_data: tuple[str, ...] = ()
     """Further data to train on, such as a large set beside your own: sources with a weight after *, as in squad*0.1."""
     head: Head = "spans"
-    """Learn the span that answers, or of each token whether it begins an answer (of any number) or goes on with one."""
+    """Learn the span that answers, its end also given its start (conditional), or of each token whether it begins an
+    answer (of any number) or goes on with one (tokens)."""
     validation_data: str | None = "auto"
     """Source as above; auto: the training data's validation split; 0.1: a tenth of its contexts, held out; or none."""
     more_validation_data: tuple[str, ...] = ()

@@ -64,6 +64,7 @@ def test_impossible_value_is_named_with_what_was_wanted(part, setting, value):
     assert "wanted" in str(error.value)
 
 
+@pytest.mark.parametrize("head", ["tokens", "conditional"])
 @pytest.mark.parametrize(
     "other",
     [
@@ -73,10 +74,10 @@ def test_impossible_value_is_named_with_what_was_wanted(part, setting, value):
         {"decoding": DecodingConfig(search="hf_parity")},
     ],
 )
-def test_what_is_of_spans_goes_with_the_head_of_spans(other):
+def test_what_is_of_spans_goes_with_the_head_of_spans(other, head):
     RunConfig(**other)
-    with pytest.raises(ConfigError, match="head is 'tokens'; wanted spans with an objective"):
-        RunConfig(head="tokens", **other)
+    with pytest.raises(ConfigError, match=f"head is '{head}'; wanted spans with an objective"):
+        RunConfig(head=head, **other)
 
 
 def test_evaluating_only_or_judging_models_needs_validation_data():

@@ -4,7 +4,7 @@ Arguments and results are those of the functions there, in NumPy's arrays. Of sp
 kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,9 @@ from jaxtyping import Bool, Float32, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
 from qa.decoding.kept import NO_SPAN
+
+PAIRS_AT_ONCE = 2**22
+"""Scores of pairs of tokens that are in memory at the same time, unless one start of every feature has more."""
 
 
 class ArrayCandidates(NamedTuple):
@@ -37,14 +40,49 @@ def best_spans(
     start, end = _only(start_logits, in_context), _only(end_logits, in_context)
     ends_from = np.pad(end, ((0, 0), (0, width - 1)), constant_values=-np.inf)
     ends = sliding_window_view(ends_from, width, axis=1)
-    starts = _largest(start + ends.max(axis=2), k)
-    scores = np.take_along_axis(start, starts, 1)[:, :, None] + np.take_along_axis(ends, starts[:, :, None], 1)
-    flat = scores.reshape(len(scores), -1)
-    at = _largest(flat, k)
-    first = np.take_along_axis(starts, at // width, 1)
-    last = first + at % width
-    spans = ArrayCandidates(first, last, np.take_along_axis(start, first, 1), np.take_along_axis(ends_from, last, 1))
-    return _filled(spans, np.take_along_axis(flat, at, 1), k)
+    return _from_best_starts(start, ends, k)
+
+
+def best_conditional_spans(
+    start_logits: Float32[np.ndarray, "feature token"],
+    ends: Float32[np.ndarray, "feature token length"],
+    in_context: Bool[np.ndarray, "feature token"],
+    *,
+    k: int,
+) -> ArrayCandidates:
+    """Find the same where an end's logit depends on the start."""
+    return _from_best_starts(_only(start_logits, in_context), np.where(ends < np.inf, ends, np.float32(-np.inf)), k)
+
+
+def conditional_ends(
+    end_logits: Float32[np.ndarray, "feature token"],
+    u: Float32[np.ndarray, "feature token rank"],
+    v: Float32[np.ndarray, "feature token rank"],
+    in_context: Bool[np.ndarray, "feature token"],
+    null_position: Int[np.ndarray, "feature"],
+    *,
+    max_tokens: int,
+) -> Float32[np.ndarray, "feature token length"]:
+    """Return log P(end | start) of every span, of a head of conditional ends."""
+    features, tokens = end_logits.shape
+    column, length = np.arange(tokens), np.arange(min(max_tokens, tokens))
+    ends = np.full((features, tokens, len(length)), -np.inf, dtype=np.float32)
+    for block in blocks_of_starts(features, tokens):
+        start = column[block, None]
+        valid = in_context[:, block, None] & in_context[:, None, :] & (column >= start)
+        scores = np.where(valid, end_logits[:, None, :] + u[:, block] @ v.swapaxes(1, 2), np.float32(-np.inf))
+        at = (start + length)[None]
+        near = np.minimum(at, tokens - 1)
+        exists = np.take_along_axis(valid, near, 2) & (at < tokens)
+        ends[:, block] = np.where(exists, np.take_along_axis(_log_softmax(scores), near, 2), -np.inf)
+    ends[np.arange(features), null_position, 0] = 0.0
+    return ends
+
+
+def blocks_of_starts(features: int, tokens: int) -> Iterator[slice]:
+    """Yield the columns of starts whose ends are scored at once; which ones depends on the shape alone."""
+    size = max(1, PAIRS_AT_ONCE // (features * tokens))
+    return (slice(begin, begin + size) for begin in range(0, tokens, size))
 
 
 def hf_parity_spans(
@@ -86,23 +124,38 @@ def null_logits(
     return np.asarray(np.where(highest < np.inf, logits, np.nan), dtype=np.float32)
 
 
-def log_shares(
-    start_logits: Float32[np.ndarray, "feature token"],
-    end_logits: Float32[np.ndarray, "feature token"],
-    counted: Bool[np.ndarray, "feature token"],
-) -> tuple[Float32[np.ndarray, "feature token"], Float32[np.ndarray, "feature token"]]:
+def log_share(
+    logits: Float32[np.ndarray, "feature token"], counted: Bool[np.ndarray, "feature token"]
+) -> Float32[np.ndarray, "feature token"]:
     """Return the logarithms of the softmax over the counted tokens of each row."""
-
-    def shares(logits: Float32[np.ndarray, "feature token"]) -> Float32[np.ndarray, "feature token"]:
-        kept = np.where(counted, logits, np.float32(-np.inf))
-        highest = kept.max(axis=1, keepdims=True)
-        return np.asarray(logits - highest - np.log(np.exp(kept - highest).sum(axis=1, keepdims=True)))
-
-    return shares(start_logits), shares(end_logits)
+    kept = np.where(counted, logits, np.float32(-np.inf))
+    highest = kept.max(axis=1, keepdims=True)
+    return np.asarray(logits - highest - np.log(np.exp(kept - highest).sum(axis=1, keepdims=True)))
 
 
 SEARCHES: dict[str, Callable[..., ArrayCandidates]] = {"exact": best_spans, "hf_parity": hf_parity_spans}
 """By the names of `DecodingConfig.search`."""
+
+
+def _from_best_starts(
+    start: Float32[np.ndarray, "feature token"], ends: Float32[np.ndarray, "feature token length"], k: int
+) -> ArrayCandidates:
+    """Compare the spans of the k starts whose best span is largest: the k best are among them."""
+    starts, width = _largest(start + ends.max(axis=2), k), ends.shape[2]
+    kept = np.take_along_axis(ends, starts[:, :, None], 1)
+    flat = (np.take_along_axis(start, starts, 1)[:, :, None] + kept).reshape(len(start), -1)
+    at = _largest(flat, k)
+    first = np.take_along_axis(starts, at // width, 1)
+    end = np.take_along_axis(kept.reshape(len(start), -1), at, 1)
+    spans = ArrayCandidates(first, first + at % width, np.take_along_axis(start, first, 1), end)
+    return _filled(spans, np.take_along_axis(flat, at, 1), k)
+
+
+def _log_softmax(scores: Float32[np.ndarray, "feature start end"]) -> Float32[np.ndarray, "feature start end"]:
+    """Return logarithms of shares over the last axis; NaN where all are −inf."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        less = scores - scores.max(axis=2, keepdims=True)
+        return np.asarray(less - np.log(np.exp(less).sum(axis=2, keepdims=True)))
 
 
 def _only(

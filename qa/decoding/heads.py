@@ -1,8 +1,8 @@
 """What each head's logits become.
 
-A head is what the two logits of a token say. To add one: its labels in `qa.features.labels`, its loss in
-`qa.modeling.loss`, what is kept of its logits in `qa.decoding.spans.decode` and in `qa.inference.onnx_reader`, and here
-how that becomes predictions.
+A head is what the logits of a token say. To add one: its labels in `qa.features.labels`, its loss in
+`qa.modeling.loss`, its layer in `qa.modeling.conditional_head` where two logits are not enough, what is kept of its
+logits in `qa.decoding.spans` and in `qa.inference.onnx_reader`, and here how that becomes predictions.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,8 @@ class FeatureSpans:
     """What decoding kept of every feature: k candidates and the null logits.
 
     `first` and `last` count tokens of the window's context; they are `NO_SPAN` where there is no candidate.
-    `null_logits` are the start and the end logit of "not in this window".
+    `null_logits` are the start and the end logit of "not in this window". With a head of conditional ends, end logits
+    are log P(end | start).
     """
 
     feature: Int[np.ndarray, "feature"]

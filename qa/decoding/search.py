@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
+from qa.decoding.array_search import blocks_of_starts
 from qa.decoding.kept import NO_SPAN
 
 
@@ -49,13 +50,51 @@ def best_spans(
     start, end = _only(start_logits, in_context), _only(end_logits, in_context)
     ends_from = pad(end, (0, width - 1), value=-torch.inf)
     best_end = max_pool1d(ends_from.unsqueeze(1), kernel_size=width, stride=1).squeeze(1)
-    starts = (start + best_end).topk(min(k, tokens), dim=1).indices
-    row = torch.arange(len(start), device=start.device).unsqueeze(1)
-    scores = start.gather(1, starts).unsqueeze(2) + ends_from.unfold(1, width, 1)[row, starts]
-    score, at = _best(scores, k)
-    first = starts.gather(1, at // width)
-    last = first + at % width
-    return _filled(SpanCandidates(first, last, start.gather(1, first), ends_from.gather(1, last)), score, k)
+    return _from_best_starts(start, ends_from.unfold(1, width, 1), best_end, k)
+
+
+def best_conditional_spans(
+    start_logits: Float[Tensor, "feature token"],
+    ends: Float[Tensor, "feature token length"],
+    in_context: Bool[Tensor, "feature token"],
+    *,
+    k: int,
+) -> SpanCandidates:
+    """Find the same where an end's logit depends on the start: by start and length, as `conditional_ends` makes it."""
+    start, ends = _only(start_logits, in_context), torch.where(ends < torch.inf, ends, -torch.inf)
+    return _from_best_starts(start, ends, ends.amax(dim=2), k)
+
+
+def conditional_ends(
+    end_logits: Float[Tensor, "feature token"],
+    u: Float[Tensor, "feature token rank"],
+    v: Float[Tensor, "feature token rank"],
+    in_context: Bool[Tensor, "feature token"],
+    null_position: Int[Tensor, "feature"],
+    *,
+    max_tokens: int,
+) -> Float[Tensor, "feature token length"]:
+    """Return log P(end | start) of every span: the share of its end among all ends of the context from its start on.
+
+    Of a head of conditional ends (`qa.modeling.conditional_head`), for spans of up to `max_tokens` tokens: by column of
+    the first token and length less one, −inf where there is none. That of the null position is 0: it ends where it
+    begins. NaN where a number that counts is NaN or +inf.
+    """
+    features, tokens = end_logits.shape
+    column, length = torch.arange(tokens, device=u.device), torch.arange(min(max_tokens, tokens), device=u.device)
+    ends = end_logits.new_full((features, tokens, len(length)), -torch.inf)
+    with torch.autocast(u.device.type, enabled=False):  # products of float32 in float32
+        for block in blocks_of_starts(features, tokens):
+            start = column[block].unsqueeze(1)
+            scores = torch.baddbmm(end_logits.unsqueeze(1), u[:, block], v.transpose(1, 2))
+            valid = in_context[:, block].unsqueeze(2) & in_context.unsqueeze(1) & (column >= start)
+            shares = scores.masked_fill_(~valid, -torch.inf).log_softmax(dim=2)
+            at = (start + length).unsqueeze(0)
+            near = at.clamp(max=tokens - 1)
+            exists = torch.take_along_dim(valid, near, dim=2) & (at < tokens)
+            ends[:, block] = torch.take_along_dim(shares, near, dim=2).masked_fill_(~exists, -torch.inf)
+    ends[torch.arange(features, device=u.device), null_position, 0] = 0.0
+    return ends
 
 
 def hf_parity_spans(
@@ -98,6 +137,22 @@ def null_logits(
     logits = torch.cat([start_logits.gather(1, at), end_logits.gather(1, at)], dim=1)
     highest = torch.maximum(start_logits, end_logits).amax(dim=1, keepdim=True)  # NaN, if any is
     return torch.where(highest < torch.inf, logits, torch.nan)
+
+
+def _from_best_starts(
+    start: Float[Tensor, "feature token"],
+    ends: Float[Tensor, "feature token length"],
+    best_end: Float[Tensor, "feature token"],
+    k: int,
+) -> SpanCandidates:
+    """Compare the spans of the k starts whose best span is largest: the k best are among them."""
+    starts = (start + best_end).topk(min(k, start.shape[1]), dim=1).indices
+    row, width = torch.arange(len(start), device=start.device).unsqueeze(1), ends.shape[2]
+    kept = ends[row, starts]
+    score, at = _best(start.gather(1, starts).unsqueeze(2) + kept, k)
+    first = starts.gather(1, at // width)
+    spans = SpanCandidates(first, first + at % width, start.gather(1, first), kept.flatten(1).gather(1, at))
+    return _filled(spans, score, k)
 
 
 def _only(logits: Float[Tensor, "feature some"], kept: Bool[Tensor, "feature some"]) -> Float[Tensor, "feature some"]:

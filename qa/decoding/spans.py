@@ -12,9 +12,10 @@ from torch import Tensor
 from qa.config import DecodingConfig, Head
 from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
-from qa.decoding.search import best_spans, hf_parity_spans, null_logits
+from qa.decoding.search import best_conditional_spans, best_spans, conditional_ends, hf_parity_spans, null_logits
 from qa.decoding.tokens import find_tokens
 from qa.features.collation import Batch
+from qa.features.joining import by_token
 from qa.features.windows import Features
 
 TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
@@ -25,7 +26,8 @@ class _Logits(NamedTuple):
 
     feature: Int[Tensor, "feature"]
     start_logits: Float[Tensor, "feature token"]
-    end_logits: Float[Tensor, "feature token"]
+    end_logits: Float[Tensor, "feature token *length"]
+    """With ends that depend on starts also by length; see `conditional_ends`."""
     in_context: Bool[Tensor, "feature token"]
     context_begin: Int[Tensor, "feature"]
     null_position: Int[Tensor, "feature"]
@@ -46,12 +48,13 @@ def decode(
 
     Args:
         head: what the logits say.
-        model: its output has `start_logits` and `end_logits`, `[feature, token]`.
+        model: its output has `start_logits` and `end_logits`, `[feature, token]`, or with the head conditional more
+            numbers of each token; see `qa.modeling.conditional_head`.
         batches: on the model's device.
         config: how to search.
         features: all of them.
         count: of the features that are in these batches.
-        window_shares: see `find_spans`; of the head spans only.
+        window_shares: see `find_spans`; not of the head tokens.
 
     """
     if head == "tokens":
@@ -77,7 +80,7 @@ def find_spans(
     Not in inference mode, in which autocast would round the weights anew for every batch.
 
     Args:
-        model: its output has `start_logits` and `end_logits`, `[feature, token]`.
+        model: see `decode`.
         batches: on the model's device.
         config: how to search.
         features: of all batches together.
@@ -87,7 +90,7 @@ def find_spans(
     """
     spans = room_for(features, config.n_best)
     filled = 0
-    for raw in _of_one_width(_logits(model, batch) for batch in batches):
+    for raw in _of_one_width(_logits(model, batch, config) for batch in batches):
         logits = _log_shares(raw) if window_shares else raw
         rows = slice(filled, filled + len(logits.feature))
         for name, column in vars(_decoded(logits, config)).items():
@@ -96,13 +99,17 @@ def find_spans(
     return spans.at(slice(filled))
 
 
-def _logits(model: Callable[..., Any], batch: Batch) -> _Logits:
+def _logits(model: Callable[..., Any], batch: Batch, config: DecodingConfig) -> _Logits:
     """Return the logits, those of padding lower than all (how much there is, is the batch's) unless they are NaN."""
     output = model(**batch.inputs)
-    start, end = output.start_logits.float(), output.end_logits.float()
+    starts, ends = (by_token(values.float(), batch) for values in (output.start_logits, output.end_logits))
+    start, end = starts[..., 0], ends[..., 0]
     if (mask := batch.inputs.get("attention_mask")) is not None:
         lowered = torch.zeros_like(start).masked_fill(mask == 0, -torch.inf)
         start, end = start + lowered, end + lowered
+    if ends.shape[2] > 1:
+        places, most = (batch.in_context, batch.null_position), config.max_answer_tokens
+        end = conditional_ends(end, starts[..., 1:], ends[..., 1:], *places, max_tokens=most)
     return _Logits(
         feature=batch.feature,
         start_logits=start,
@@ -133,19 +140,23 @@ def _joined(group: Sequence[_Logits]) -> _Logits:
 
 
 def _log_shares(logits: _Logits) -> _Logits:
-    """Replace logits by the logarithms of their softmax over context and null position."""
+    """Replace logits by the logarithms of their softmax over context and null position, which ends by length are."""
     counted = logits.in_context.scatter(1, logits.null_position.unsqueeze(1), value=True)
-    start, end = (
-        one - one.masked_fill(~counted, -torch.inf).logsumexp(dim=1, keepdim=True)
-        for one in (logits.start_logits, logits.end_logits)
-    )
-    return logits._replace(start_logits=start, end_logits=end)
+
+    def shares(one: Float[Tensor, "feature token"]) -> Float[Tensor, "feature token"]:
+        return one - one.masked_fill(~counted, -torch.inf).logsumexp(dim=1, keepdim=True)
+
+    start, end = logits.start_logits, logits.end_logits
+    return logits._replace(start_logits=shares(start), end_logits=shares(end) if end.ndim == start.ndim else end)
 
 
 def _decoded(logits: _Logits, config: DecodingConfig) -> FeatureSpans:
-    search = best_spans if config.search == "exact" else hf_parity_spans
     start, end = logits.start_logits, logits.end_logits
-    spans = search(start, end, logits.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+    if end.ndim > start.ndim:
+        spans, end = best_conditional_spans(start, end, logits.in_context, k=config.n_best), end[..., 0]
+    else:
+        search = best_spans if config.search == "exact" else hf_parity_spans
+        spans = search(start, end, logits.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
     origin = logits.context_begin.unsqueeze(1)
     return FeatureSpans(
         feature=logits.feature.cpu().numpy(),

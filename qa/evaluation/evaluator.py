@@ -28,8 +28,9 @@ from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches, share_of_batches
 from qa.features.windows import Features
 from qa.metrics import Scores
+from qa.modeling.conditional_head import rank_of
 from qa.modeling.reader import Reader
-from qa.modeling.settings import DEFAULT_SETTINGS, null_is_possible
+from qa.modeling.settings import DEFAULT_SETTINGS, head_of, null_is_possible
 from qa.runtime.collectives import any_process, from_main, gather_on_main, on_main, require_same
 from qa.runtime.memory import evaluation_memory_error, free_memory, is_out_of_memory
 
@@ -109,7 +110,8 @@ class Evaluator:
         saved with the reader, or 0. For further sets, "no answer" is possible where it is for the examples.
 
         Raises:
-            ConfigError: a language without rules for scores, or a metric to compare by that the data cannot have.
+            ConfigError: a language without rules for scores, a metric to compare by that the data cannot have, or a
+                search that is not of the reader's head.
             LaunchError: processes with different examples.
 
         """
@@ -133,7 +135,7 @@ class Evaluator:
             config=config.decoding,
             null_possible=null_possible,
             threshold=saved.no_answer_threshold if threshold is None else threshold,
-            head=saved.head if config.training.max_steps == 0 and reader.settings is not None else config.head,
+            head=_searched_head(reader, config),
             several=config.data.answers == "all",
             pad_multiple=padding_multiple(compiled=config.training.compile),
             memory=BatchMemory(halves=config.training.auto_batch_size),
@@ -254,6 +256,20 @@ class Evaluator:
         references = [answers["text"] for answers in self.examples.rows["answers"][:]]
         scored = score_several if self.several else score_predictions
         return scored(predictions, references, threshold=self.threshold, language=self.config.language)
+
+
+def _searched_head(reader: Reader, config: RunConfig) -> Head:
+    """Return the model's head.
+
+    Raises:
+        ConfigError: the lists of starts and ends are asked for, and it has not one of each for every token.
+
+    """
+    search = config.decoding.search
+    head: Head = "conditional" if rank_of(reader.model) else head_of(config, reader.settings)
+    if head != "spans" and search != "exact":
+        raise ConfigError(f"decoding.search is {search!r}, and the reader has the head {head}; wanted exact")
+    return head
 
 
 def _require_metric(config: RunConfig, sets: Mapping[str, Examples]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
@@ -81,6 +82,11 @@ def join(
         teacher_start=start,
         teacher_end=end,
     )
+
+
+def by_token(values: Any, rows: Any) -> Any:  # noqa: ANN401  # tensors with a Batch, or arrays with Rows
+    """Part what a model says of the tokens of a batch: `[feature, token × number]` -> `[feature, token, number]`."""
+    return values.reshape(*rows.in_context.shape, -1)
 
 
 def _learned(

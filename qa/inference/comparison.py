@@ -11,6 +11,7 @@ import torch
 from qa.data.examples import Examples
 from qa.errors import ExportError
 from qa.features.collation import Batch
+from qa.features.joining import by_token
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches
 from qa.features.windows import features_of_table
@@ -100,7 +101,9 @@ def _batch_difference(wanted: Predictor, other: Predictor, batch: Batch) -> floa
     expected = _output(wanted, batch.inputs)
     found = _output(other, {name: batch.inputs[name] for name in other.input_names})
     kept = batch.inputs["attention_mask"].bool()
-    apart = [(getattr(expected, name) - getattr(found, name))[kept].abs().max() for name in SpanLogits._fields]
+    apart = [
+        by_token(getattr(expected, name) - getattr(found, name), batch)[kept].abs().max() for name in SpanLogits._fields
+    ]
     return float(max(apart))
 
 

@@ -21,7 +21,7 @@ _ERRORS_ONLY = 3  # onnxruntime's severity
 
 
 class SpanLogits(NamedTuple):
-    """The output of a reader for a batch, `[feature, token]`: tensors of PyTorch, or arrays."""
+    """The output of a reader for a batch, as its model has it: tensors of PyTorch, or arrays."""
 
     start_logits: Any
     end_logits: Any

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from qa.config import Backend, DecodingConfig
-from qa.decoding.array_search import SEARCHES, log_shares, null_logits
+from qa.decoding.array_search import SEARCHES, best_conditional_spans, conditional_ends, log_share, null_logits
 from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.tokens import find_tokens
 from qa.errors import ConfigError, MissingPackageError
-from qa.features.joining import PAD_MULTIPLE, Rows, join
+from qa.features.joining import PAD_MULTIPLE, Rows, by_token, join
 from qa.features.windows import Encoder, Features
 from qa.inference.loaded_reader import LoadedReader, longest_for
 from qa.inference.onnx import OnnxModel, SpanLogits, find_exported_layout, load_onnx_model
@@ -60,7 +60,7 @@ class OnnxReader(LoadedReader):
         filled = 0
         for indices in batches:
             joined = join(features, indices, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
-            logits = _logits(self.model(**joined.inputs), joined, window_shares=window_shares)
+            logits = _logits(self.model(**joined.inputs), joined, config, window_shares=window_shares)
             rows = slice(filled, filled + len(indices))
             for name, column in vars(_decoded(logits, joined, config)).items():
                 getattr(spans, name)[rows] = column
@@ -113,22 +113,31 @@ def _asked(model: OnnxModel, tokenizer: Any, source: str, **rest: Any) -> Layout
     return layout_by_asking(model, tokenizer, source, **rest)
 
 
-def _logits(output: SpanLogits, rows: Rows, *, window_shares: bool) -> SpanLogits:
-    """Return the logits in float32, those of padding lower than all unless they are NaN."""
-    start, end = (np.asarray(one, dtype=np.float32) for one in output)
+def _logits(output: SpanLogits, rows: Rows, config: DecodingConfig, *, window_shares: bool) -> SpanLogits:
+    """Return the logits in float32, those of padding lower than all unless they are NaN; conditional ends by length."""
+    starts, ends = (by_token(np.asarray(one, dtype=np.float32), rows) for one in output)
+    start, end = starts[..., 0], ends[..., 0]
     if (mask := rows.inputs.get("attention_mask")) is not None:
         lowered = np.where(mask == 0, np.float32(-np.inf), np.float32(0))
         start, end = start + lowered, end + lowered
+    is_conditional = ends.shape[2] > 1
+    if is_conditional:
+        places, most = (rows.in_context, rows.null_position), config.max_answer_tokens
+        end = conditional_ends(end, starts[..., 1:], ends[..., 1:], *places, max_tokens=most)
     if window_shares:
         counted = rows.in_context.copy()
         counted[np.arange(len(counted)), rows.null_position] = True
-        start, end = log_shares(start, end, counted)
+        start, end = log_share(start, counted), end if is_conditional else log_share(end, counted)
     return SpanLogits(start, end)
 
 
 def _decoded(logits: SpanLogits, rows: Rows, config: DecodingConfig) -> FeatureSpans:
     start, end = logits
-    spans = SEARCHES[config.search](start, end, rows.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+    if end.ndim > start.ndim:
+        spans, end = best_conditional_spans(start, end, rows.in_context, k=config.n_best), end[..., 0]
+    else:
+        search = SEARCHES[config.search]
+        spans = search(start, end, rows.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
     first, last = (np.where(at == NO_SPAN, NO_SPAN, at - rows.context_begin[:, None]) for at in spans[:2])
     return FeatureSpans(
         feature=rows.feature,

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from qa.config import Head, RecipeConfig
 from qa.features.collation import Batch
-from qa.features.joining import NO_LABEL
+from qa.features.joining import NO_LABEL, by_token
 from qa.features.tags import NO_TAG
 
 SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
@@ -22,8 +22,8 @@ SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
 
 def choose_loss(recipe: RecipeConfig, head: Head = "spans") -> SpanLoss:
     """Return the loss that a recipe asks for, of the given head."""
-    if head == "tokens":
-        return token_loss
+    if head != "spans":
+        return token_loss if head == "tokens" else conditional_span_loss
     gold = _gold_loss(recipe)
     if not recipe.teacher:
         return gold
@@ -93,6 +93,26 @@ def joint_span_loss(
     return (total - _label_score(start, end, batch)).sum() / 2
 
 
+def conditional_span_loss(
+    start_logits: Float[Tensor, "feature number"], end_logits: Float[Tensor, "feature number"], batch: Batch
+) -> Float[Tensor, ""]:
+    """Return the cross entropies of start and of end given start, halved to the scale of `span_loss`, in float32.
+
+    Their sum is that of each label among all spans of its window, as in `joint_span_loss`: from a token of the context
+    to the same or a later one, and the null position for itself. Only the ends that may follow the labels' own starts
+    are scored (Fajcik et al., 2021, arXiv:2008.12804; the scores are those of `qa.modeling.conditional_head`).
+    """
+    starts, ends = (by_token(values.float(), batch) for values in (start_logits, end_logits))
+    first, last = _label_places(batch)
+    share = _log_share(starts[..., 0], ~batch.in_context.scatter(1, batch.null_position.unsqueeze(1), value=True))
+    begins = starts[..., 1:].gather(1, first.unsqueeze(2).expand(-1, -1, starts.shape[2] - 1))
+    scores = ends[..., 0].unsqueeze(1) + begins @ ends[..., 1:].transpose(1, 2)
+    column, own = torch.arange(ends.shape[1], device=ends.device), first.unsqueeze(2)
+    follows = (column >= own) & batch.in_context.unsqueeze(1) & batch.in_context.gather(1, first).unsqueeze(2)
+    given = _log_share(scores, ~(follows | (column == own))).gather(2, last.unsqueeze(2)).squeeze(2)
+    return -_any_label(share.gather(1, first) + given, batch).sum() / 2
+
+
 def distilled_loss(
     start_logits: Float[Tensor, "feature token"],
     end_logits: Float[Tensor, "feature token"],
@@ -134,17 +154,26 @@ def _padding(batch: Batch) -> Bool[Tensor, "feature token"]:
 
 
 def _log_share(
-    logits: Float[Tensor, "feature token"], padding: Bool[Tensor, "feature token"]
-) -> Float[Tensor, "feature token"]:
-    return logits.float().masked_fill(padding, -torch.inf).log_softmax(dim=1)
+    logits: Float[Tensor, "*row token"], excluded: Bool[Tensor, "*row token"]
+) -> Float[Tensor, "*row token"]:
+    return logits.float().masked_fill(excluded, -torch.inf).log_softmax(dim=-1)
 
 
 def _label_score(
     start: Float[Tensor, "feature token"], end: Float[Tensor, "feature token"], batch: Batch
 ) -> Float[Tensor, "feature"]:
-    """Return the log of the sum of the exponentials of all labels' scores: of a single label its score."""
+    first, last = _label_places(batch)
+    return _any_label(start.gather(1, first) + end.gather(1, last), batch)
+
+
+def _label_places(batch: Batch) -> tuple[Int[Tensor, "feature label"], Int[Tensor, "feature label"]]:
+    """Return where labels begin and end; what fills them up is at the first token."""
     assert batch.label_first is not None, "batches to learn from have labels"
     assert batch.label_last is not None, "as above"
-    first, last = batch.label_first.clamp(min=0), batch.label_last.clamp(min=0)
-    scores = start.gather(1, first) + end.gather(1, last)
+    return batch.label_first.clamp(min=0), batch.label_last.clamp(min=0)
+
+
+def _any_label(scores: Float[Tensor, "feature label"], batch: Batch) -> Float[Tensor, "feature"]:
+    """Return the log of the sum of the exponentials of all labels' scores: of a single label its score."""
+    assert batch.label_first is not None, "as above"
     return scores.masked_fill(batch.label_first == NO_LABEL, -torch.inf).logsumexp(dim=1)

@@ -13,9 +13,10 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.errors import ModelError, in_a_line
 from qa.features.collation import Batch, collate
-from qa.features.joining import PAD_MULTIPLE
+from qa.features.joining import PAD_MULTIPLE, by_token
 from qa.features.pair_template import PairTemplate
 from qa.features.windows import Features, Ragged
+from qa.modeling.conditional_head import rank_of
 
 Window = tuple[Sequence[int], Sequence[int]]
 """The token ids of a question and of a context."""
@@ -59,16 +60,17 @@ class Probe:
             ModelError: the model fails, or has no start and end logit for every token.
 
         """
-        tokens = batch.shape[1]
+        features, tokens = batch.shape
+        wanted = features, tokens * (1 + rank_of(self.model))
         with self.told(tokens), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(next(self._seeds))
             output = self.model(**batch.to(self._device()).inputs)
             shapes = tuple(output.start_logits.shape), tuple(output.end_logits.shape)
-        if shapes != (batch.shape, batch.shape):
+        if shapes != (wanted, wanted):
             raise ModelError(
                 f"model {self.name!r} has logits of shapes {shapes}; wanted one start and one end logit per token"
             )
-        return torch.stack([output.start_logits, output.end_logits], dim=2).cpu()
+        return torch.stack([by_token(one, batch)[..., 0] for one in (output.start_logits, output.end_logits)], 2).cpu()
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))

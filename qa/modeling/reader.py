@@ -5,17 +5,18 @@ from typing import cast
 
 import torch
 from torch import nn
-from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qa.config import RecipeConfig, RunConfig, TrainingConfig
+from qa.config import Head, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError, in_a_line
 from qa.features.windows import Encoder
 from qa.modeling.attention import choose_attention
+from qa.modeling.conditional_head import add_conditional_head, load_with_head, rank_of
 from qa.modeling.layout import find_layout
 from qa.modeling.lora import require_peft
 from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
-from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings
+from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings, head_of
 from qa.modeling.sources import LOADING_ERRORS, check_words, load_tokenizer, located
 from qa.modeling.structure import configure_for_training, expect_few_answers
 
@@ -78,6 +79,24 @@ class Reader:
         made = [(words[:_QUESTION], words[_QUESTION:][:context]) for context in contexts]
         return probe.batch(self.encoder.template, made).to(self.model.device).inputs
 
+    def prepare_head(self, head: Head) -> None:
+        """Let the model have, and begin with, what a head needs, in place, before its weights are trained or loaded.
+
+        Raises:
+            ModelError: its class cannot have it, or it has a head of conditional ends and is to learn another.
+
+        """
+        is_conditional = rank_of(self.model) > 0
+        if is_conditional and head != "conditional":
+            raise ModelError(f"model {self.name!r} has the head conditional; wanted the same, found head {head}")
+        if head == "conditional" and not is_conditional:
+            add_conditional_head(self.model)
+            words = ordinary_tokens(self.tokenizer, 2 * _QUESTION)
+            probe = Probe(model=self.model, input_names=self.input_names, name=self.name)
+            probe.logits(probe.batch(self.encoder.template, [(words[:_QUESTION], words[_QUESTION:])]))
+        if head == "tokens" and (self.settings or DEFAULT_SETTINGS).head != "tokens":
+            expect_few_answers(self.model)
+
     def configure_for_training(self, config: TrainingConfig, recipe: RecipeConfig, device: torch.device) -> None:
         """Set dropout, freeze, and switch on what makes training fast or small, in place; see `structure`."""
         configure_for_training(self.model, config, recipe, device)
@@ -103,9 +122,7 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
     try:
         # Not the checkpoint's own precision (the library's default): fp16 master weights lose small updates.
         # Two labels: the head of a checkpoint fine-tuned for three classes would have three logits per token.
-        model, info = AutoModelForQuestionAnswering.from_pretrained(
-            path, revision=revision, dtype=torch.float32, num_labels=2, output_loading_info=True
-        )
+        model, info = load_with_head(path, revision=revision, dtype=torch.float32, num_labels=2)
     except LOADING_ERRORS as error:
         raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
     longest = max_length or (settings or DEFAULT_SETTINGS).max_length
@@ -115,10 +132,11 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
 
 
 def load_reader_for(config: RunConfig) -> Reader:
-    """Load the reader that a run begins with, whatever head it was trained with.
+    """Load the reader that a run begins with, which may have learned spans where it is to learn another head.
 
     Raises:
-        ModelError: as `load_reader`, or it cannot recompute activations, or compute attention as it is to.
+        ModelError: as `load_reader`, or it cannot have the head, recompute activations, or compute attention as it
+            is to.
         MissingPackageError: the recipe needs one that is not installed.
 
     """
@@ -130,8 +148,7 @@ def load_reader_for(config: RunConfig) -> Reader:
             "wanted no training.gradient-checkpointing"
         )
     choose_attention(reader.model, config.training.attention)
-    if config.head == "tokens" and (reader.settings or DEFAULT_SETTINGS).head != "tokens":
-        expect_few_answers(reader.model)
+    reader.prepare_head(head_of(config, reader.settings))
     return reader
 
 

@@ -33,7 +33,7 @@ class ReaderSettings:
     lexical_weight: float = 0.0
     """What BM25 counts beside log odds when passages are ranked; fitted by `qa calibrate --searches`."""
     head: Head = "spans"
-    """What the two logits of a token say."""
+    """What the logits of a token say."""
     answers: Answers = "any"
     """Whether one answer to a question is wanted, or all."""
 
@@ -64,6 +64,11 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
         head=config.head,
         answers=config.data.answers,
     )
+
+
+def head_of(config: RunConfig, settings: ReaderSettings | None) -> Head:
+    """Return the head of a run's model: its own where it is only evaluated, else the one that it is to learn."""
+    return settings.head if config.training.max_steps == 0 and settings is not None else config.head
 
 
 def null_is_possible(settings: ReaderSettings | None, *, asked: bool | None, has_impossible: bool) -> bool:

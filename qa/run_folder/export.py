@@ -47,6 +47,7 @@ def export_checkpoint(checkpoint: Path, output: Path, *, weights: Kind = "auto",
     config = load_config(paths.config)
     source, revision = (str(paths.model), None) if paths.model.is_dir() else (config.model, config.model_revision)
     reader = load_reader(source, max_length=config.features.max_length, revision=revision)
+    reader.prepare_head(config.head)
     tensors = _weights(checkpoint, weights)
     if has_lora(tensors):
         tensors = merged_weights(tensors, alpha=config.recipe.lora_alpha)

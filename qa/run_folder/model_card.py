@@ -26,7 +26,11 @@ from qa.runtime.energy import Energy, read_energy
 _LICENSES = {model.base_model: model.license for model in EMBEDDED_MODELS.values()} | {
     "distilbert/distilbert-base-uncased": "apache-2.0"
 }
-_HEADS = {"spans": "a start and an end head", "tokens": "a head that tags tokens"}
+_HEADS = {
+    "spans": "a start and an end head",
+    "conditional": "a start head and one of ends given their starts",
+    "tokens": "a head that tags tokens",
+}
 _TRAINING = ("learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_gradient_norm", "epochs", "max_steps")
 _SNIPPET = """\
 from qa import Predictor
@@ -41,6 +45,10 @@ print(answer["answer"], answer["score"])
 _PLAIN_USE = (
     "With transformers alone, for models that read the question first as BERT does: one window of the text, and an "
     "answer in any case."
+)
+_NO_PLAIN_USE = (
+    "transformers alone refuses this folder, for the size of its head: ends depend on their starts, of which its "
+    "classes know nothing."
 )
 _PLAIN_SNIPPET = """\
 import torch
@@ -126,6 +134,7 @@ def model_card(
         _fenced("python", _SNIPPET.format(where=config.push_to_hub or paths.model)),
         _settings(paths.model),
         *([_PLAIN_USE, _fenced("python", _plain_snippet(config, paths))] if config.head == "spans" else []),
+        *([_NO_PLAIN_USE] if config.head == "conditional" else []),
         *(["## Scores", _table(("score", "value"), _shown(scores).items())] if scores else []),
         *(_confidence(summary, reliability) if summary is not None and reliability is not None else []),
         *(_slices(summary) if summary is not None else []),

@@ -36,6 +36,6 @@ def test_what_is_no_number_is_no_span_and_has_no_null_score(bad):
 
 def test_shares_of_the_counted_tokens_add_up_to_one():
     logits, counted = np.array([[1, 2, 30]], np.float32), np.array([[True, True, False]])
-    start, _ = array_search.log_shares(logits, logits, counted)
+    start = array_search.log_share(logits, counted)
     assert np.exp(start[counted]).sum() == pytest.approx(1)
     assert start[0, 1] - start[0, 0] == pytest.approx(1)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -17,10 +18,12 @@ from qa.errors import ConfigError, IncompleteError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
 from qa.features.collation import collate
 from qa.features.windows import Encoder
+from qa.modeling.conditional_head import add_conditional_head
 from qa.modeling.quirks import model_inputs
 from qa.modeling.reader import Reader
 from qa.modeling.settings import ReaderSettings
 from tests.support import tiny
+from tests.support.conditional import pair_scores, trained_head
 
 torch.set_num_threads(1)  # so small tensors are slower on several
 
@@ -38,12 +41,18 @@ SETTINGS = ReaderSettings(
 )
 
 
+CONDITIONAL = replace(SETTINGS, head="conditional")
+
+
 def reader_of(family="bert", settings=None, seed=0):
     """A reader whose untrained head gives logits that differ."""
     model, tokenizer = tiny.model(family, seed=seed), tiny.tokenizer(family)
     with torch.no_grad():
         head = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
         head.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    if settings == CONDITIONAL:
+        add_conditional_head(model)
+        trained_head(model)
     encoder = Encoder.of(tokenizer)
     return Reader(model=model, tokenizer=tokenizer, input_names=model_inputs(model), encoder=encoder, settings=settings)
 
@@ -69,10 +78,10 @@ def slow_predictions(reader, evaluator):
         batch = collate(features, np.array([index]), input_names=reader.input_names, pad_multiple=1)
         with torch.inference_mode():
             output = reader.model(**batch.inputs)
-        start, end = output.start_logits[0].tolist(), output.end_logits[0].tolist()
         example, null = int(features.example[index]), int(batch.null_position[0])
+        scores = pair_scores(output, batch.in_context[0].tolist(), null)
         best, text, null_score = found.get(example, (-math.inf, "", math.inf))
-        null_score = min(null_score, start[null] + end[null])
+        null_score = min(null_score, scores[null, null])
         columns = np.flatnonzero(batch.in_context[0].numpy())
         for first in columns:
             for last in columns:
@@ -83,8 +92,8 @@ def slow_predictions(reader, evaluator):
                     np.array([index]), np.array([first - origin]), np.array([last - origin])
                 )
                 words = contexts[example][int(begin[0]) : int(stop[0])].strip()
-                if words and start[first] + end[last] > best:
-                    best, text = start[first] + end[last], words
+                if words and scores[first, last] > best:
+                    best, text = scores[first, last], words
         found[example] = best, text, null_score
     return [found[example] for example in range(len(evaluator.examples))]
 
@@ -92,10 +101,14 @@ def slow_predictions(reader, evaluator):
 # --- scores ---
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_predictions_and_scores_are_those_of_the_slow_path(family):
-    reader = reader_of(family)
-    evaluator = evaluator_for(reader)
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [*((family, None) for family in tiny.FAMILIES), ("bert", CONDITIONAL), ("xlnet", CONDITIONAL)],
+)
+def test_predictions_and_scores_are_those_of_the_slow_path(family, settings):
+    reader = reader_of(family, settings)
+    evaluator = evaluator_for(reader, max_steps=None if settings is None else 0)
+    assert evaluator.head == ("spans" if settings is None else "conditional")
     result = evaluator.evaluate(reader.model)
     slow = slow_predictions(reader, evaluator)
     assert result.predictions is not None
@@ -436,3 +449,11 @@ def test_further_sets_keep_their_order_and_may_be_the_same_twice():
     for name, value in scores.items():
         if "/" not in name:
             assert scores[f"z/{name}"] == scores[f"a-1/{name}"] == value
+
+
+@pytest.mark.parametrize("head", ["conditional", "tokens"])
+def test_lists_of_starts_and_ends_are_refused_where_a_head_has_none(head):
+    reader = reader_of(settings=replace(SETTINGS, head=head))
+    parity = replace(DECODING, search="hf_parity")
+    with pytest.raises(ConfigError, match=f"search is 'hf_parity', and the reader has the head {head}; wanted exact"):
+        evaluator_for(reader, config=parity, max_steps=0)

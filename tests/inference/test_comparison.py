@@ -29,6 +29,12 @@ def test_the_comparison_has_a_line_for_each_backend(exported):
     assert all(report.milliseconds > 0 for report in reports.values())
 
 
+def test_readers_of_conditional_ends_are_compared_by_all_that_they_say(conditional_exported):
+    reports = compare(load_reader(str(conditional_exported)), conditional_exported, examples(4))
+    assert [report.equal_answers for report in reports][:2] == [100, 100]
+    assert 0 < reports[1].logit_difference <= TOLERANCE
+
+
 def test_readers_that_find_all_answers_are_compared_by_the_best(exported, tmp_path):
     folder = finding_all(exported, tmp_path / "tokens")
     reports = compare(load_reader(str(folder)), folder, examples(4))

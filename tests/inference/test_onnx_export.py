@@ -10,6 +10,7 @@ from qa.errors import ExportError
 from qa.inference.onnx import ONNX_FILES, OnnxModel
 from qa.inference.onnx_export import export_onnx, trace_model
 from qa.inference.predictor import Predictor
+from qa.modeling.conditional_head import RANK
 from qa.modeling.reader import load_reader
 from tests.support import tiny
 from tests.support.predictors import saved
@@ -43,11 +44,12 @@ def test_the_predictor_answers_from_the_file_as_from_the_weights(exported):
     assert [a["score"] for a in onnx(asked)] == pytest.approx([a["score"] for a in wanted(asked)], abs=1e-5)
 
 
-def test_the_head_stays_in_float_among_8_bit_weights(exported):
-    graph = onnx.load(exported / ONNX_FILES["onnx_int8"]).graph
+@pytest.mark.parametrize(("folder", "columns"), [("exported", 2), ("conditional_exported", 2 + 2 * RANK)])
+def test_the_head_stays_in_float_among_8_bit_weights(folder, columns, request):
+    graph = onnx.load(request.getfixturevalue(folder) / ONNX_FILES["onnx_int8"]).graph
     hidden = tiny.model().config.hidden_size
     floats = [list(one.dims) for one in graph.initializer if one.data_type == onnx.TensorProto.FLOAT]
-    assert [hidden, 2] in floats
+    assert [hidden, columns] in floats
     assert [hidden, hidden] not in floats
     assert "MatMulInteger" in {node.op_type for node in graph.node}
 

@@ -33,8 +33,10 @@ def without_torch(code, *words):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.parametrize("reader", ["exported", "conditional_exported"])
 @pytest.mark.parametrize("options", [{"top_k": 3}, {"score": "window", "top_k": 2}, {"no_answer": True}])
-def test_answers_are_those_of_pytorch(exported, options):
+def test_answers_are_those_of_pytorch(reader, options, request):
+    exported = request.getfixturevalue(reader)
     rows = [{"question": row["question"], "context": row["context"]} for row in tiny.sample_rows("validation")[:6]]
     wanted = Predictor.from_pretrained(exported, device="cpu")(rows, **options)
     found = Predictor.from_pretrained(exported, backend="onnx")(rows, **options)

@@ -189,7 +189,9 @@ def test_what_the_predictor_imports_does_not_need_accelerate_or_wandb():
     subprocess.run([sys.executable, "-c", command], check=True)
 
 
-def test_search_ranks_the_spans_of_all_passages_by_log_odds_against_their_null(predictor):
+@pytest.mark.parametrize("reader", ["folder", "conditional"])
+def test_search_ranks_the_spans_of_all_passages_by_log_odds_against_their_null(reader, request):
+    predictor = Predictor.from_pretrained(request.getfixturevalue(reader), device="cpu")
     contexts = [*dict.fromkeys(row["context"][:120] for row in rows(60)), "Yes."]
     wanted = all_spans(predictor, QUESTION, contexts, 4)
     found = predictor.search(QUESTION, contexts, top_k=6, max_answer_length=4, no_answer=False)

@@ -12,6 +12,7 @@ from qa.features.collation import Batch
 from qa.features.joining import NO_LABEL
 from qa.features.tags import BEGIN, INSIDE, NO_TAG, OUTSIDE
 from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss, teacher_loss, token_loss
+from tests.support.conditional import RANK, numbers, plain_log_shares
 
 LENGTHS = (9, 6)
 CONTEXTS = ((3, 8), (2, 5))
@@ -214,6 +215,60 @@ def test_tokens_beside_the_context_have_no_gradient():
     token_loss(*sides, tagged(16)).backward()
     for side in sides:
         assert ((side.grad != 0) == tagged(16).in_context).all()
+
+
+# --- ends given starts ---
+
+
+def wide(width=9):
+    """Numbers of the head, with anything where padding is."""
+    filled = torch.full((2, 2, width, 1 + RANK), 50.0)
+    filled[:, :, :9] = numbers(2, 9, seed=1)
+    for row, length in enumerate(LENGTHS):
+        filled[:, row, length:] = 50.0
+    return [side.flatten(1) for side in filled]
+
+
+def plain_conditional(labels):
+    inside = batch().in_context.tolist()
+    loss = 0.0
+    for row, spans in enumerate(labels):
+        starts, ends = (side.unflatten(1, (9, -1))[row].tolist() for side in wide())
+        shares = plain_log_shares(starts, ends, inside[row], 0)
+        loss -= math.log(sum(math.exp(shares[span]) for span in spans)) / 2
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("make", "labels"), [(batch, tuple((one,) for one in LABELS)), (several_labels, SEVERAL)], ids=["one", "several"]
+)
+def test_the_loss_of_ends_given_starts_equals_the_plain_loop_over_spans(make, labels):
+    loss = choose_loss(RecipeConfig(), "conditional")
+    for width in (9, 16):
+        starts, ends = (side.requires_grad_() for side in wide(width))
+        found = loss(starts, ends, make(width))
+        assert float(found.detach()) == pytest.approx(plain_conditional(labels), rel=1e-5)
+        found.backward()
+        padding = (make(width).inputs["attention_mask"] == 0).unsqueeze(2).expand(-1, -1, 1 + RANK).flatten(1)
+        for side in (starts, ends):
+            assert side.grad.isfinite().all()
+            assert (side.grad[padding] == 0).all()
+            assert (side.grad[~padding] != 0).any()
+
+
+def test_without_a_product_it_is_the_joint_loss_of_starts_that_know_their_ends():
+    """The start's logit plus the log of the sum over its ends: so the joint objective is within what it can learn."""
+    starts, ends = (side.unflatten(1, (9, -1)) for side in wide())
+    starts[..., 1:] = 0
+    inside = batch().in_context
+    columns = torch.arange(9)
+    later = inside.unsqueeze(1) & (columns >= columns.unsqueeze(1))
+    known = ends[..., 0].unsqueeze(1).masked_fill(~later, -torch.inf).logsumexp(dim=2)
+    known[:, 0] = ends[:, 0, 0]
+    wanted = joint_span_loss(starts[..., 0], ends[..., 0], batch())
+    starts[..., 0] += known.masked_fill(known == -torch.inf, 0.0)
+    found = choose_loss(RecipeConfig(), "conditional")(starts.flatten(1), ends.flatten(1), batch())
+    torch.testing.assert_close(found, wanted)
 
 
 # --- teachers ---

@@ -138,6 +138,13 @@ def test_a_reader_that_tags_tokens_is_called_so_and_has_no_snippet_for_spans(run
     assert "a start and an end head" in card(run_folder).text
 
 
+def test_a_reader_of_conditional_ends_says_that_transformers_alone_refuses_it(run_folder):
+    found = card(run_folder, head="conditional").text
+    assert "a start head and one of ends given their starts" in found
+    assert "transformers alone refuses this folder" in found
+    assert found.count("```python") == 1
+
+
 @pytest.mark.parametrize(("country", "said"), [("France", "electricity of France"), (None, "the world's mean")])
 def test_energy_that_was_counted_is_told_over_all_attempts(country, said, run_folder):
     assert "co2_eq_emissions" not in card(run_folder).data.to_dict()

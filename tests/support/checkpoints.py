@@ -39,7 +39,8 @@ def identity_of(loop, config=RUN, rows=ROWS, validation=ROWS, further=None):
 
 
 def checkpoints_of(loop, folder, **identity):
-    return Checkpoints(RunPaths(folder), loop, identity_of(loop, **identity), SETTINGS)
+    head = identity.get("config", RUN).head
+    return Checkpoints(RunPaths(folder), loop, identity_of(loop, **identity), replace(SETTINGS, head=head))
 
 
 def save(loop, folder):

@@ -8,8 +8,10 @@ from dataclasses import asdict, replace
 import torch
 
 from qa.inference.predictor import Predictor
+from qa.modeling.saving import save_reader
 from qa.modeling.settings import DEFAULT_SETTINGS, SETTINGS_FILE
 from tests.support import tiny
+from tests.support.conditional import conditional_model, pair_scores
 
 CONTEXT = "The Amazon carries 209,000 cubic metres of water a second. Francisco de Orellana named it in 1541."
 
@@ -31,6 +33,13 @@ def saved(folder, family="bert", own=SETTINGS, **values):
     tiny.save_reader(folder, family, **values)
     if own is not None:
         (folder / SETTINGS_FILE).write_text(json.dumps(asdict(own)))
+    return folder
+
+
+def saved_conditional(folder):
+    """The folder of a reader whose ends depend on their starts."""
+    model = conditional_model()
+    save_reader(folder, model, model.state_dict(), tiny.tokenizer(), replace(SETTINGS, head="conditional"))
     return folder
 
 
@@ -68,9 +77,9 @@ def all_spans(predictor, question, contexts, longest):
         inside = [at for at, sequence in enumerate(encoded.sequence_ids()) if sequence == 1]
         with torch.inference_mode():
             output = predictor.reader.model(**encoded)
-        start, end = output.start_logits[0].tolist(), output.end_logits[0].tolist()
+        scores = pair_scores(output, [at in inside for at in range(len(offsets))], 0)
         found += [
-            (start[first] - start[0] + end[last] - end[0], passage, context[offsets[first][0] : offsets[last][1]])
+            (scores[first, last] - scores[0, 0], passage, context[offsets[first][0] : offsets[last][1]])
             for first, last in itertools.combinations_with_replacement(inside, 2)
             if last - first < longest
         ]

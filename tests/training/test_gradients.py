@@ -11,7 +11,8 @@ from qa.modeling.loss import span_loss
 from qa.runtime.own_time import OwnTime
 from qa.training.gradients import Gradient, compute_gradient
 from tests.support import tiny
-from tests.support.trainers import STEADY, assert_same_weights, batch_of, loop_for, weights
+from tests.support.conditional import conditional_model
+from tests.support.trainers import CALM, STEADY, assert_same_weights, batch_of, loop_for, weights
 
 
 def trained(rows, **training):
@@ -35,10 +36,15 @@ def test_any_split_of_a_step_gives_the_same_training(split, examples):
     assert_same_weights(parts, whole, rtol=1e-4, atol=1e-6)
 
 
-def test_any_split_of_a_step_trains_tokens_alike():
+@pytest.mark.parametrize(
+    ("head", "model"),
+    [("tokens", lambda: None), ("conditional", lambda: conditional_model(**CALM))],
+    ids=["tokens", "conditional"],
+)
+def test_any_split_of_a_step_trains_other_heads_alike(head, model):
     rows = tiny.small(13)
-    _, whole = trained(rows, head="tokens", batch_size=8, epochs=1.0)
-    reports, parts = trained(rows, head="tokens", batch_size=2, accumulation_steps=4, epochs=1.0)
+    _, whole = trained(rows, head=head, model=model(), batch_size=8, epochs=1.0)
+    reports, parts = trained(rows, head=head, model=model(), batch_size=2, accumulation_steps=4, epochs=1.0)
     assert_same_weights(parts, whole, rtol=1e-4, atol=1e-6)
     assert all(report.loss > 0 for report in reports)
 

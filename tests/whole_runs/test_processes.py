@@ -107,7 +107,7 @@ def test_tokens_have_the_same_answers_for_1_and_2_processes(tmp_path, reader):
 LISTS = ("--head", "tokens", "--data.answers", "all")
 
 
-@pytest.mark.parametrize("kind", ["spans", "tokens", "teacher", "lora"])
+@pytest.mark.parametrize("kind", ["spans", "conditional", "tokens", "teacher", "lora"])
 def test_a_run_of_2_processes_resumes_exactly(kind, tmp_path):
     """Dropout on, accumulation, stopped inside an epoch; the teacher has another tokenizer."""
     if kind == "lora":
@@ -116,8 +116,8 @@ def test_a_run_of_2_processes_resumes_exactly(kind, tmp_path):
     flags = ["--training.batch-size", "2", "--training.accumulation-steps", "2", "--training.max-steps", "6"]
     flags += ["--training.save-every", "4", "--training.keep-last", "9", "--max-validation-examples", "5"]
     flags += ["--max-train-examples", "30"]
-    recipes = {"spans": [], "tokens": LISTS, "teacher": ["--recipe.teacher", str(teacher)]}
-    flags += (recipes | {"lora": ["--recipe.lora-rank", "2"]})[kind]
+    recipes = {"spans": [], "conditional": ["--head", "conditional"], "tokens": LISTS}
+    flags += (recipes | {"teacher": ["--recipe.teacher", str(teacher)], "lora": ["--recipe.lora-rank", "2"]})[kind]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     finished(whole, reader, *flags, processes=2)
     shutil.copytree(whole / "checkpoints" / "step-00000004", stopped / "checkpoints" / "step-00000004")
