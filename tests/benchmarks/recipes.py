@@ -20,21 +20,35 @@ from qa.run_folder.curves import curve, read_history
 from qa.run_folder.paths import RunPaths
 
 PLAIN = "plain"
+NO_DROPOUT = {"recipe.dropout": 0.0, "recipe.attention-dropout": 0.0}
+SMALL_BATCHES = {
+    "training.batch-size": 8,
+    "training.learning-rate": 4e-4,
+    "recipe.layer-decay": 0.9,
+    **NO_DROPOUT,
+}
 RECIPES = {
     PLAIN: {},
-    "no-dropout": {"recipe.dropout": 0.0, "recipe.attention-dropout": 0.0},
+    "no-dropout": NO_DROPOUT,
     "dropout-0.05": {"recipe.dropout": 0.05, "recipe.attention-dropout": 0.05},
     "batch-8": {"training.batch-size": 8, "training.learning-rate": 1.4e-4},
     "batch-32": {"training.batch-size": 32, "training.learning-rate": 2.8e-4},
     "higher-rate": {"training.learning-rate": 4e-4},
     "ema": {"recipe.averaging": "ema"},
     "tail-average": {"recipe.averaging": "tail"},
-    "layer-decay": {"recipe.layer-decay": 0.85, "training.learning-rate": 4e-4},
+    "layer-decay-0.85": {"recipe.layer-decay": 0.85, "training.learning-rate": 4e-4},
+    "layer-decay-0.85-higher-rate": {"recipe.layer-decay": 0.85, "training.learning-rate": 6e-4},
+    "layer-decay-0.9": {"recipe.layer-decay": 0.9, "training.learning-rate": 4e-4},
+    "layer-decay-0.9-higher-rate": {"recipe.layer-decay": 0.9, "training.learning-rate": 6e-4},
     "short-windows": {"recipe.short-windows": 0.7},
     "joint": {"recipe.objective": "joint"},
+    "conditional": {"head": "conditional"},
     "label-smoothing": {"recipe.label-smoothing": 0.1},
     "frozen-embeddings": {"recipe.freeze-embeddings": True},
     "cosine": {"training.schedule": "cosine"},
+    "small-batches": SMALL_BATCHES,
+    "small-batches-joint": {**SMALL_BATCHES, "recipe.objective": "joint"},
+    "small-batches-conditional": {**SMALL_BATCHES, "head": "conditional"},
 }
 """What each recipe changes of the preset minilm-squad."""
 
