@@ -206,6 +206,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       best_model.py        The best model so far with its results, and the best few.
       checkpoints.py       Save, find, load, rotate.
       states.py            Weights and optimizer state <-> named tensors, under FSDP and DeepSpeed too.
+      shards.py            Tensors that processes share -> files, one of each process, written beside the training.
       identity.py          What must match for a run to be continued, and what may change.
       answers.py           predictions.json and nbest_predictions.json -> what was answered, where, how surely.
       illustrations.py     Plots beside the card, and the scores of slices.

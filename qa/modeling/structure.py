@@ -118,9 +118,15 @@ def expect_few_answers(model: PreTrainedModel) -> None:
 
 
 def layer_names(model: nn.Module) -> list[str]:
-    """Return the names of the classes of an encoder's layers: of what it has lists of."""
-    lists = (module for module in model.modules() if isinstance(module, nn.ModuleList))
-    return sorted({type(layer).__name__ for layers in lists for layer in layers})
+    """Return the names of the classes of an encoder's layers: of what it has lists of, but not what these have."""
+    names: set[str] = set()
+    parts: set[nn.Module] = set()
+    for module in model.modules():  # what holds others comes before them
+        if isinstance(module, nn.ModuleList) and module not in parts:
+            layers = [one for one in module if not isinstance(one, nn.ModuleList)]  # Funnel has lists of lists
+            names.update(type(layer).__name__ for layer in layers)
+            parts.update(part for layer in layers for part in layer.modules())
+    return sorted(names)
 
 
 def has_unused_parameters(model: PreTrainedModel, window: Mapping[str, Tensor]) -> bool:

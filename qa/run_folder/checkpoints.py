@@ -4,6 +4,9 @@ A checkpoint is a folder under `checkpoints/`: weights and optimizer state as sa
 manifest with the size and hash of each file. Nothing is unpickled. Generators need no saving: orders and dropout are
 functions of seed and step. States are gathered to the main process, which alone writes; on resuming it alone reads, and
 the others receive. So a run needs no disk that its machines share, and the number of processes may change.
+
+Models that are sharded may be saved so too (`shards`): each process writes and reads its part, the number of processes
+may change all the same, and what one way of running has saved another continues.
 """
 
 import contextlib
@@ -13,11 +16,11 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -27,18 +30,28 @@ from qa.files import check_manifest, link_or_copy, whole_folder, write_json, wri
 from qa.modeling.settings import ReaderSettings
 from qa.run_folder.history import forget_later_lines
 from qa.run_folder.identity import FORMAT, Identity, require_extension
+from qa.run_folder.lock import OWNER
 from qa.run_folder.paths import CHECKPOINT_NAMES, RunPaths
 from qa.run_folder.records import note_attempt
-from qa.run_folder.states import gather_optimizer, gather_weights, load_states
+from qa.run_folder.shards import Shards, names_in, read_whole, require_shared
+from qa.run_folder.states import (
+    AVERAGE,
+    MODEL,
+    OPTIMIZER,
+    gather_optimizer,
+    gather_weights,
+    is_sharded,
+    load_shards,
+    load_states,
+    own_shards,
+)
 from qa.runtime.collectives import from_main, on_main
 from qa.runtime.stopping import SaveTimer
 from qa.training.loop import TrainingLoop
 
 log = logging.getLogger(__name__)
 
-WEIGHTS, _OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-AVERAGE = "average.safetensors"
-"""The averaged weights, where the recipe averages."""
+STATE = "state.json"
 
 
 class Checkpoints:
@@ -48,6 +61,7 @@ class Checkpoints:
         """Start the clock of the minutes between checkpoints; `reader` says how a model of this run is used."""
         self._paths, self._loop, self._identity, self._reader = paths, loop, identity, reader
         self._timer = SaveTimer(loop.plan.config.save_minutes)
+        self._shards = Shards() if is_sharded(loop) else None
         self._saved: dict[str, Any] = {}
         """The progress in the newest checkpoint that has the weights as they are now."""
 
@@ -55,13 +69,15 @@ class Checkpoints:
         """Continue from the checkpoint that `resume` means; None: from the start.
 
         Raises:
-            CheckpointError, StorageError: see `find_checkpoint` and `load_checkpoint`.
+            CheckpointError, StorageError: see `find_checkpoint`, `load_checkpoint` and `require_shared`.
 
         """
+        if self._shards is not None:
+            require_shared(self._loop.accelerator, self._paths.root / OWNER)
         changes: dict[str, str] = {}
         path = self._found(resume) if resume is not None else None
         if path is not None:
-            changes = load_checkpoint(self._loop, path, self._identity)
+            changes = load_checkpoint(self._loop, path, self._identity, self._shards)
             self._take_stock(path)
             log.info("continuing from %s at step %d", path, self._loop.progress.step)
         step = self._loop.progress.step
@@ -72,21 +88,36 @@ class Checkpoints:
     def save(self) -> None:
         """Save the run as it is now; where its weights are saved already, only what else has changed since.
 
+        Shards are written while the run goes on; the next call, or `finish`, waits for them.
+
         Raises:
             NotFiniteError: the newest step was not sound.
-            StorageError: it cannot be written, for want of space say; earlier ones are untouched.
+            StorageError: it, or the one before, cannot be written, for want of space say; earlier ones are untouched.
 
         """
         self._loop.settle()
+        self.finish()
         path = self._paths.checkpoint(self._loop.progress.step)
         is_saved, has_weights = from_main(self._loop.accelerator, lambda: self._stands(path))
         if is_saved:
             return
         if has_weights:
             update_checkpoint(self._loop, path, self._state())
+        elif self._shards is not None:
+            begin_checkpoint(self._loop, path, self._state(), self._shards)
         else:
             save_checkpoint(self._loop, path, self._state())
         self._saved = asdict(self._loop.progress)
+
+    def finish(self) -> None:
+        """Wait until all that is saved is on the disk.
+
+        Raises:
+            StorageError: see `save`.
+
+        """
+        if self._shards is not None:
+            self._shards.finish()
 
     def note_evaluation(self) -> None:
         """Bring the checkpoint that was saved before the evaluation up to date, or save one if the run has ended."""
@@ -99,12 +130,14 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def saved_on(self, error: type[BaseException]) -> Iterator[None]:
-        """Save when such an error passes, which all processes must raise together."""
+        """Save when such an error passes, which all processes must raise together; on leaving, all saved is written."""
         try:
             yield
         except error:
             self.save()
             raise
+        finally:
+            self.finish()
 
     def _stands(self, path: Path) -> tuple[bool, bool]:
         """Return whether the run as it is now is saved, and whether its weights are."""
@@ -189,12 +222,27 @@ def save_checkpoint(loop: TrainingLoop, path: Path, state: Mapping[str, Any]) ->
     average = _gather_average(loop)
 
     def write(part: Path) -> None:
-        save_file(_contiguous(weights), part / WEIGHTS, metadata={"format": "pt"})
-        save_file(_contiguous(optimizer), part / _OPTIMIZER)
+        save_file(_contiguous(weights), part / _file(MODEL), metadata={"format": "pt"})
+        save_file(_contiguous(optimizer), part / _file(OPTIMIZER))
         if average is not None:
-            save_file(average, part / AVERAGE, metadata={"format": "pt"})
+            save_file(average, part / _file(AVERAGE), metadata={"format": "pt"})
 
     on_main(loop.accelerator, lambda: _write(path, write, state, keep_last=loop.plan.config.keep_last))
+
+
+def begin_checkpoint(loop: TrainingLoop, path: Path, state: Mapping[str, Any], shards: Shards) -> None:
+    """Begin to write a checkpoint to which every process adds its part; rotate when it is there. Collective.
+
+    Raises:
+        StorageError: the one before cannot be written; earlier ones are untouched.
+
+    """
+
+    def complete(part: Path) -> None:
+        write_json(part / STATE, state)
+        write_manifest(part)
+
+    shards.begin(path, own_shards(loop), complete=complete, then=lambda: rotate(path, loop.plan.config.keep_last))
 
 
 def update_checkpoint(loop: TrainingLoop, path: Path, state: Mapping[str, Any]) -> None:
@@ -248,19 +296,23 @@ def rotate(newest: Path, keep_last: int) -> None:
 # --- continuing ---------------------------------------------------------------------------------------------------
 
 
-def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity) -> dict[str, str]:
+def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity, shards: Shards | None = None) -> dict[str, str]:
     """Continue from a checkpoint that the main process finds at `path`; return what has changed. Collective.
+
+    With `shards`, each process reads its part, where the checkpoint is in parts.
 
     Raises:
         CheckpointError: it is of another run, or does not hold what this model and optimizer need.
 
     """
     accelerator = loop.accelerator
-    found, average, weights, moments = on_main(accelerator, lambda: _read(path, identity)) or ({}, {}, {}, {})
-    (state,) = broadcast_object_list([found])
+    state, names = from_main(accelerator, lambda: _read_state(path, identity))
     extended = require_extension(state, loop.plan)
     try:
-        load_states(loop, weights, moments, average)
+        if shards is not None and names:
+            load_shards(loop, names, partial(shards.read, path))
+        else:
+            load_states(loop, *on_main(accelerator, lambda: _read_tensors(path)) or ({}, {}, {}))
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
     if accelerator.scaler is not None and state["scaler"] is not None:
@@ -276,17 +328,43 @@ def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity) -> dict[
     return changes
 
 
-def _read(
-    path: Path, identity: Identity
-) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """Return state, averaged weights, weights and optimizer state."""
-    try:
+def _read_state(path: Path, identity: Identity) -> tuple[dict[str, Any], set[str]]:
+    """Return what a checkpoint says, and the names of its tensors if they are in shards."""
+    with _readable(path):
         state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
         identity.check(state)
-        average = load_file(path / AVERAGE) if (path / AVERAGE).exists() else {}
-        return state, average, load_file(path / WEIGHTS), load_file(path / _OPTIMIZER)
+        return state, names_in(path)
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """Return weights, optimizer state and averaged weights."""
+    with _readable(path):
+        return saved_tensors(path, MODEL), saved_tensors(path, OPTIMIZER), saved_tensors(path, AVERAGE)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error}") from error
+
+
+def saved_tensors(checkpoint: Path, kind: str) -> dict[str, Tensor]:
+    """Read whole tensors of a checkpoint on one process: MODEL, OPTIMIZER, or AVERAGE, which may be none.
+
+    Raises:
+        OSError, SafetensorError, KeyError, ValueError: they are missing or damaged.
+
+    """
+    if names_in(checkpoint):
+        return read_whole(checkpoint, kind)
+    file = checkpoint / _file(kind)
+    return load_file(file) if kind != AVERAGE or file.exists() else {}
+
+
+def _file(kind: str) -> str:
+    return f"{kind}.safetensors"
 
 
 def _contiguous(tensors: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from qa.config import RunConfig
@@ -17,8 +16,9 @@ from qa.modeling.reader import load_reader
 from qa.modeling.saving import save_reader
 from qa.modeling.settings import ReaderSettings, settings_of
 from qa.presets import load_config
-from qa.run_folder.checkpoints import AVERAGE, STATE, WEIGHTS
+from qa.run_folder.checkpoints import STATE, saved_tensors
 from qa.run_folder.paths import RunPaths
+from qa.run_folder.states import AVERAGE, MODEL
 
 Kind = Literal["auto", "trained", "averaged"]
 
@@ -60,14 +60,15 @@ def export_checkpoint(checkpoint: Path, output: Path, *, weights: Kind = "auto",
 
 
 def _weights(checkpoint: Path, kind: Kind) -> dict[str, Tensor]:
-    has_average = (checkpoint / AVERAGE).is_file()
-    if kind == "averaged" and not has_average:
-        raise CheckpointError(f"{checkpoint} has no averaged weights: recipe.averaging was none; wanted trained ones")
-    file = checkpoint / (AVERAGE if has_average and kind != "trained" else WEIGHTS)
     try:
-        return load_file(file)
+        average = saved_tensors(checkpoint, AVERAGE) if kind != "trained" else {}
+        if kind == "averaged" and not average:
+            raise CheckpointError(
+                f"{checkpoint} has no averaged weights: recipe.averaging was none; wanted trained ones"
+            )
+        return average or saved_tensors(checkpoint, MODEL)
     except (OSError, SafetensorError) as error:
-        raise StorageError(f"cannot read {file}: {error}") from error
+        raise StorageError(f"cannot read the weights of {checkpoint}: {error}") from error
 
 
 def _settings(checkpoint: Path, config: RunConfig) -> ReaderSettings:

@@ -5,7 +5,8 @@ process, which its API gathers parameter by parameter; so a checkpoint looks the
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 import torch
@@ -18,12 +19,15 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.fsdp import StateDictType
 
 from qa.training.loop import TrainingLoop
 from qa.training.optimization import set_learning_rate
 
 log = logging.getLogger(__name__)
 
+MODEL, OPTIMIZER, AVERAGE = "model", "optimizer", "average"
+"""What tensors of a checkpoint are of: the weights, the optimizer's state, the averaged weights where there are any."""
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _RECEIVED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -41,10 +45,7 @@ def gather_weights(loop: TrainingLoop) -> dict[str, Any]:
 def gather_optimizer(loop: TrainingLoop) -> dict[str, Tensor]:
     """Gather the optimizer's state to the main process, under `PARAMETER/KEY`. Collective."""
     if not _uses_deepspeed(loop):
-        optimizer = loop.optimizer.optimizer
-        state: dict[str, Any] = get_optimizer_state_dict(loop.model, optimizer, options=_FULL)
-        nested = cast("dict[str, dict[str, Tensor]]", state.get("state", {}))  # elsewhere there is nothing at all
-        return {f"{outer}/{inner}": tensor for outer, values in nested.items() for inner, tensor in values.items()}
+        return _optimizer_state(loop, _FULL)
     _link_states(loop)
     step = torch.tensor(float(_deepspeed_steps(loop)))
     found: dict[str, Tensor] = {}
@@ -52,6 +53,53 @@ def gather_optimizer(loop: TrainingLoop) -> dict[str, Tensor]:
         found |= {f"{name}/{key}": _api().safe_get_full_optimizer_state(parameter, key).cpu() for key in _MOMENTS}
         found[f"{name}/{_STEP}"] = step
     return found
+
+
+def is_sharded(loop: TrainingLoop) -> bool:
+    """Return whether each process saves its part of the states: under FSDP, as its configuration says."""
+    if loop.accelerator.distributed_type != DistributedType.FSDP:
+        return False
+    return bool(loop.accelerator.state.fsdp_plugin.state_dict_type == StateDictType.SHARDED_STATE_DICT)
+
+
+def own_shards(loop: TrainingLoop) -> dict[str, Tensor]:
+    """Return all tensors of a checkpoint, of those that are cut this process's part: `KIND/NAME`. Collective."""
+    tensors = _named(MODEL, get_model_state_dict(loop.model)) | _named(OPTIMIZER, _optimizer_state(loop))
+    if loop.average is not None:
+        with loop.average.applied():  # copied, since outside the same tensors hold other weights
+            averages = {
+                name: cast("Tensor", weight).clone() for name, weight in get_model_state_dict(loop.model).items()
+            }
+        tensors |= _named(AVERAGE, averages)
+    return tensors
+
+
+def load_shards(loop: TrainingLoop, found: AbstractSet[str], read: Callable[[dict[str, Tensor]], None]) -> None:
+    """Put in place what each process reads for itself. Collective.
+
+    Args:
+        loop: whose parameter groups stay as the settings made them.
+        found: names of the tensors that there are, as `own_shards` names them.
+        read: fills tensors by name.
+
+    Raises:
+        ValueError: they are not those of this model.
+
+    """
+    weights = get_model_state_dict(loop.model)
+    missing = {name for name in found if name.startswith(f"{MODEL}/")} ^ _named(MODEL, weights).keys()
+    if missing:
+        raise ValueError(f"only one of the two has {', '.join(sorted(missing))}")
+    for kind in [AVERAGE, MODEL] if loop.average is not None else [MODEL]:
+        read(_named(kind, weights))
+        set_model_state_dict(loop.model, weights)
+        if kind == AVERAGE and loop.average is not None:
+            loop.average.reset()
+    # Asking for the state makes the optimizer create it, also for parameters that never had a gradient.
+    state = get_optimizer_state_dict(loop.model, loop.optimizer.optimizer)
+    moments = _named(OPTIMIZER, _flat(state["state"]))
+    read({name: tensor for name, tensor in moments.items() if name in found})
+    set_optimizer_state_dict(loop.model, loop.optimizer.optimizer, state)
 
 
 def load_states(
@@ -76,6 +124,19 @@ def load_states(
     if optimizer:  # of all parameters but those that never had a gradient, which may stay as they were created
         saved["state"] = cast("dict[str, Any]", saved["state"]) | _nested(optimizer)
     set_optimizer_state_dict(loop.model, loop.optimizer.optimizer, saved, options=options)
+
+
+def _optimizer_state(loop: TrainingLoop, options: StateDictOptions | None = None) -> dict[str, Tensor]:
+    state: dict[str, Any] = get_optimizer_state_dict(loop.model, loop.optimizer.optimizer, options=options)
+    return _flat(state.get("state", {}))  # where all is gathered, the other processes have nothing
+
+
+def _named(kind: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {f"{kind}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _flat(nested: Any) -> dict[str, Tensor]:  # noqa: ANN401  # as the library types it
+    return {f"{outer}/{inner}": tensor for outer, values in nested.items() for inner, tensor in values.items()}
 
 
 def _nested(flat: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

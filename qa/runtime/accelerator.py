@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, InitProcessGroupKwargs
+from torch.distributed.fsdp import CPUOffloadPolicy
+from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
 from qa.config import ACCUMULATION, RunConfig
 from qa.errors import LaunchError
@@ -22,6 +24,7 @@ from qa.runtime.peers import find_peers
 
 log = logging.getLogger(__name__)
 _TF32_SINCE = (8, 0)  # compute capability
+_FSDP_VERSION = 2
 _PRECISION = "ACCELERATE_MIXED_PRECISION"
 _ENERGY = "codecarbon"
 """The tracker that accelerate does not know."""
@@ -68,7 +71,7 @@ def make_accelerator(
 
     Raises:
         LaunchError: the processes do not see each other, the precision cannot be had on this device, a tracker is not
-            installed, or see `require_new_store`.
+            installed, or see `require_new_store` and `require_whole_layers`.
 
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -85,6 +88,8 @@ def make_accelerator(
         project_dir=folder,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
     )
+    if accelerator.distributed_type == DistributedType.FSDP:
+        require_whole_layers(accelerator.state.fsdp_plugin)
     if (group := torch.distributed.group.WORLD) is not None:
         keep_alive(group)
         find_peers()
@@ -128,6 +133,26 @@ def choose_float32(device: torch.device, *, tf32: bool | None) -> None:
     shortened = has_it if tf32 is None else tf32
     torch.set_float32_matmul_precision("high" if shortened else "highest")
     log.info("float32 products: %s", "shortened to TF32 (training.tf32)" if shortened else "in full")
+
+
+def require_whole_layers(plugin: FullyShardedDataParallelPlugin) -> None:
+    """Check that FSDP is to shard whole layers, and to keep its parts where it computes.
+
+    Raises:
+        LaunchError: naming what of it is otherwise, by the keys of a launch configuration.
+
+    """
+    offloads = isinstance(plugin.cpu_offload, CPUOffloadPolicy) or getattr(plugin.cpu_offload, "offload_params", False)
+    wrong = {
+        "fsdp_version: 2": plugin.fsdp_version != _FSDP_VERSION,
+        "fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP": plugin.auto_wrap_policy is not transformer_auto_wrap_policy,
+        "fsdp_offload_params: false": offloads,
+        "fsdp_cpu_ram_efficient_loading: false": plugin.cpu_ram_efficient_loading,
+        "fsdp_activation_checkpointing: false (see training.gradient-checkpointing)": plugin.activation_checkpointing,
+    }
+    wanted = [setting for setting, is_wrong in wrong.items() if is_wrong]
+    if wanted:
+        raise LaunchError(f"FSDP is set up in a way that is not supported; wanted {', '.join(wanted)}")
 
 
 def require_new_store() -> None:

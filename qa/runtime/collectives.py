@@ -1,7 +1,7 @@
 """What all processes do together."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from qa.runtime.peers import peers
 from qa.runtime.stopping import interruptible
 
 Value = TypeVar("Value")
+BUCKET_BYTES = 25 * 2**20  # as DDP's
 _OF_ONE_MACHINE = (
     "model",
     "train_data",
@@ -92,10 +93,24 @@ def gather_on_main(accelerator: Accelerator, values: Mapping[str, Tensor]) -> di
 
 
 def average_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) -> None:
-    """Replace every gradient by its mean over the processes. Collective."""
-    for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad = accelerator.reduce(parameter.grad, "mean")
+    """Replace every gradient by its mean over the processes, where it is, many in one exchange. Collective."""
+    for bucket in _buckets(parameter.grad for parameter in parameters if parameter.grad is not None):
+        means = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in bucket]), "mean")
+        for gradient, mean in zip(bucket, means.split([one.numel() for one in bucket]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+
+def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Yield tensors in lists of one type that hold no more than a bucket does, or one tensor that is larger."""
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        filled = sum(one.nbytes for one in bucket) + tensor.nbytes
+        if bucket and (filled > BUCKET_BYTES or tensor.dtype != bucket[0].dtype):
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket
 
 
 def require_same(accelerator: Accelerator, values: Mapping[str, object]) -> None:

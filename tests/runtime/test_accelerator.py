@@ -7,11 +7,17 @@ from datetime import timedelta
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.utils import LoggerType
+from accelerate.utils import FullyShardedDataParallelPlugin, LoggerType
 
 from qa.errors import LaunchError
 from qa.runtime import accelerator as starting
-from qa.runtime.accelerator import choose_float32, make_accelerator, require_new_store, seed_generators
+from qa.runtime.accelerator import (
+    choose_float32,
+    make_accelerator,
+    require_new_store,
+    require_whole_layers,
+    seed_generators,
+)
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 TIMEOUT = timedelta(minutes=7)
@@ -163,3 +169,31 @@ def test_seed_decides_what_torch_draws():
         drawn.append(torch.rand(3))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+
+
+# --- FSDP ---
+
+LAYERS = {"fsdp_version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "activation_checkpointing": False}
+
+
+def test_fsdp_may_shard_whole_layers():
+    require_whole_layers(FullyShardedDataParallelPlugin(**LAYERS))
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"fsdp_version": 1}, "fsdp_version: 2"),
+        ({"fsdp_version": 1, "cpu_offload": True}, "fsdp_version: 2, fsdp_offload_params: false"),
+        ({"cpu_offload": True}, "fsdp_offload_params: false"),
+        ({"auto_wrap_policy": "SIZE_BASED_WRAP", "min_num_params": 9}, "fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP"),
+        ({"auto_wrap_policy": "NO_WRAP"}, "fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP"),
+        ({"cpu_ram_efficient_loading": True}, "fsdp_cpu_ram_efficient_loading: false"),
+        ({"activation_checkpointing": True}, "fsdp_activation_checkpointing: false (see training.gradient-check"),
+    ],
+)
+def test_any_other_fsdp_is_refused_by_name(told, wanted, monkeypatch):
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "")  # which the class writes to
+    with pytest.raises(LaunchError) as error:
+        require_whole_layers(FullyShardedDataParallelPlugin(**LAYERS | told))
+    assert f"wanted {wanted}" in str(error.value)

@@ -68,6 +68,28 @@ def test_gradients_are_averaged_where_there_are_any(monkeypatch):
     assert frozen.grad is None
 
 
+def test_gradients_of_one_type_are_exchanged_together_up_to_a_size(monkeypatch):
+    accelerator, exchanged = Accelerator(cpu=True), []
+    monkeypatch.setattr(collectives, "BUCKET_BYTES", 24)
+
+    def reduce(tensor, how):
+        exchanged.append(len(tensor))
+        return {"mean": tensor / 2}[how]
+
+    monkeypatch.setattr(accelerator, "reduce", reduce)
+    shapes = [((2, 2), torch.float32), ((2,), torch.float32), ((9,), torch.float32), ((1,), torch.float32)]
+    shapes += [((1,), torch.float64), ((), torch.float64)]
+    parameters = [torch.nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape, dtype in shapes]
+    for number, parameter in enumerate(parameters):
+        parameter.grad = torch.full_like(parameter, number)
+    kept = [parameter.grad for parameter in parameters]
+    average_gradients(accelerator, parameters)
+    assert exchanged == [6, 9, 1, 2]
+    for number, (parameter, gradient) in enumerate(zip(parameters, kept, strict=True)):
+        assert parameter.grad is gradient
+        assert torch.equal(gradient, torch.full_like(parameter, number / 2))
+
+
 @pytest.fixture
 def process_0(monkeypatch):
     """A function that lets process 0 have other values."""

@@ -20,8 +20,8 @@ BY_THE_CLOCK = ("seconds", "_per_second", "mfu", "_wait_share", "slowest_process
 BOUND = 150.0
 """Seconds in which anything that ends must have ended, on a busy machine too."""
 WINDOWS = ["--features.max-length", "96", "--features.doc-stride", "24", "--features.max-question-length", "24"]
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["train_qa", "tests.support.attempts"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["train_qa", "tests.support.attempts"])
 
 
 def free_port():
@@ -53,7 +53,7 @@ class Attempt:
     `start`: how they are started, a context of multiprocessing.
     """
 
-    def __init__(self, folder, reader, *flags, processes=1, before=None, per_process=None, start=_FORKS):
+    def __init__(self, folder, reader, *flags, processes=1, before=None, per_process=None, start=FORKS):
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.log = folder.with_name(f"{folder.name}.log")
         self.log.write_text("")

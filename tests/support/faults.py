@@ -18,6 +18,7 @@ from qa.data import take
 from qa.evaluation import evaluator
 from qa.features import cache
 from qa.modeling import span_loss
+from qa.run_folder import checkpoints
 from qa.training import TrainingLoop
 
 
@@ -111,6 +112,25 @@ def _before_each(method, act):
         return original(loop, *given)
 
     setattr(TrainingLoop, method, acting)
+
+
+def then(*acts):
+    """One fault after the other."""
+    for act in acts:
+        act()
+
+
+def stuck_second_save():
+    """The main process never completes the checkpoint of step 2, and says when it would."""
+    write = checkpoints.write_manifest
+
+    def stuck(folder):
+        if "step-00000002" in folder.name:
+            say("writing step-00000002")
+            threading.Event().wait()
+        write(folder)
+
+    checkpoints.write_manifest = stuck
 
 
 def sharded_by_fsdp(variables):

@@ -16,11 +16,11 @@ import yaml
 from safetensors.torch import load_file
 
 from qa.modeling.structure import layer_names
-from tests.support import faults, tiny
-from tests.support.attempts import ROOT, finish
+from tests.support import faults, tiny, zoo
+from tests.support.attempts import ROOT, Attempt, finish
 
 RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
-FLAGS = ["--training.max-steps", "3", "--training.batch-size", "4", "--training.accumulation-steps", "2"]
+FLAGS = ["--training.max-steps", "3", "--training.batch-size", "3", "--training.accumulation-steps", "2"]
 FLAGS += ["--training.learning-rate", "1e-3", "--training.save-every", "1", "--training.keep-last", "9"]
 FLAGS += ["--training.adam-epsilon", "1e-3"]  # else biases that no softmax sees follow the noise of their gradients
 DEEPSPEED = Path(sys.prefix) / "deepspeed"
@@ -75,6 +75,43 @@ def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, tmp_path):
 
 @pytest.mark.processes
 @pytest.mark.slow
+def test_fsdp_goes_on_from_its_shards_when_killed_while_it_writes_and_at_any_number_of_processes(tmp_path):
+    """Of two processes that are killed; of as many; of one that shards nothing; of three, from what that one saved."""
+    calm = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout is another on each process
+    reader = tiny.save_reader(tmp_path / "reader", "bert", **calm)
+    flags = [*FLAGS, "--recipe.averaging", "ema"]
+    whole = run(tmp_path / "whole", reader, *flags, before=fsdp(), kind="FSDP")
+    parts = sorted((whole / "checkpoints" / "step-00000003").glob("*.safetensors"))
+    assert len(parts) == 2
+    assert max(part.stat().st_size for part in parts) < 0.6 * sum(part.stat().st_size for part in parts)
+    killed = tmp_path / "killed"
+    attempt = Attempt(
+        killed, reader, *flags, processes=2, before=partial(faults.then, fsdp(), faults.stuck_second_save)
+    )
+    attempt.wait_for("writing step-00000002")
+    attempt.kill()
+    names = [path.name for path in sorted((killed / "checkpoints").iterdir())]
+    assert names == [".step-00000002.part", "step-00000001"]
+    shutil.copytree(killed / "checkpoints" / "step-00000001", tmp_path / "one" / "checkpoints" / "step-00000001")
+    run(killed, reader, *flags, "--resume", before=fsdp(), kind="FSDP")
+    assert_same_end(killed, whole, within=0)
+    finish(tmp_path / "one", reader, *flags, "--training.batch-size", "6", "--resume")
+    shutil.copytree(
+        tmp_path / "one" / "checkpoints" / "step-00000002", tmp_path / "3" / "checkpoints" / "step-00000002"
+    )
+    finish(tmp_path / "3", reader, *flags, "--training.batch-size", "2", "--resume", processes=3, before=fsdp())
+    for other in ("one", "3"):
+        assert_same_end(tmp_path / other, whole, within=1e-5)
+        last = [
+            json.loads((run_ / "checkpoints" / "step-00000003" / "state.json").read_text())
+            for run_ in (whole, tmp_path / other)
+        ]
+        scores = [state["progress"]["evaluated"] for state in last]
+        assert scores[0] == scores[1]
+
+
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.skipif(not DEEPSPEED.is_dir(), reason="DeepSpeed is installed apart, in .venv/deepspeed, by `make`")
 def test_deepspeed_trains_resumes_and_answers_as_whole_models_do(tmp_path, monkeypatch):
     reader = tiny.save_reader(tmp_path / "reader", "bert")
@@ -111,3 +148,9 @@ def test_deepspeed_trains_resumes_and_answers_as_whole_models_do(tmp_path, monke
 )
 def test_layers_are_found_by_their_class(family, layer):
     assert layer_names(tiny.model(family)) == [layer]
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("funnel", "FunnelLayer"), ("mobilebert", "MobileBertLayer")])
+def test_layers_are_whole_whatever_has_lists_of_them_or_they_have_lists_of(kind, layer):
+    """Lists of layers in lists, which no process could share; lists of parts of a layer."""
+    assert layer_names(zoo.model(kind)) == [layer]
