@@ -16,7 +16,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
 from qa.config import ACCUMULATION, RunConfig
-from qa.errors import LaunchError
+from qa.errors import LaunchError, in_a_line
 from qa.runtime.cores import keep_freed_memory, use_training_threads
 from qa.runtime.ending import keep_alive
 from qa.runtime.logs import configure_logging
@@ -82,12 +82,15 @@ def make_accelerator(
     os.environ.pop(ACCUMULATION, None)
     if world > 1:
         require_new_store()
-    accelerator = Accelerator(
-        cpu=on_cpu and world > 1,
-        log_with=[name for name in trackers if name != _ENERGY] or None,
-        project_dir=folder,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
-    )
+    try:
+        accelerator = Accelerator(
+            cpu=on_cpu and world > 1,
+            log_with=[name for name in trackers if name != _ENERGY] or None,
+            project_dir=folder,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
+        )
+    except ValueError as error:
+        raise LaunchError(f"accelerate does not take the launch configuration: {in_a_line(error)}") from error
     if accelerator.distributed_type == DistributedType.FSDP:
         require_whole_layers(accelerator.state.fsdp_plugin)
     if (group := torch.distributed.group.WORLD) is not None:

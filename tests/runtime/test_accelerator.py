@@ -197,3 +197,11 @@ def test_any_other_fsdp_is_refused_by_name(told, wanted, monkeypatch):
     with pytest.raises(LaunchError) as error:
         require_whole_layers(FullyShardedDataParallelPlugin(**LAYERS | told))
     assert f"wanted {wanted}" in str(error.value)
+
+
+def test_what_accelerate_itself_refuses_is_a_line(tmp_path, monkeypatch):
+    told = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_STATE_DICT_TYPE": "LOCAL_STATE_DICT"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LaunchError, match=r"accelerate does not take the launch configuration: .*LOCAL_STATE_DICT"):
+        make_accelerator(trackers=(), folder=tmp_path, timeout=TIMEOUT)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from qa.modeling.structure import layer_names
 from tests.support import faults, tiny, zoo
 from tests.support.attempts import ROOT, Attempt, finish
+from tests.support.checkpoints import names
 
 RESULTS = ("metrics.json", "predictions.json", "nbest_predictions.json", "null_odds.json")
 FLAGS = ["--training.max-steps", "3", "--training.batch-size", "3", "--training.accumulation-steps", "2"]
@@ -31,10 +32,10 @@ def settings(name):
     return yaml.safe_load((ROOT / "accelerate_configs" / name).read_text())
 
 
-def fsdp():
-    """By the variables that the launcher makes of the file."""
-    variables = {name.upper(): str(value) for name, value in settings("fsdp2.yaml")["fsdp_config"].items()}
-    return partial(faults.sharded_by_fsdp, variables)
+def fsdp(**others):
+    """By the variables that the launcher makes of the file, with other values in it."""
+    options = settings("fsdp2.yaml")["fsdp_config"] | others
+    return partial(faults.sharded_by_fsdp, {name.upper(): str(value) for name, value in options.items()})
 
 
 def deepspeed():
@@ -48,6 +49,10 @@ def run(folder, reader, *flags, before=None, kind="MULTI_CPU", **options):
     return folder
 
 
+def progress(folder):
+    return json.loads((folder / "checkpoints" / "step-00000003" / "state.json").read_text())["progress"]
+
+
 def assert_same_end(one, two, *, within):
     weights = [load_file(folder / "model" / "model.safetensors") for folder in (one, two)]
     assert weights[0].keys() == weights[1].keys()
@@ -59,55 +64,46 @@ def assert_same_end(one, two, *, within):
 
 @pytest.mark.processes
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["bert", "distilbert"])
-def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, tmp_path):
-    reader = tiny.save_reader(tmp_path / "reader", family)
+@pytest.mark.parametrize(("family", "saved"), [("bert", "SHARDED_STATE_DICT"), ("distilbert", "FULL_STATE_DICT")])
+def test_fsdp_trains_resumes_and_answers_as_whole_models_do(family, saved, tmp_path):
+    reader, before = tiny.save_reader(tmp_path / "reader", family), fsdp(fsdp_state_dict_type=saved)
     whole = run(tmp_path / "whole", reader, *FLAGS)
-    sharded = run(tmp_path / "sharded", reader, *FLAGS, before=fsdp(), kind="FSDP")
+    sharded = run(tmp_path / "sharded", reader, *FLAGS, before=before, kind="FSDP")
     assert_same_end(sharded, whole, within=1e-5)
     stopped = tmp_path / "stopped"
     shutil.copytree(sharded / "checkpoints" / "step-00000001", stopped / "checkpoints" / "step-00000001")
-    run(stopped, reader, *FLAGS, "--resume", before=fsdp(), kind="FSDP")
+    run(stopped, reader, *FLAGS, "--resume", before=before, kind="FSDP")
     assert_same_end(stopped, sharded, within=0)
-    asked = run(tmp_path / "asked", sharded / "model", *EVALUATE, before=fsdp(), kind="FSDP")
+    asked = run(tmp_path / "asked", sharded / "model", *EVALUATE, before=before, kind="FSDP")
     assert (asked / "nbest_predictions.json").read_bytes() == (sharded / "nbest_predictions.json").read_bytes()
 
 
 @pytest.mark.processes
 @pytest.mark.slow
-def test_fsdp_goes_on_from_its_shards_when_killed_while_it_writes_and_at_any_number_of_processes(tmp_path):
-    """Of two processes that are killed; of as many; of one that shards nothing; of three, from what that one saved."""
+def test_fsdp_goes_on_from_its_shards_after_a_kill_while_it_writes_and_at_any_number_of_processes(tmp_path):
+    """Of two processes that are killed; of as many; of one that shards nothing, and of three."""
     calm = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout is another on each process
     reader = tiny.save_reader(tmp_path / "reader", "bert", **calm)
     flags = [*FLAGS, "--recipe.averaging", "ema"]
     whole = run(tmp_path / "whole", reader, *flags, before=fsdp(), kind="FSDP")
-    parts = sorted((whole / "checkpoints" / "step-00000003").glob("*.safetensors"))
-    assert len(parts) == 2
-    assert max(part.stat().st_size for part in parts) < 0.6 * sum(part.stat().st_size for part in parts)
+    sizes = [part.stat().st_size for part in (whole / "checkpoints" / "step-00000003").glob("*.safetensors")]
+    assert len(sizes) == 2
+    assert max(sizes) < 0.6 * sum(sizes)
     killed = tmp_path / "killed"
-    attempt = Attempt(
-        killed, reader, *flags, processes=2, before=partial(faults.then, fsdp(), faults.stuck_second_save)
-    )
+    before = partial(faults.then, fsdp(), faults.stuck_second_save)
+    attempt = Attempt(killed, reader, *flags, processes=2, before=before)
     attempt.wait_for("writing step-00000002")
     attempt.kill()
-    names = [path.name for path in sorted((killed / "checkpoints").iterdir())]
-    assert names == [".step-00000002.part", "step-00000001"]
-    shutil.copytree(killed / "checkpoints" / "step-00000001", tmp_path / "one" / "checkpoints" / "step-00000001")
+    assert names(killed / "checkpoints") == [".step-00000002.part", "step-00000001"]
+    others = {"one": ("6", {}), "three": ("2", {"processes": 3, "before": fsdp()})}
+    for name in others:
+        shutil.copytree(killed / "checkpoints" / "step-00000001", tmp_path / name / "checkpoints" / "step-00000001")
     run(killed, reader, *flags, "--resume", before=fsdp(), kind="FSDP")
     assert_same_end(killed, whole, within=0)
-    finish(tmp_path / "one", reader, *flags, "--training.batch-size", "6", "--resume")
-    shutil.copytree(
-        tmp_path / "one" / "checkpoints" / "step-00000002", tmp_path / "3" / "checkpoints" / "step-00000002"
-    )
-    finish(tmp_path / "3", reader, *flags, "--training.batch-size", "2", "--resume", processes=3, before=fsdp())
-    for other in ("one", "3"):
-        assert_same_end(tmp_path / other, whole, within=1e-5)
-        last = [
-            json.loads((run_ / "checkpoints" / "step-00000003" / "state.json").read_text())
-            for run_ in (whole, tmp_path / other)
-        ]
-        scores = [state["progress"]["evaluated"] for state in last]
-        assert scores[0] == scores[1]
+    for name, (batch, options) in others.items():
+        finish(tmp_path / name, reader, *flags, "--resume", "--training.batch-size", batch, **options)
+        assert_same_end(tmp_path / name, whole, within=1e-5)
+        assert progress(tmp_path / name)["evaluated"] == progress(whole)["evaluated"]
 
 
 @pytest.mark.processes
