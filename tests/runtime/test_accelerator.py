@@ -193,7 +193,7 @@ def test_fsdp_may_shard_whole_layers():
     ],
 )
 def test_any_other_fsdp_is_refused_by_name(told, wanted, monkeypatch):
-    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "")  # which the class writes to
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "false")  # which the class writes to
     with pytest.raises(LaunchError) as error:
         require_whole_layers(FullyShardedDataParallelPlugin(**LAYERS | told))
     assert f"wanted {wanted}" in str(error.value)
