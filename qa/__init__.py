@@ -292,7 +292,6 @@ __all__ = [
     "train",
 ]
 
-
 _EXTRAS = {
     "torch": "torch",
     "accelerate": "train",

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from qa.errors import CheckpointError, StorageError
@@ -33,7 +34,7 @@ from qa.run_folder.identity import FORMAT, Identity, require_extension
 from qa.run_folder.lock import OWNER
 from qa.run_folder.paths import CHECKPOINT_NAMES, RunPaths
 from qa.run_folder.records import note_attempt
-from qa.run_folder.shards import Shards, names_in, read_whole, require_shared
+from qa.run_folder.shards import Shards, names_in, require_shared, saved_tensors, whole_file_of
 from qa.run_folder.states import (
     AVERAGE,
     MODEL,
@@ -222,10 +223,10 @@ def save_checkpoint(loop: TrainingLoop, path: Path, state: Mapping[str, Any]) ->
     average = _gather_average(loop)
 
     def write(part: Path) -> None:
-        save_file(_contiguous(weights), part / _file(MODEL), metadata={"format": "pt"})
-        save_file(_contiguous(optimizer), part / _file(OPTIMIZER))
+        save_file(_contiguous(weights), part / whole_file_of(MODEL), metadata={"format": "pt"})
+        save_file(_contiguous(optimizer), part / whole_file_of(OPTIMIZER))
         if average is not None:
-            save_file(average, part / _file(AVERAGE), metadata={"format": "pt"})
+            save_file(average, part / whole_file_of(AVERAGE), metadata={"format": "pt"})
 
     on_main(loop.accelerator, lambda: _write(path, write, state, keep_last=loop.plan.config.keep_last))
 
@@ -306,13 +307,15 @@ def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity, shards: 
 
     """
     accelerator = loop.accelerator
-    state, names = from_main(accelerator, lambda: _read_state(path, identity))
+    read = on_main(accelerator, lambda: _read(path, identity, whole=shards is None))
+    found, names, tensors = read or ({}, set(), [{}, {}, {}])
+    state, names = broadcast_object_list([found, names])
     extended = require_extension(state, loop.plan)
     try:
         if shards is not None and names:
             load_shards(loop, names, partial(shards.read, path))
         else:
-            load_states(loop, *on_main(accelerator, lambda: _read_tensors(path)) or ({}, {}, {}))
+            load_states(loop, *tensors)
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
     if accelerator.scaler is not None and state["scaler"] is not None:
@@ -328,43 +331,15 @@ def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity, shards: 
     return changes
 
 
-def _read_state(path: Path, identity: Identity) -> tuple[dict[str, Any], set[str]]:
-    """Return what a checkpoint says, and the names of its tensors if they are in shards."""
-    with _readable(path):
+def _read(path: Path, identity: Identity, *, whole: bool) -> tuple[dict[str, Any], set[str], list[dict[str, Tensor]]]:
+    """Return the state, and the names of tensors in shards or else, or if they are wanted `whole`, the tensors."""
+    try:
         state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
         identity.check(state)
-        return state, names_in(path)
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """Return weights, optimizer state and averaged weights."""
-    with _readable(path):
-        return saved_tensors(path, MODEL), saved_tensors(path, OPTIMIZER), saved_tensors(path, AVERAGE)
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
+        names = set() if whole else names_in(path)
+        return state, names, [] if names else [saved_tensors(path, kind) for kind in (MODEL, OPTIMIZER, AVERAGE)]
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error}") from error
-
-
-def saved_tensors(checkpoint: Path, kind: str) -> dict[str, Tensor]:
-    """Read whole tensors of a checkpoint on one process: MODEL, OPTIMIZER, or AVERAGE, which may be none.
-
-    Raises:
-        OSError, SafetensorError, KeyError, ValueError: they are missing or damaged.
-
-    """
-    if names_in(checkpoint):
-        return read_whole(checkpoint, kind)
-    file = checkpoint / _file(kind)
-    return load_file(file) if kind != AVERAGE or file.exists() else {}
-
-
-def _file(kind: str) -> str:
-    return f"{kind}.safetensors"
 
 
 def _contiguous(tensors: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -16,8 +16,9 @@ from qa.modeling.reader import load_reader
 from qa.modeling.saving import save_reader
 from qa.modeling.settings import ReaderSettings, settings_of
 from qa.presets import load_config
-from qa.run_folder.checkpoints import STATE, saved_tensors
+from qa.run_folder.checkpoints import STATE
 from qa.run_folder.paths import RunPaths
+from qa.run_folder.shards import saved_tensors
 from qa.run_folder.states import AVERAGE, MODEL
 
 Kind = Literal["auto", "trained", "averaged"]

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
@@ -24,6 +25,7 @@ from torch.distributed.checkpoint.storage import WriteResult
 
 from qa.errors import CheckpointError, StorageError, in_a_line
 from qa.files import beside, whole_folder
+from qa.run_folder.states import AVERAGE
 from qa.runtime.collectives import any_process, from_main
 
 _FILES = "shard-*.safetensors"  # as the library names them
@@ -144,24 +146,36 @@ def names_in(folder: Path) -> set[str]:
     return set(HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata)
 
 
-def read_whole(folder: Path, prefix: str) -> dict[str, Tensor]:
-    """Read whole tensors on one process; those under `prefix/`, which their names lose.
+def saved_tensors(checkpoint: Path, kind: str) -> dict[str, Tensor]:
+    """Read whole tensors on one process, from shards or a file of their own: of averages there may be none.
 
     Raises:
-        OSError, SafetensorError, KeyError, ValueError: the files are damaged.
+        OSError, SafetensorError, KeyError, ValueError: they are missing or damaged.
 
     """
+    if names_in(checkpoint):
+        return _joined(checkpoint, f"{kind}/")
+    file = checkpoint / whole_file_of(kind)
+    return load_file(file) if kind != AVERAGE or file.exists() else {}
+
+
+def whole_file_of(kind: str) -> str:
+    """Return the name of the file that has the whole tensors of a kind."""
+    return f"{kind}.safetensors"
+
+
+def _joined(folder: Path, prefix: str) -> dict[str, Tensor]:
     reader = HuggingFaceStorageReader(str(folder))
     found = cast("dict[str, TensorStorageMetadata]", reader.read_metadata().state_dict_metadata)
     tensors = {
-        name: torch.empty(found[name].size, dtype=found[name].properties.dtype)
-        for name in found
-        if name.startswith(f"{prefix}/")
+        name: torch.empty(described.size, dtype=described.properties.dtype)
+        for name, described in found.items()
+        if name.startswith(prefix)
     }
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
         load(tensors, storage_reader=reader, no_dist=True)
-    return {name.removeprefix(f"{prefix}/"): tensor for name, tensor in tensors.items()}
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def require_shared(accelerator: Accelerator, owner: Path) -> None:

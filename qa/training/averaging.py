@@ -49,7 +49,8 @@ class WeightAverage:
     @torch.no_grad()
     def reset(self) -> None:
         """Begin anew with the weights as they are."""
-        torch._foreach_copy_(self._averages, self._values())  # as above
+        for average, value in zip(self._averages, self._values(), strict=True):
+            average.copy_(value)
 
     @torch.no_grad()
     def _exchange(self) -> None:

@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
 from qa.errors import CheckpointError, StorageError
 from qa.run_folder import shards as module
-from qa.run_folder.shards import Shards, names_in, read_whole, require_shared
+from qa.run_folder.shards import Shards, names_in, require_shared, saved_tensors
 from tests.support.attempts import FORKS
 from tests.support.checkpoints import names
 
@@ -91,11 +91,11 @@ def test_each_process_writes_its_part_and_any_number_reads_it(tmp_path):
     assert rows == [4, 3]
     together(read_own_part, 3, folder)
     assert names_in(folder) == WHOLE.keys()
-    assert {name: value.tolist() for name, value in read_whole(folder, "model").items()} == {
+    assert {name: value.tolist() for name, value in saved_tensors(folder, "model").items()} == {
         "weight": WHOLE["model/weight"].tolist(),
         "bias": [4.0, 5.0],
     }
-    assert read_whole(folder, "optimizer")["weight/step"] == 3
+    assert saved_tensors(folder, "optimizer")["weight/step"] == 3
 
 
 # --- beside the run ---
@@ -116,7 +116,7 @@ def test_what_changes_after_the_beginning_is_not_written(alone, tmp_path):
     changed.set()
     alone.finish()
     assert order == ["changed", "written", "in place"]
-    assert read_whole(tmp_path / "one", "model")["a"].tolist() == [1, 1, 1]
+    assert saved_tensors(tmp_path / "one", "model")["a"].tolist() == [1, 1, 1]
 
 
 def test_an_error_is_raised_where_it_is_waited_for_and_leaves_what_was_before(alone, tmp_path):
@@ -130,7 +130,7 @@ def test_an_error_is_raised_where_it_is_waited_for_and_leaves_what_was_before(al
         with pytest.raises(StorageError, match=r"cannot write the checkpoint .*one: .*No space left.*process 0"):
             wait()
     assert names(tmp_path) == ["one"]
-    assert read_whole(folder, "model")["a"].tolist() == [1, 1, 1]
+    assert saved_tensors(folder, "model")["a"].tolist() == [1, 1, 1]
 
 
 def write_where_one_sees_another_disk(rank, processes, folder):
