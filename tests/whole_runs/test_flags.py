@@ -20,6 +20,7 @@ import train_qa
 from qa.config import RunConfig
 from qa.errors import QAError, StoppedError
 from qa.presets import parse_config
+from qa.runtime.core_wait import CoreWait
 from qa.tracking.reporter import Reporter
 from qa.training import TrainingLoop
 from tests.support import tiny
@@ -259,6 +260,7 @@ def calls(monkeypatch, paths):
             init(self, project, **given),
         )[1],
     )
+    monkeypatch.setattr(CoreWait, "take", lambda _: None)  # which other programs decide, and says a line of its own
     monkeypatch.setenv("WANDB_MODE", "disabled")
     return seen
 
