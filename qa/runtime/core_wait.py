@@ -1,7 +1,12 @@
 """How long this process waited for a core that others had."""
 
+import logging
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
+MUCH = 0.2
+"""Share of the time that is worth a word."""
 _THREADS = Path("/proc/self/task")
 
 
@@ -12,14 +17,15 @@ class CoreWait:
     or worse: threads that spin meanwhile take the time from the one that they wait for.
     """
 
-    def __init__(self, threads: Path = _THREADS) -> None:
+    def __init__(self, threads: Path = _THREADS, *, computes: bool = True) -> None:
         """Begin now.
 
         Args:
             threads: folder of the process's threads, where Linux tells how long each ran and waited.
+            computes: whether the model runs on these cores, and not on a GPU.
 
         """
-        self._threads = threads
+        self._threads, self._advises = threads, computes
         self._before = _scheduled(threads)
 
     def take(self) -> float | None:
@@ -32,6 +38,21 @@ class CoreWait:
             sum(now[at] - before.get(thread, (0, 0))[at] for thread, now in self._before.items()) for at in (0, 1)
         )
         return waited / (ran + waited) if ran + waited > 0 else None
+
+    def values(self) -> dict[str, float]:
+        """Return what `take` does, under its name in history and trackers; say once what helps where it is much."""
+        share = self.take()
+        if share is None:
+            return {}
+        if share >= MUCH and self._advises:
+            self._advises = False
+            log.warning(
+                "other processes have the cores: this one's threads were ready %.0f %% of the time without one, and "
+                "wait for one another; fewer threads (--threads), or ones that sleep while they wait "
+                "(OMP_WAIT_POLICY=passive in the environment), are faster beside others",
+                100 * share,
+            )
+        return {"core_wait_share": share}
 
 
 def _scheduled(threads: Path) -> dict[str, tuple[int, int]]:

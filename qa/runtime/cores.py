@@ -85,7 +85,6 @@ def sleep_where_cores_are_busy() -> None:
     load, threads, cores = os.getloadavg()[0], model_threads(), os.cpu_count() or 1
     if threads > 1 and round(load) + threads > cores:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        _LOG.info("%.0f other programs use this machine's %d cores: threads sleep while they wait", load, cores)
 
 
 def use_training_threads(told: int | None, local_processes: int) -> None:

@@ -20,7 +20,7 @@ from qa.features.labels import Labels
 from qa.features.round_trip import label_round_trip
 from qa.features.unknown import unknown_tokens
 from qa.features.windows import Features
-from qa.runtime.core_wait import CoreWait
+from qa.runtime.core_wait import MUCH, CoreWait
 from qa.runtime.logs import for_file
 from qa.runtime.memory import peak_memory
 from qa.runtime.peers import peers
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 _SLOW_DATA = 0.05  # share of the time that is worth a word
 _SLOW_PROCESS = 1.2  # times the median's own time, likewise
-_NO_CORE = 0.2  # share of the time in which threads could have run, likewise
 
 
 class RunTracker:
@@ -82,7 +81,7 @@ class RunTracker:
             disable=not (accelerator.is_main_process and sys.stderr.isatty()),
         )
         self._peak = PeakRate(accelerator) if plan is not None and accelerator.is_main_process else None
-        self._core_wait, self._told_core_wait = CoreWait(), False
+        self._core_wait = CoreWait(computes=accelerator.device.type == "cpu")
         self._logged_at = time.perf_counter()
 
     def training_data(self, features: Features, labels: Labels, examples: Examples) -> None:
@@ -179,7 +178,7 @@ class RunTracker:
         reports, self._progress.unlogged = self._progress.unlogged, []
         now = time.perf_counter()
         seconds, self._logged_at = now - self._logged_at, now
-        values = interval_values(reports, self._peak) | peak_memory(self.accelerator.device) | self._core_wait_share()
+        values = interval_values(reports, self._peak) | peak_memory(self.accelerator.device) | self._core_wait.values()
         self._log({f"train/{name}": value for name, value in values.items()}, last.number)
         shown = {"loss": f"{values['loss']:.3f}", "lr": f"{last.learning_rate:.2e}"}
         self._bar.set_postfix(shown | {"examples/s": f"{values['examples_per_second']:.1f}"})
@@ -188,21 +187,6 @@ class RunTracker:
             f"step {last.number}/{self._bar.total} {_told_values(values)} ({seconds:.1f} s){_told_notes(values)}{rest}"
         )
         (log if self._bar.disable else for_file).info("%s", line)
-
-    def _core_wait_share(self) -> dict[str, float]:
-        """Return how long threads waited for cores that others had; say once what helps where it is long."""
-        share = self._core_wait.take()
-        if share is None:
-            return {}
-        if share >= _NO_CORE and self.accelerator.device.type == "cpu" and not self._told_core_wait:
-            self._told_core_wait = True
-            log.warning(
-                "other processes have the cores: this one's threads were ready %.0f %% of the time without one, and "
-                "wait for one another; fewer threads (training.threads), or ones that sleep while they wait "
-                "(OMP_WAIT_POLICY=passive in the environment), are faster beside others",
-                100 * share,
-            )
-        return {"core_wait_share": share}
 
     def _log(self, values: dict[str, Any], step: int, **more: object) -> None:
         self._history({"step": step, **values, **more})
@@ -224,15 +208,19 @@ def _told_values(values: Mapping[str, float]) -> str:
 
 def _told_notes(values: Mapping[str, float]) -> str:
     """Say how well the devices are used, and what is slow where it is worth a word."""
-    notes = {
-        f"MFU {values.get('mfu', 0.0):.0%}": "mfu" in values,
-        f"{values['data_wait_share']:.0%} waiting for data": values["data_wait_share"] >= _SLOW_DATA,
-        f"process {values.get('slowest_process', 0.0):.0f} takes {values.get('slowest_to_median', 0.0):.1f} times the "
-        "median": values.get("slowest_to_median", 0.0) >= _SLOW_PROCESS,
-        f"{values.get('core_wait_share', 0.0):.0%} waiting for a core": values.get("core_wait_share", 0.0) >= _NO_CORE,
-        f"{values.get('device_memory_gib', 0.0):.1f} GiB": "device_memory_gib" in values,
-    }
-    return "".join(f", {note}" for note, is_told in notes.items() if is_told)
+    notes = []
+    if "mfu" in values:
+        notes.append(f"MFU {values['mfu']:.0%}")
+    if values["data_wait_share"] >= _SLOW_DATA:
+        notes.append(f"{values['data_wait_share']:.0%} waiting for data")
+    if values.get("slowest_to_median", 0.0) >= _SLOW_PROCESS:
+        slow = values["slowest_process"]
+        notes.append(f"process {slow:.0f} takes {values['slowest_to_median']:.1f} times the median")
+    if values.get("core_wait_share", 0.0) >= MUCH:
+        notes.append(f"{values['core_wait_share']:.0%} waiting for a core")
+    if "device_memory_gib" in values:
+        notes.append(f"{values['device_memory_gib']:.1f} GiB")
+    return "".join(f", {note}" for note in notes)
 
 
 def _told_rest(seconds: float) -> str:

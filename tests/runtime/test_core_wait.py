@@ -1,5 +1,8 @@
 """The share of time without a core, as Linux tells it of every thread."""
 
+import logging
+from pathlib import Path
+
 import pytest
 
 from qa.runtime.core_wait import CoreWait
@@ -50,8 +53,22 @@ def test_a_system_without_such_files_tells_nothing(tmp_path):
     assert CoreWait(tmp_path / "absent").take() is None
 
 
+@pytest.mark.parametrize(("computes", "told"), [(True, 1), (False, 0)])
+def test_what_helps_is_said_once_where_the_model_runs_on_the_cores(computes, told, threads, caplog):
+    wait = CoreWait(threads(a="0 0 0\n"), computes=computes)
+    with caplog.at_level(logging.INFO, logger="qa"):
+        for ran, waited, share in ((90, 10, 0.1), (140, 60, 0.5), (240, 60, 0.0), (250, 90, 0.75)):
+            threads(a=f"{ran} {waited} 1\n")
+            assert wait.values() == {"core_wait_share": share}
+    assert caplog.text.count("OMP_WAIT_POLICY=passive") == told
+
+
 def test_this_process_has_a_share():
     wait = CoreWait()
-    sum(range(100_000))
+    for _ in range(100):  # the kernel counts by ticks of some milliseconds
+        sum(range(100_000))
     share = wait.take()
-    assert share is None or 0 <= share <= 1  # None: a kernel without these files
+    if not Path("/proc/self/schedstat").exists():
+        assert share is None
+    else:
+        assert 0 <= share < 1
