@@ -74,15 +74,6 @@ def drawn(count: int) -> list[np.ndarray]:
     return [order[begin : begin + BATCH] for begin in range(0, count, BATCH)]
 
 
-def ours_features_of(setup: c.Setup, *, part: int) -> Iterator[float]:
-    """Build the features of one of so many parts of the rows."""
-    rows, tokenizer = c.training_rows(setup), c.minilm().tokenizer
-    some = rows.select(range(max(1, len(rows) // part)))
-    while True:
-        build_features(some, tokenizer, c.WINDOW)
-        yield len(some)
-
-
 def predicted(setup: c.Setup, *, processes: int) -> Iterator[float]:
     """`qa predict` from start to end; two processes of one thread each share the cores that one has for itself."""
     folder = Path(tempfile.mkdtemp(prefix="qa-benchmark-"))

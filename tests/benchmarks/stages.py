@@ -31,8 +31,8 @@ STAGES = (
         opponent="ours, a tenth of the rows",
         unit="rows/s",
         bar=0.9,
-        ours=partial(batches.ours_features_of, part=1),
-        theirs=partial(batches.ours_features_of, part=10),
+        ours=c.ours_features,
+        theirs=partial(c.ours_features, part=10),
     ),
     Stage(
         name="collation, one thread",

@@ -33,4 +33,4 @@ def test_batches_for_a_device_are_all_features(ahead):
 
 
 def test_a_part_of_the_rows_is_built():
-    assert [next(batches.ours_features_of(SETUP, part=part)) for part in (1, 10)] == [40, 4]
+    assert [next(contestants.ours_features(SETUP, part=part)) for part in (1, 10)] == [40, 4]

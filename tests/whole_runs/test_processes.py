@@ -65,12 +65,11 @@ def test_scores_predictions_and_files_are_equal_for_1_2_and_3_processes(tmp_path
         assert one == two == three, name
 
 
-def test_2_processes_train_as_1_with_the_same_global_batch(tmp_path, reader, monkeypatch):
+def test_2_processes_train_as_1_with_the_same_global_batch(tmp_path, reader):
     """2 × batch 8 = 1 × batch 16 = 1 × batch 8 × 2 accumulation steps, within 1e-3 of the loss and 1e-4 of weights.
 
-    Nothing of how they are wrapped is deprecated, and torch finds nothing to say of parameters without gradients.
+    Nothing of how the model is wrapped is deprecated.
     """
-    monkeypatch.setenv("TORCH_DISTRIBUTED_DEBUG", "INFO")  # DETAIL crashes torch 2.13 in any DDP on CPUs
     steps = ["--training.max-steps", "6", "--training.log-every", "1", "--training.learning-rate", "1e-3"]
     steps += ["--max-train-examples", "60", "--max-validation-examples", "5"]
     ways = {
