@@ -2,6 +2,7 @@
 
 The map, a folder per station of the pipeline; a file may know what stands above its folder, and its neighbours:
 
+    lazy.py              Public names that are imported when first asked for.
     errors.py            All errors that a user, a file or the machine can cause.
     representations.py   What notebooks show of objects.
     files.py             Files and folders that appear whole or not at all.
@@ -260,9 +261,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py train.py configs.py ground.py
 """
 
-import importlib
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from qa.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from qa import ray as ray
@@ -291,44 +292,6 @@ __all__ = [
     "show",
     "train",
 ]
-
-_EXTRAS = {
-    "torch": "torch",
-    "accelerate": "train",
-    "datasets": "train",
-    "evaluate": "train",
-    "filelock": "train",
-    "ray": "ray",
-    "pyspark": "spark",
-}
-"""What installs a package that not every installation has."""
-
-
-def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """Return a package's `__getattr__`, which imports a public name when it is first asked for.
-
-    torch, transformers and datasets take seconds to import, and a part of a package may need none of them.
-
-    Args:
-        package: its name.
-        homes: module of the package by public name; a module that is public itself has its own.
-
-    """
-
-    def get(name: str) -> object:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        try:
-            module = importlib.import_module(f"{package}.{homes[name]}")
-        except ModuleNotFoundError as error:
-            if error.name not in _EXTRAS:
-                raise
-            how = f"install it with: pip install 'extractive-qa[{_EXTRAS[error.name]}]'"
-            raise ImportError(f"{package}.{name} needs {error.name}; {how}", name=error.name) from error
-        return module if homes[name] == name else getattr(module, name)
-
-    return get
-
 
 __getattr__ = lazy_exports(
     __name__,

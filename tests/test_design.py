@@ -9,6 +9,7 @@ import qa
 from tests.support.source import FILES, PACKAGE, ROOT, definitions, imports, reachable
 
 LINES = (
+    {"lazy"},
     {"errors"},
     {"checks"},
     {"files", "representations"},

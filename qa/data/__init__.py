@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qa import lazy_exports
+from qa.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from qa.data.examples import Examples as Examples

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qa import lazy_exports
+from qa.lazy import lazy_exports
 from qa.metrics.multi_span import multi_span_score
 from qa.metrics.normalization import normalize_answer
 from qa.metrics.squad import RawScores, Scores, best_threshold, exact_match, f1, main_score, raw_scores, score

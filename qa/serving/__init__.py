@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qa import lazy_exports
+from qa.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from qa.serving.factory import app_from_env as app_from_env

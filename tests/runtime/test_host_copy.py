@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from qa.runtime.host_copy import HostCopy
+from tests.support.counters import waits_forbidden
 
 
 def test_numbers_of_the_host_are_there_at_once():
@@ -13,10 +14,7 @@ def test_numbers_of_the_host_are_there_at_once():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_reading_a_devices_numbers_waits_for_them_alone():
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waits_forbidden():
         copy = HostCopy(torch.full((2,), 3.0, device="cuda") * 2)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert not copy.is_here
     assert copy.read() == [6.0, 6.0]

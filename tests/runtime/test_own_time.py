@@ -5,6 +5,7 @@ from accelerate.utils import DistributedType
 
 from qa.runtime import own_time
 from qa.runtime.own_time import OwnTime
+from tests.support.counters import waits_forbidden
 
 
 @pytest.fixture
@@ -54,13 +55,10 @@ def test_nothing_counts_where_a_pass_waits_for_other_processes():
 def test_a_devices_seconds_are_taken_without_waiting_for_it():
     own = OwnTime(Accelerator())
     matrix = torch.ones(4096, 4096, device="cuda")
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waits_forbidden():
         with own.measured():
             matrix @ matrix
         own.take()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     with own.measured():
         matrix @ matrix
     torch.cuda.synchronize()

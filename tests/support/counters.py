@@ -1,6 +1,7 @@
 """Counts what makes a host wait for a device, on a CPU too."""
 
 import contextlib
+import warnings
 from types import SimpleNamespace
 
 import torch
@@ -9,13 +10,31 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @contextlib.contextmanager
 def reads_counted():
-    """Inside, count the tensors whose value becomes a number of Python, in `count`."""
+    """Inside, count the tensors whose value becomes a number of Python, or is assigned from one, in `count`.
+
+    `values[0] = 1.0` makes a tensor on the host and copies it, for which a GPU is waited for; `values[0].fill_(1.0)`
+    does not.
+    """
     found = SimpleNamespace(count=0)
 
     class Counter(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, arguments=(), options=None):
-            found.count += function is torch.ops.aten._local_scalar_dense.default
+            reads = function is torch.ops.aten._local_scalar_dense.default
+            assigned = function is torch.ops.aten.lift_fresh.default and arguments[0].dim() == 0
+            found.count += reads or assigned
             return function(*arguments, **(options or {}))
 
     with Counter():
         yield found
+
+
+@contextlib.contextmanager
+def waits_forbidden():
+    """Inside, let what makes the host wait for a CUDA device raise RuntimeError."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype", UserWarning)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
