@@ -52,6 +52,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       sieve.py             All rows of a source -> tables of examples; ids and problems.
       examples.py          Examples: load, take, drop impossible ones, fingerprint.
       splitting.py         Examples -> parts, no context in two of them.
+      unanswerable.py      Questions asked of contexts that do not answer them.
       training_data.py     What a run is trained on, and what it is judged on.
       streaming.py         Examples table by table, for sets larger than memory.
       writing.py           Examples -> SQuAD JSON, JSON Lines, Parquet.
@@ -257,8 +258,9 @@ The map, a folder per station of the pipeline; a file may know what stands above
       searches.py          Searches among the passages of a title, for `qa calibrate`.
       usage.py             Two examples of every command.
       windows.py           The windows of an example, as `qa inspect` shows them.
-      ask.py predict.py score.py inspect.py convert.py split.py calibrate.py export.py trim.py serve.py demo.py sweep.py
-      compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py train.py configs.py ground.py
+      ask.py predict.py score.py inspect.py convert.py split.py unanswerable.py calibrate.py export.py trim.py serve.py
+      demo.py sweep.py compare.py errors.py adapt.py crossval.py tutorial.py cache.py export_checkpoint.py train.py
+      configs.py ground.py
 """
 
 from typing import TYPE_CHECKING

@@ -89,6 +89,25 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unanswerable:
+    """Write unanswerable questions: those of a source, each asked of a similar context that does not answer it.
+
+    The context is another one of the same title, or of all where a title has no other. Train on them beside the source:
+    --more-train-data FILE.
+    """
+
+    data: SourceFlags
+    on_bad_example: OnBadExampleFlag = "error"
+    output: OutputFileFlags
+    share: float = 0.5
+    """Share of the answerable questions that are drawn."""
+    seed: int = 0
+    """Seed of that draw."""
+    json: Json = False
+    """Print the summary as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """Score predictions with the official metrics of SQuAD v1.1, or v2.0 if some example has no answer.
 

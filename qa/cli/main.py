@@ -15,7 +15,7 @@ from tyro.conf import subcommand
 
 from qa import __version__
 from qa.cli.answer_flags import Ask, Ground, Predict, Serve
-from qa.cli.data_flags import Cache, Convert, Inspect, Score, Split
+from qa.cli.data_flags import Cache, Convert, Inspect, Score, Split, Unanswerable
 from qa.cli.experiment_flags import Adapt, Compare, Crossval, Errors, Sweep
 from qa.cli.model_flags import Calibrate, Export, ExportCheckpoint, Trim
 from qa.cli.start_flags import Configs, Demo, Train, Tutorial
@@ -34,6 +34,7 @@ Command = (
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Convert, subcommand("convert")]
     | Annotated[Split, subcommand("split")]
+    | Annotated[Unanswerable, subcommand("unanswerable")]
     | Annotated[Calibrate, subcommand("calibrate")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Trim, subcommand("trim")]
@@ -54,6 +55,7 @@ _RUNS: dict[str, tuple[str, ...]] = {"train": ("accelerate", "datasets", "evalua
 _EXTRAS: dict[type, dict[str, tuple[str, ...]]] = {
     **dict.fromkeys((Calibrate, Convert, Inspect, Predict, Score, Split), _DATA),
     Trim: _MODELS,
+    Unanswerable: _DATA | {"search": ("bm25s",)},
     **dict.fromkeys((Adapt, Cache, Demo, Errors, ExportCheckpoint, Train), _RUNS),
     Compare: _RUNS | {"experiments": ("matplotlib", "scipy")},
     Sweep: _RUNS | {"experiments": ("matplotlib", "scipy")},
@@ -166,7 +168,7 @@ def _run(command: Command) -> int:
             return predict.run(command)
         case Ask() | Ground() | Serve():
             _run_answers(command)
-        case Inspect() | Convert() | Split() | Score() | Cache():
+        case Inspect() | Convert() | Split() | Unanswerable() | Score() | Cache():
             _run_data(command)
         case Calibrate() | Export() | Trim() | ExportCheckpoint():
             _run_models(command)
@@ -213,7 +215,7 @@ def _run_answers(command: Ask | Ground | Serve) -> None:
             assert_never(command)
 
 
-def _run_data(command: Inspect | Convert | Split | Score | Cache) -> None:
+def _run_data(command: Inspect | Convert | Split | Unanswerable | Score | Cache) -> None:
     match command:
         case Inspect():
             from qa.cli import inspect
@@ -227,6 +229,10 @@ def _run_data(command: Inspect | Convert | Split | Score | Cache) -> None:
             from qa.cli import split
 
             split.run(command)
+        case Unanswerable():
+            from qa.cli import unanswerable
+
+            unanswerable.run(command)
         case Score():
             from qa.cli import score
 

@@ -26,6 +26,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "inspect": ("qa inspect sample --examples 5 --seed 1", "qa inspect mine.json --longest 10 --max-length 256"),
     "convert": ("qa convert export.json squad.json", "qa convert table.csv mine.jsonl --on-bad-example repair"),
     "split": ("qa split mine.json parts --test 0.2", "qa split mine.json folds --folds 5"),
+    "unanswerable": (
+        "qa unanswerable sample unanswerable.jsonl",
+        "qa unanswerable squad unanswerable.parquet --share 0.3 --seed 1",
+    ),
     "calibrate": ("qa calibrate runs/demo/model sample", "qa calibrate runs/demo/model dev.json --no-save --json"),
     "export": ("qa export runs/demo/model", "qa export runs/demo/model --out reader-onnx --data dev.json"),
     "trim": ("qa trim multilingual small sample:zh", "qa trim runs/demo/model small train.json dev.json"),

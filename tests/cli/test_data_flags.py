@@ -15,6 +15,7 @@ BASE = {
     },
     "convert": {"data": "DATA", "out": "WORK/out.jsonl", "json": True},
     "split": {"data": "TITLED", "out": "WORK/parts", "validation": "0.2", "json": True},
+    "unanswerable": {"data": "TITLED", "out": "WORK/out.jsonl", "share": "1", "json": True},
     "score": {"references": "DATA", "predictions": "RIGHT", "json": True},
     "cache": {"cache-dir": "CACHE", "json": True},
 }
@@ -54,6 +55,17 @@ CASES = {
         "by": ("context", "title", {}),
         "seed": ("0", "1", {"validation": "0.4"}),
         "format": ("jsonl", "json", {}),
+        **JSON,
+    },
+    "unanswerable": {
+        **SOURCE,
+        "data": ("TITLED", "EXAMPLES", {}),
+        "max-examples": (None, "40", {}),
+        "on-bad-example": ("skip", "error", {"data": "BAD"}),
+        "out": ("WORK/out.jsonl", "WORK/out.json", {}),
+        "overwrite": (True, False, {"out": "WORK/done.jsonl"}),
+        "share": ("1", "0.5", {}),
+        "seed": ("0", "1", {"share": "0.5"}),
         **JSON,
     },
     "score": {

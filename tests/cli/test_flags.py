@@ -24,6 +24,7 @@ def test_every_command_has_its_flags_in_a_module_that_is_tested():
         ("inspect DATA", "validation"),
         ("convert DATA OUT", "train"),
         ("split DATA OUT", "train"),
+        ("unanswerable DATA OUT", "train"),
     ],
 )
 def test_what_writes_data_sets_reads_those_for_training(line, split):
