@@ -57,10 +57,10 @@ def _most_similar(example: Mapping[str, Any], contexts: Sequence[str], similarit
     """Return the most similar of the contexts that do not answer an example; None if none is similar at all."""
     scores = similarity(example["question"], contexts)
     references = example["answers"]["text"]
-    for at in np.argsort(-scores, kind="stable"):
+    for at in np.argsort(-scores, kind="stable").tolist():
         if scores[at] <= 0:
             return None
-        context = contexts[at]
+        context: str = contexts[at]
         if context != example["context"] and not any(find_places(context, one) for one in references):
             return context
     return None
