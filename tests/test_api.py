@@ -82,7 +82,7 @@ def test_presets_and_files_are_bases_that_settings_change(monkeypatch, tmp_path)
         with pytest.raises(ConfigError, match="cannot read"):  # the run that was not done has left nothing
             qa.train("minilm-squad", output_dir=tmp_path, **settings)
     named, whole = (config.training for config in seen)
-    assert (named.epochs, named.learning_rate) == (7.0, 2e-4)
+    assert (named.epochs, named.learning_rate) == (7.0, 4e-4)
     assert whole == TrainingConfig(epochs=7.0)
 
 

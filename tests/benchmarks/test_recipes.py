@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from qa.experiments.settings import arguments_of
 from qa.presets import parse_config
 from tests.benchmarks import recipes
 from tests.support.sweeps import write_program
@@ -48,9 +49,5 @@ def test_a_recipe_that_takes_twice_as_long_has_half_of_the_examples(run, tmp_pat
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_every_recipe_is_one_that_a_run_can_have(name):
-    words = [
-        f"--{flag}={value}" if not isinstance(value, bool) else f"--{flag}"
-        for flag, value in recipes.RECIPES[name].items()
-    ]
-    config = parse_config(["minilm-squad", *words])
-    assert (config == parse_config(["minilm-squad"])) == (name == recipes.PLAIN)
+    plain, config = (parse_config(arguments_of(recipes.BASE | flags)) for flags in ({}, recipes.RECIPES[name]))
+    assert (config == plain) == (name == recipes.PLAIN)
