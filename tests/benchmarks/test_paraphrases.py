@@ -1,0 +1,34 @@
+"""Claims made of questions, and how they are counted."""
+
+import numpy as np
+
+from tests.benchmarks.paraphrases import area, claimed_of, claims_of, drawn
+from tests.support.rows import CONTEXT, LUND, WHO, answers, row
+
+BUILDER = {"context": CONTEXT, "question": "Who built the lighthouse of Skarholm?", "answers": answers(LUND)}
+
+
+def test_a_right_claim_and_a_wrong_one_are_made_of_a_question():
+    rows = [row(0, **BUILDER), row(1, context=CONTEXT, text="Skarholm", start=18, question="Where is it?")]
+    right, wrong = claims_of([rows[0] | {"question": "Who built the lighthouse in 1871?"}, rows[1]])
+    assert right == ("Ragna Lund built the lighthouse in 1871.", CONTEXT, "Ragna Lund")
+    assert wrong == ("Skarholm built the lighthouse in 1871.", CONTEXT, None)
+
+
+def test_no_claim_is_made_where_no_other_name_or_no_order_of_words_would_do():
+    tall = row(1, context=CONTEXT, text="34 metres", start=66, question="How tall is it?")
+    assert not list(claims_of([row(0, **BUILDER), tall]))
+    for question in ("Who was Ragna Lund?", "Who built?", "How tall is it now?"):
+        assert claimed_of(question) is None
+    assert claimed_of(WHO) == "built the lighthouse"
+
+
+def test_pairs_stay_together():
+    claims = drawn(iter(range(40)), 10)
+    assert len(claims) == 10
+    assert all(one % 2 == 0 and other == one + 1 for one, other in zip(claims[::2], claims[1::2], strict=True))
+
+
+def test_the_area_counts_equal_scores_as_half():
+    right = np.array([True, True, False, False])
+    assert area(np.array([0.9, 0.4, 0.4, 0.1]), right) == (1 + 1 + 0.5 + 1) / 4
