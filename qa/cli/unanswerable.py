@@ -19,7 +19,7 @@ def run(arguments: Unanswerable) -> None:
     out = arguments.output.out
     form = known_format(out) if out != STANDARD_OUTPUT else ".jsonl"
     with open_bytes(out, overwrite=arguments.output.overwrite) as output:
-        examples = load_data(arguments.data, arguments.on_bad_example)
+        examples = load_data(arguments.data, arguments.on_bad_example, "texts")
         table = examples.rows.with_format("arrow")[:]
         made = ask_elsewhere(table, lexical_scores, share=arguments.share, seed=arguments.seed)
         if not made.num_rows:

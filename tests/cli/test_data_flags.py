@@ -61,7 +61,7 @@ CASES = {
         **SOURCE,
         "data": ("TITLED", "EXAMPLES", {}),
         "max-examples": (None, "40", {}),
-        "on-bad-example": ("skip", "error", {"data": "BAD"}),
+        "on-bad-example": ("skip", "error", {"data": "WORSE"}),
         "out": ("WORK/out.jsonl", "WORK/out.json", {}),
         "overwrite": (True, False, {"out": "WORK/done.jsonl"}),
         "share": ("1", "0.5", {}),

@@ -37,3 +37,10 @@ def test_one_context_makes_none(capsys, tmp_path):
 def test_a_share_that_is_none_is_a_wrong_command_line(capsys, tmp_path, share):
     told = output(capsys, "unanswerable", "sample", tmp_path / "out.jsonl", "--share", share, status=2)
     assert "wanted more than 0, at most 1" in told.err
+
+
+def test_references_need_no_places(capsys, tmp_path):
+    rows = "question,context,answer\nWho came by train?,Anna came by train.,Anna\nWho left by train?,Bert left by train.,Bert\n"
+    output(capsys, "unanswerable", write(tmp_path / "in.csv", rows), tmp_path / "out.jsonl", "--share", "1")
+    made = load(tmp_path / "out.jsonl").rows
+    assert made["context"][:] == ["Bert left by train.", "Anna came by train."]
