@@ -69,8 +69,10 @@ The map, a folder per station of the pipeline; a file may know what stands above
       sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
       unknown.py           How much of the texts a tokenizer does not know.
-      cache.py             Features and labels <-> memory-mapped Arrow files.
-      store.py             Folders of a cache: whole, or built anew.
+      cache.py             Features and labels <-> memory-mapped files.
+      columns.py           Arrays <-> files, written piece by piece and mapped into memory.
+      shards.py            Examples -> columns of features, by several processes at constant memory.
+      store.py             Folders of a cache: whole, or built anew, alone or together.
       order.py             Which features form which batch: a function of (seed, epoch).
       joining.py           Features -> padded rows of token ids, as arrays.
       collation.py         Padded rows -> tensors.

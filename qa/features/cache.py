@@ -1,43 +1,39 @@
-"""Features and labels <-> memory-mapped Arrow files, built once per machine."""
+"""Features and labels <-> memory-mapped files, built once per machine."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import tokenizers
 from datasets.config import HF_DATASETS_CACHE
 from pydantic import TypeAdapter
 
 from qa.config import Answers, FeaturesConfig, Head
 from qa.data.examples import Examples
+from qa.features.columns import growing_columns, mapped_columns
 from qa.features.labels import Labels, build_labels
 from qa.features.pair_template import PairTemplate, backend_text
 from qa.features.round_trip import label_round_trip
-from qa.features.store import stored
-from qa.features.windows import Encoder, Features, Ragged, features_of_table
+from qa.features.shards import FeatureShards
+from qa.features.store import stored, stored_in_shards
+from qa.features.windows import Encoder, Features, Ragged, padded_length
 
-FORMAT = 3
+FORMAT = 4
 """Counts changes of what a cached feature or label is; part of the cache key."""
 _LAYOUT_FILE = "layout.json"
-_FEATURE_TABLES = {
-    "features": ("example", "first", "size"),
-    "tokens": ("token_start", "token_end"),
-    "examples": ("context_of",),
-}
-_RAGGED = ("question_ids", "context_ids")
+_RAGGED = ("question", "context")
 _LABELS = "labels"
-_LABEL_TABLES = {"labels": ("first", "last", "reference"), "label_bounds": ("bounds",)}
 
 
 def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig) -> Features:
-    """Build features once per machine and map them into memory from Arrow files afterwards.
+    """Build features once per machine, by all processes that ask for them, and map them into memory afterwards.
 
-    The cache key covers the tokenizer, its library's version, the settings and the examples' fingerprint.
+    The cache key covers the tokenizer, its library's version, the settings and the examples' fingerprint. Memory does
+    not grow with the data but for some bytes an example.
 
     Raises:
         FeatureError: see `qa.features.windows.build_features`.
@@ -46,10 +42,13 @@ def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig
     """
     key = _features_key(encoder, config, examples.fingerprint)
 
-    def build(folder: Path) -> None:
-        save_features(features_of_table(examples.rows.with_format("arrow")[:], encoder, config), folder)
+    shards = FeatureShards(examples.rows, encoder, config)
 
-    return replace(load_features(stored(cache_root(config.cache_dir), key, build)), key=key)
+    def join(parts: Path, folder: Path) -> None:
+        shards.join(parts, folder)
+        _save_layout(folder, encoder.template, padded_length(encoder.template, config))
+
+    return replace(load_features(stored_in_shards(cache_root(config.cache_dir), key, shards.phases, join)), key=key)
 
 
 def cached_labels(
@@ -82,14 +81,14 @@ def cached_labels(
 
 
 def cached_columns(
-    parts: list[Any], config: FeaturesConfig, build: Callable[[], Mapping[str, Mapping[str, np.ndarray]]]
+    parts: list[Any], config: FeaturesConfig, build: Callable[[], Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
     """Build columns once per machine, as `cached_features` does, and map them into memory.
 
     Args:
         parts: all that the columns depend on, as JSON has it.
         config: says where the cache is.
-        build: returns columns by name, by the name of a file for those of the same length.
+        build: returns columns by name.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -97,11 +96,9 @@ def cached_columns(
     """
 
     def write(folder: Path) -> None:
-        for file, columns in build().items():
-            _write_table(dict(columns), folder / f"{file}.arrow")
+        _write_columns(folder, build())
 
-    folder = stored(cache_root(config.cache_dir), _hash(parts), write)
-    return _columns(folder, [file.stem for file in sorted(folder.glob("*.arrow"))])
+    return mapped_columns(stored(cache_root(config.cache_dir), _hash(parts), write))
 
 
 def cache_root(folder: Path | None) -> Path:
@@ -122,49 +119,38 @@ def _hash(parts: list[Any]) -> str:
 
 
 def save_features(features: Features, folder: Path) -> None:
-    """Write features into `folder` as Arrow IPC files, one per unit of counting, and how rows are made as JSON."""
-    layout = {"template": asdict(features.template), "padded_to": features.padded_to}
-    (folder / _LAYOUT_FILE).write_text(json.dumps(layout), encoding="utf-8")
-    for file, names in _FEATURE_TABLES.items():
-        _write_table({name: getattr(features, name) for name in names}, folder / f"{file}.arrow")
-    for name in _RAGGED:
-        ragged: Ragged = getattr(features, name)
-        _write_table({name: pa.LargeListArray.from_arrays(ragged.bounds, ragged.values)}, folder / f"{name}.arrow")
+    """Write features into `folder`: a file per column, and how rows are made as JSON."""
+    columns = {name: value for name, value in vars(features).items() if isinstance(value, np.ndarray)}
+    for text in _RAGGED:
+        ragged: Ragged = getattr(features, f"{text}_ids")
+        columns |= {f"{text}_ids": ragged.values, f"{text}_bounds": ragged.bounds}
+    _write_columns(folder, columns)
+    _save_layout(folder, features.template, features.padded_to)
 
 
 def load_features(folder: Path) -> Features:
     """Map features written by `save_features` into memory; nothing is copied."""
-    layout = json.loads((folder / _LAYOUT_FILE).read_bytes())
+    layout, columns = json.loads((folder / _LAYOUT_FILE).read_bytes()), mapped_columns(folder)
     template: PairTemplate = TypeAdapter(PairTemplate).validate_python(layout["template"])
-    flat = _columns(folder, _FEATURE_TABLES)
-    lists = {name: _mapped(folder / f"{name}.arrow")[name] for name in _RAGGED}
-    ragged: dict[str, Any] = {
-        name: Ragged(column.values.to_numpy(), column.offsets.to_numpy()) for name, column in lists.items()
-    }
-    return Features(template=template, padded_to=layout["padded_to"], **flat, **ragged)
+    ragged = {f"{text}_ids": Ragged(columns.pop(f"{text}_ids"), columns.pop(f"{text}_bounds")) for text in _RAGGED}
+    return Features(template=template, padded_to=layout["padded_to"], **ragged, **columns)
+
+
+def _save_layout(folder: Path, template: PairTemplate, padded_to: int | None) -> None:
+    layout = {"template": asdict(template), "padded_to": padded_to}
+    (folder / _LAYOUT_FILE).write_text(json.dumps(layout), encoding="utf-8")
 
 
 def save_labels(labels: Labels, folder: Path) -> None:
-    """Write labels into `folder` as Arrow IPC files, one per unit of counting."""
-    for file, names in _LABEL_TABLES.items():
-        _write_table({name: getattr(labels, name) for name in names}, folder / f"{file}.arrow")
+    """Write labels into `folder`, a file per column."""
+    _write_columns(folder, {name: value for name, value in vars(labels).items() if isinstance(value, np.ndarray)})
 
 
 def load_labels(folder: Path) -> Labels:
     """Map labels written by `save_labels` into memory; nothing is copied."""
-    return Labels(**_columns(folder, _LABEL_TABLES))
+    return Labels(**mapped_columns(folder))
 
 
-def _columns(folder: Path, files: Iterable[str]) -> dict[str, Any]:
-    return {name: column.to_numpy() for file in files for name, column in _mapped(folder / f"{file}.arrow").items()}
-
-
-def _write_table(columns: dict[str, Any], path: Path) -> None:
-    table = pa.table(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _mapped(path: Path) -> dict[str, pa.Array]:
-    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    return {name: table[name].combine_chunks() for name in table.column_names}
+def _write_columns(folder: Path, columns: Mapping[str, np.ndarray]) -> None:
+    with growing_columns(folder) as files:
+        files.append(**columns)

@@ -1,5 +1,6 @@
 """References -> label spans of windows: the context tokens that hold a reference, where a window has all of them."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from jaxtyping import Bool, Int
 
 from qa.features.soft_labels import SoftLabels
 from qa.features.windows import NO_TOKEN, Features, Rows
+
+EXAMPLES_AT_ONCE = 4096
+_COLUMNS = ("first", "last", "reference")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,10 +49,24 @@ class Labels:
         """Which features have a label."""
         return np.diff(self.bounds) > 0
 
+    def part(self, begin: int, end: int) -> "Labels":
+        """Return the labels of the features from `begin` to before `end`, without what teachers say."""
+        bounds = self.bounds[begin : end + 1]
+        own = slice(int(bounds[0]), int(bounds[-1]))
+        columns = {name: getattr(self, name)[own] for name in _COLUMNS}
+        return replace(self, **columns, bounds=bounds - bounds[0], soft=None)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Labels"]) -> "Labels":
+        """Return the labels of the features of one part after the other."""
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+        counts = np.concatenate([np.diff(part.bounds) for part in parts])
+        return cls(**columns, bounds=_bounds(counts), tagged=parts[0].tagged)
+
     def chosen(self, label: Bool[np.ndarray, "label"]) -> "Labels":
         """Return some of the labels, of the same features."""
         counts = np.bincount(self.feature[label], minlength=len(self))
-        columns = {name: getattr(self, name)[label] for name in ("first", "last", "reference")}
+        columns = {name: getattr(self, name)[label] for name in _COLUMNS}
         return replace(self, **columns, bounds=_bounds(counts))
 
     def of_features(self, rows: Int[np.ndarray, "some"]) -> "Labels":
@@ -108,7 +126,23 @@ def build_labels(examples: Rows, features: Features, *, every: bool = False, tag
             reference, those that overlap one before them aside, or of the first.
 
     """
-    references = references_of(examples.with_format("arrow")[:])
+    parts = [
+        _labels_of_part(table, part, every=every, tagged=tagged) for table, part, _ in parts_of(examples, features)
+    ]
+    return Labels.joined(parts)
+
+
+def parts_of(examples: Rows, features: Features) -> Iterator[tuple[pa.Table, Features, slice]]:
+    """Yield examples and their features, some at a time, and which of all features these are: memory does not grow."""
+    rows, count = examples.with_format("arrow"), len(features.question_ids)
+    for begin in range(0, max(count, 1), EXAMPLES_AT_ONCE):
+        end = min(begin + EXAMPLES_AT_ONCE, count)
+        place = slice(*np.searchsorted(features.example, [begin, end]).tolist())
+        yield rows[begin:end], features.of_examples(begin, end), place
+
+
+def _labels_of_part(table: pa.Table, features: Features, *, every: bool, tagged: bool) -> Labels:
+    references = references_of(table)
     first, last = reference_tokens(references, features)
     known = np.flatnonzero(first != NO_TOKEN)
     if tagged:

@@ -1,6 +1,7 @@
 """Do labels translate back to their references?"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,7 @@ from jaxtyping import Int
 
 from qa.errors import LabelError
 from qa.features.graphemes import visible_span
-from qa.features.labels import Labels, references_of
+from qa.features.labels import Labels, parts_of, references_of
 from qa.features.windows import Features, Rows
 
 _KEPT = 100
@@ -62,7 +63,34 @@ class RoundTrip:
 
 def label_round_trip(features: Features, labels: Labels, examples: Rows) -> RoundTrip:
     """Translate every label back to characters and compare it with the reference that it was made from."""
-    table = examples.with_format("arrow")[:]
+    labelled = unlabelled_examples = 0
+    counts, first = {"wider": 0, "narrower": 0}, _Inexact([], [])
+    for table, part, place in parts_of(examples, features):
+        own = labels.part(place.start, place.stop)
+        found, unlabelled = _inexact(table, part, own)
+        labelled, unlabelled_examples = labelled + len(own.first), unlabelled_examples + unlabelled
+        for name, texts in found._asdict().items():
+            counts[name] += len(texts)
+            kept = getattr(first, name)
+            kept += texts[: _KEPT - len(kept)]
+    return RoundTrip(
+        labelled=labelled,
+        exact=labelled - sum(counts.values()),
+        **counts,
+        unlabelled_examples=unlabelled_examples,
+        exceptions=tuple([*first.narrower, *first.wider][:_KEPT]),
+    )
+
+
+class _Inexact(NamedTuple):
+    """Reference and decoded text of labels that are wider than their reference, and of those that lack some."""
+
+    wider: list[tuple[str, str]]
+    narrower: list[tuple[str, str]]
+
+
+def _inexact(table: pa.Table, features: Features, labels: Labels) -> tuple[_Inexact, int]:
+    """Return the labels of some examples that are not exact, and how many examples have references and no label."""
     references, feature = references_of(table), labels.feature
     example = features.example[feature]
     wanted = references.bounds[example] + labels.reference
@@ -70,36 +98,25 @@ def label_round_trip(features: Features, labels: Labels, examples: Rows) -> Roun
     differs = np.flatnonzero((start != references.start[wanted]) | (end != references.end[wanted]))
     missed = np.unique(references.example[references.has_place])
     decoded = np.stack([start, end, references.start[wanted], references.end[wanted], example])[:, differs]
-    wider, narrower = _compared(table, decoded)
-    return RoundTrip(
-        labelled=len(feature),
-        exact=len(feature) - len(wider) - len(narrower),
-        wider=len(wider),
-        narrower=len(narrower),
-        unlabelled_examples=len(np.setdiff1d(missed, example)),
-        exceptions=tuple([*narrower, *wider][:_KEPT]),
-    )
+    return _compared(table, decoded), len(np.setdiff1d(missed, example))
 
 
-def _compared(
-    table: pa.Table, spans: Int[np.ndarray, "5 label"]
-) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return reference and decoded text of labels that are wider than their reference, and of those that lack some.
+def _compared(table: pa.Table, spans: Int[np.ndarray, "5 label"]) -> _Inexact:
+    """Return the labels whose visible characters differ from their reference's.
 
     Args:
         table: the examples.
         spans: of every label the decoded start and end, the reference's start and end, and the example.
 
     """
-    wider: list[tuple[str, str]] = []
-    narrower: list[tuple[str, str]] = []
+    inexact = _Inexact([], [])
     for start, end, first, last, row in spans.T.tolist():
         context = table["context"][row].as_py()
         found, wanted = visible_span(context, start, end), visible_span(context, first, last)
         if found != wanted and not _are_empty(found, wanted):
             holds = _are_empty(wanted) or (found[0] <= wanted[0] and found[1] >= wanted[1])
-            (wider if holds else narrower).append((context[first:last], context[slice(*found)]))
-    return wider, narrower
+            (inexact.wider if holds else inexact.narrower).append((context[first:last], context[slice(*found)]))
+    return inexact
 
 
 def _are_empty(*spans: tuple[int, int]) -> bool:

@@ -3,6 +3,9 @@
 Each entry has a manifest with the hash of every file, which is checked before use: what a disk or a copy has damaged is
 built again with a warning, never trained on. A cache that cannot be written is used for reading; what it lacks is then
 built in a temporary folder.
+
+What takes long is built in shards, by all processes that want it: each takes the next one that nobody works on. A shard
+is whole or not there, so that nothing of a killed process is done twice.
 """
 
 import atexit
@@ -13,24 +16,29 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from qa.errors import StorageError
 from qa.files import MANIFEST, NO_LOCKS, check_manifest, whole_folder, write_manifest
 
 log = logging.getLogger(__name__)
 
-_LOCK = ".lock"
+Build = Callable[[Path], None]
+"""Fills a folder."""
+Phases = Callable[[Path], Iterator[Mapping[str, Build]]]
+"""Yields shards by name, for the folder in which they are; when it is asked for more, all earlier ones are whole."""
+
+_LOCK, _SHARDS, _DELETED = ".lock", ".shards", ".deleted"
 _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS} | NO_LOCKS
 """What systems answer where a cache is another user's, read-only, or cannot be locked."""
 _HEX = set("0123456789abcdef")
 
 
-def stored(root: Path, key: str, build: Callable[[Path], None]) -> Path:
+def stored(root: Path, key: str, build: Build) -> Path:
     """Return the whole folder of `key` under `root`, which `build` fills where there is none.
 
     A lock on the key lets one process build while the others of the machine wait; reading takes none.
@@ -39,16 +47,46 @@ def stored(root: Path, key: str, build: Callable[[Path], None]) -> Path:
         StorageError: neither the cache nor a temporary folder can be written, for want of space say.
 
     """
+    return _stored(root, key, lambda folder: _built_in(folder, build))
+
+
+def stored_in_shards(root: Path, key: str, phases: Phases, join: Callable[[Path, Path], None]) -> Path:
+    """Do what `stored` does; what takes long is done by all processes that come, of one run or of several.
+
+    Args:
+        root: of the cache.
+        key: of the entry.
+        phases: what is to be done first, in shards; those of a phase are written in any order.
+        join: fills a folder, its second argument, from that of the shards, its first.
+
+    Raises:
+        StorageError: as `stored`.
+
+    """
+
+    def built(folder: Path) -> Path:
+        before, shards = _version(folder), folder.with_name(f"{folder.name}{_SHARDS}")
+        try:
+            _write_shards(shards, phases, is_built=lambda: _version(folder) != before)
+            return _built_in(folder, lambda part: join(shards, part), shards)
+        except (OSError, StorageError):  # a disk that is full, say
+            _delete(shards)
+            raise
+
+    return _stored(root, key, built)
+
+
+def _stored(root: Path, key: str, built: Callable[[Path], Path]) -> Path:
     folder = root / key
     if _is_whole(folder):
         return folder
     try:
-        return _built_in(folder, build)
+        return built(folder)
     except OSError as error:
         if error.errno not in _NOT_OURS:
             raise StorageError(f"cannot write the feature cache {root}: {error.strerror or error}") from error
         log.warning("cannot write the feature cache %s: %s; building in a temporary folder", root, error.strerror)
-        return _built_apart(key, build)
+        return _built_apart(key, built)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -65,23 +103,65 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _built_in(folder: Path, build: Callable[[Path], None]) -> Path:
+def _version(folder: Path) -> tuple[int, int] | None:
+    """Return what changes when an entry is built, or found whole; None where there is none."""
+    with contextlib.suppress(OSError):
+        found = (folder / MANIFEST).stat()
+        return found.st_ino, found.st_mtime_ns
+    return None
+
+
+def _built_in(folder: Path, build: Build, shards: Path | None = None) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}{_LOCK}"):
-        if _is_whole(folder):  # another process has built it
-            return folder
-        with whole_folder(folder) as part:
-            build(part)
-            write_manifest(part)
+        if not _is_whole(folder):  # else another process has built it
+            with whole_folder(folder) as part:
+                build(part)
+                write_manifest(part)
+        if shards is not None:
+            _delete(shards)
     return folder
 
 
-def _built_apart(key: str, build: Callable[[Path], None]) -> Path:
+def _delete(shards: Path) -> None:
+    """Delete shards, all at once for who still works on them."""
+    gone = shards.with_suffix(_DELETED)
+    with contextlib.suppress(OSError):
+        shards.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _write_shards(shards: Path, phases: Phases, is_built: Callable[[], bool]) -> None:
+    """Write all shards, together with the other processes that do; end when one has built the entry of them."""
+    shards.mkdir(parents=True, exist_ok=True)
+    try:
+        for phase in phases(shards):
+            for seconds in (0.0, -1.0):  # first what nobody works on, then what others have not finished, or never will
+                for name, write in phase.items():
+                    if is_built():
+                        return
+                    _write_shard(shards / name, write, seconds)
+    except FileNotFoundError:
+        if not is_built():  # whoever has built the entry deletes the shards
+            raise
+
+
+def _write_shard(shard: Path, write: Build, seconds: float) -> None:
+    """Write a shard if it is not there; wait so long for another process that does, -1 for ever."""
+    if shard.exists():
+        return
+    with contextlib.suppress(Timeout), FileLock(f"{shard}{_LOCK}", timeout=seconds):
+        if not shard.exists():
+            with whole_folder(shard) as part:
+                write(part)
+
+
+def _built_apart(key: str, built: Callable[[Path], Path]) -> Path:
     """Build in a folder that ends with this process."""
     try:
         root = Path(tempfile.mkdtemp(prefix="qa-features-"))
         atexit.register(shutil.rmtree, root, ignore_errors=True)
-        return _built_in(root / key, build)
+        return built(root / key)
     except OSError as error:
         raise StorageError(f"cannot write features into a temporary folder: {error.strerror or error}") from error
 
@@ -125,11 +205,12 @@ def prune(root: Path, *, days: float) -> list[Entry]:
 
 
 def _entries(root: Path) -> Iterator[Entry]:
-    """Yield what has an entry's name: a cache folder may hold other things, which are not ours to delete."""
+    """Yield what has an entry's name, or its shards', which a killed process leaves; other things are not ours."""
     if not root.is_dir():
         return
     for folder in root.iterdir():
-        if folder.is_dir() and len(folder.name) == 32 and set(folder.name) <= _HEX:
+        name = folder.name.removesuffix(_SHARDS).removesuffix(_DELETED)
+        if folder.is_dir() and len(name) == 32 and set(name) <= _HEX:
             files = [file.stat() for file in folder.rglob("*") if file.is_file()]
             used = max((file.st_mtime for file in files), default=folder.stat().st_mtime)
             yield Entry(folder=folder, size=sum(file.st_size for file in files), used=used)

@@ -10,7 +10,7 @@ Only `Features.char_spans` and `labels.py` translate between the two.
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,7 +27,8 @@ from qa.representations import html_table
 
 NO_TOKEN = -1
 """Token of a span of characters that no token of its context holds."""
-_ENCODE_AT_ONCE = 1024  # texts; bounds the memory of encodings, which are far larger than the integers kept
+ENCODE_AT_ONCE = 1024
+"""Texts; bounds the memory of encodings, which are far larger than the integers kept."""
 
 
 @runtime_checkable
@@ -55,6 +56,13 @@ class Ragged:
     def lengths(self) -> Int[np.ndarray, "row"]:
         """Length of every row."""
         return np.diff(self.bounds)
+
+    def values_of(self, rows: Int[np.ndarray, "some"]) -> Int[np.ndarray, "place"]:
+        """Return where the values of some rows are, row after row."""
+        lengths = self.bounds[rows + 1] - self.bounds[rows]
+        shift = self.bounds[rows] - (np.cumsum(lengths) - lengths)
+        places: Int[np.ndarray, "place"] = np.repeat(shift, lengths) + np.arange(int(lengths.sum()))
+        return places
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> "Ragged":
@@ -137,6 +145,26 @@ class Features:
         context_begin = len(before) + (0 if template.context_first else len(one) + len(between))
         return np.concatenate([before, one, between, two, after]), np.array(types, np.int32), context_begin
 
+    def of_examples(self, begin: int, end: int) -> "Features":
+        """Return the features of the examples from `begin` to before `end`, with the contexts that they have."""
+        features = slice(*np.searchsorted(self.example, [begin, end]).tolist())
+        contexts, context_of = np.unique(self.context_of[begin:end], return_inverse=True)
+        tokens = self.context_ids.values_of(contexts)
+        questions = self.question_ids.bounds[begin : end + 1]
+        lengths = self.context_ids.bounds[contexts + 1] - self.context_ids.bounds[contexts]
+        return replace(
+            self,
+            question_ids=Ragged(self.question_ids.values[questions[0] : questions[-1]], questions - questions[0]),
+            context_of=context_of.astype(np.int32),
+            context_ids=Ragged(self.context_ids.values[tokens], np.concatenate([[0], np.cumsum(lengths)])),
+            token_start=self.token_start[tokens],
+            token_end=self.token_end[tokens],
+            example=self.example[features] - np.int32(begin),
+            first=self.first[features],
+            size=self.size[features],
+            key="",
+        )
+
     def char_spans(
         self, feature: Int[np.ndarray, "span"], first: Int[np.ndarray, "span"], last: Int[np.ndarray, "span"]
     ) -> tuple[Int[np.ndarray, "span"], Int[np.ndarray, "span"]]:
@@ -208,13 +236,12 @@ def _features(
 ) -> Features:
     """Cut windows; questions and distinct contexts come some at a time."""
     backend, template = encoder.backend, encoder.template
-    _check_room(template, config)
-    question_ids = _question_tokens(backend, questions, config.max_question_length)
-    context_ids, token_start, token_end = _context_tokens(backend, contexts)
+    check_room(template, config)
+    question_ids = question_tokens(backend, questions, config.max_question_length)
+    context_ids, token_start, token_end = context_tokens(backend, contexts)
 
     room = config.max_length - template.special_tokens - question_ids.lengths
     example, first, size = lay_windows(context_ids.lengths[context_of], room, config.doc_stride)
-    sees_padding = template.steady_up_to is not None and config.max_length > template.steady_up_to
     return Features(
         template=template,
         question_ids=question_ids,
@@ -225,11 +252,23 @@ def _features(
         example=example,
         first=first,
         size=size,
-        padded_to=config.max_length if sees_padding else None,
+        padded_to=padded_length(template, config),
     )
 
 
-def _check_room(template: PairTemplate, config: FeaturesConfig) -> None:
+def padded_length(template: PairTemplate, config: FeaturesConfig) -> int | None:
+    """Return `Features.padded_to`."""
+    sees_padding = template.steady_up_to is not None and config.max_length > template.steady_up_to
+    return config.max_length if sees_padding else None
+
+
+def check_room(template: PairTemplate, config: FeaturesConfig) -> None:
+    """Check that every window has room for context.
+
+    Raises:
+        FeatureError: there is none beside the longest question.
+
+    """
     room = config.max_length - template.special_tokens - config.max_question_length
     if room < 1:
         raise FeatureError(
@@ -239,19 +278,21 @@ def _check_room(template: PairTemplate, config: FeaturesConfig) -> None:
 
 
 def _cut(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> Iterator[Sequence[str]]:
-    for begin in range(0, len(texts), _ENCODE_AT_ONCE):
-        part = texts[begin : begin + _ENCODE_AT_ONCE]
+    for begin in range(0, len(texts), ENCODE_AT_ONCE):
+        part = texts[begin : begin + ENCODE_AT_ONCE]
         yield part if isinstance(part, Sequence) else part.to_pylist()
 
 
-def _question_tokens(backend: Tokenizer, questions: Iterable[Sequence[str]], longest: int) -> Ragged:
+def question_tokens(backend: Tokenizer, questions: Iterable[Sequence[str]], longest: int) -> Ragged:
+    """Tokenise questions, of which at most the `longest` first tokens are kept."""
     batches = (backend.encode_batch(texts, add_special_tokens=False) for texts in questions)
     return Ragged.of([encoding.ids[:longest] for batch in batches for encoding in batch])
 
 
-def _context_tokens(
+def context_tokens(
     backend: Tokenizer, contexts: Iterable[Sequence[str]]
 ) -> tuple[Ragged, Int[np.ndarray, "token"], Int[np.ndarray, "token"]]:
+    """Tokenise contexts; return their tokens, and where the characters of each begin and end."""
     ids, starts, ends = [], [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
     for texts in contexts:
         batch = backend.encode_batch(texts, add_special_tokens=False)

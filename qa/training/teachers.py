@@ -114,9 +114,7 @@ def _cached_logits(
 
 
 @torch.no_grad()
-def window_logits(
-    accelerator: Accelerator, teacher: Reader, windows: Features
-) -> Mapping[str, Mapping[str, np.ndarray]]:
+def window_logits(accelerator: Accelerator, teacher: Reader, windows: Features) -> Mapping[str, np.ndarray]:
     """Run a teacher over windows; return the logits of their context tokens, end to end, and of their null positions.
 
     Raises:
@@ -139,11 +137,7 @@ def window_logits(
                 nulls[at, rows] = values.gather(1, batch.null_position.unsqueeze(1)).squeeze(1).cpu().numpy()
     if not (np.isfinite(logits).all() and np.isfinite(nulls).all()):
         raise ModelError(f"the teacher {teacher.name!r} has logits that are not numbers; wanted a trained reader")
-    return {
-        "logits": {"start": logits[0], "end": logits[1]},
-        "nulls": {"null_start": nulls[0], "null_end": nulls[1]},
-        "windows": {"bounds": bounds},
-    }
+    return {"start": logits[0], "end": logits[1], "null_start": nulls[0], "null_end": nulls[1], "bounds": bounds}
 
 
 def _require_room(teacher: Reader, windows: Features) -> None:

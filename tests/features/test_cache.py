@@ -1,4 +1,4 @@
-"""Features and labels in Arrow files: built once, loaded as they were built."""
+"""Features and labels in files: built once, loaded as they were built."""
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ import pytest
 
 from qa.data.examples import Examples
 from qa.errors import LabelError
-from qa.features import cache
+from qa.features import shards
 from qa.features.cache import cached_features, cached_labels, load_features, save_features
 from qa.features.labels import build_labels
 from qa.features.windows import Encoder, build_features
@@ -21,7 +21,7 @@ from tests.support.windows import (
 
 
 @pytest.mark.parametrize("family", ["bert", "xlnet"])
-def test_features_loaded_from_arrow_equal_those_that_were_built(family, tmp_path):
+def test_features_loaded_from_files_equal_those_that_were_built(family, tmp_path):
     features = build_features(tiny.sample("validation"), tiny.tokenizer(family), config(128, 32, 48))
     save_features(features, tmp_path)
     loaded = load_features(tmp_path)
@@ -32,9 +32,9 @@ def test_features_loaded_from_arrow_equal_those_that_were_built(family, tmp_path
 
 @pytest.fixture
 def builds(monkeypatch):
-    """Every call of the builder."""
-    calls, build = [], cache.features_of_table
-    monkeypatch.setattr(cache, "features_of_table", lambda *args: calls.append(args) or build(*args))
+    """Every batch of questions that is tokenised."""
+    calls, build = [], shards.question_tokens
+    monkeypatch.setattr(shards, "question_tokens", lambda *args: calls.append(args) or build(*args))
     return calls
 
 
@@ -99,13 +99,15 @@ def test_processes_that_build_at_once_leave_one_folder(tmp_path):
     assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == 1
 
 
-def test_a_build_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["question_tokens", "lay_windows"])
+def test_a_build_that_fails_leaves_nothing_that_is_taken_for_whole(step, tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(cache, "save_features", lambda *_: 1 / 0)
+        broken.setattr(shards, step, lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             build_in(tmp_path)
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".shards"} | ({".lock"} if step == "lay_windows" else set())
     assert build_in(tmp_path) == 6
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".lock"]
 
 
 @pytest.mark.parametrize("every", [False, True])

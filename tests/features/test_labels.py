@@ -9,6 +9,7 @@ from hypothesis import example as with_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qa.features import labels
 from qa.features.labels import References, build_labels, reference_tokens
 from qa.features.round_trip import label_round_trip
 from qa.features.windows import Ragged, build_features
@@ -190,3 +191,29 @@ def test_labels_are_right_where_all_characters_together_are_more_than_32_bits_co
     references = References(np.full(4, 2), np.full(4, 4), np.arange(5))
     first, last = reference_tokens(references, features)
     assert (first.tolist(), last.tolist()) == ([0] * 4, [0] * 4)
+
+
+@pytest.mark.parametrize("at_once", [1, 7])
+@pytest.mark.parametrize("chosen", [{}, {"every": True}, {"tagged": True}, {"every": True, "tagged": True}])
+def test_labels_and_round_trip_do_not_depend_on_how_many_examples_are_looked_at_together(at_once, chosen, monkeypatch):
+    """References that tokens cut, contexts that recur, impossible examples and many windows among them."""
+    shared = "far " * 60 + "the Loire flows and the Loire ends"
+    rows = [
+        *tiny.sample("train").select(range(12)).to_list(),
+        tiny.example("Which?", shared, "Loire", "oir", "Loire flows", ("Loire", shared.rindex("Loire"))),
+        tiny.example("None?", shared),
+        tiny.example("What?", shared, "oir"),
+    ]
+    examples = tiny.examples(*rows, *rows[::-1])
+    features = build_features(examples, tiny.tokenizer(), config(64, 8, 16))
+    found, trips = [], []
+    for size in (len(examples), at_once):
+        monkeypatch.setattr(labels, "EXAMPLES_AT_ONCE", size)
+        found.append(build_labels(examples, features, **chosen))
+        trips.append(label_round_trip(features, found[-1], examples))
+    for name, column in vars(found[0]).items():
+        same = getattr(found[1], name)
+        assert np.array_equal(column, same)
+        assert getattr(column, "dtype", None) == getattr(same, "dtype", None)
+    assert trips[0] == trips[1]
+    assert trips[0].wider > 0

@@ -10,7 +10,7 @@ import pytest
 from qa import files
 from qa.errors import StorageError
 from qa.features import store
-from qa.features.store import entries, prune, stored
+from qa.features.store import entries, prune, stored, stored_in_shards
 from qa.files import MANIFEST
 
 KEY = "0123456789abcdef" * 2
@@ -122,6 +122,93 @@ def test_what_a_kill_left_half_built_is_not_used(tmp_path, build, builds):
     stored(tmp_path, KEY, build)
     assert len(builds) == 1
     assert not half.exists()
+
+
+# --- in shards ---
+
+
+@pytest.fixture
+def shard(builds):
+    def write(folder):
+        builds.append(folder.name)
+        (folder / "part.bin").write_bytes(b"a part")
+
+    return write
+
+
+def join(shards, folder):
+    (folder / "rows.arrow").write_bytes(b"".join(file.read_bytes() for file in sorted(shards.glob("*/part.bin"))))
+
+
+def test_phases_follow_each_other_and_only_the_entry_is_left(tmp_path, shard, builds):
+    def phases(shards):
+        yield {"a": shard}
+        assert (shards / "a" / "part.bin").exists()
+        yield {"b": shard, "c": shard}
+
+    for _ in range(2):
+        folder = stored_in_shards(tmp_path, KEY, phases, join)
+    assert (folder / "rows.arrow").read_bytes() == b"a part" * 3
+    assert builds == [".a.part", ".b.part", ".c.part"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [KEY, f"{KEY}.lock"]
+
+
+@pytest.mark.parametrize("damage", [None, truncate])
+def test_who_helps_while_the_entry_is_finished_takes_it(damage, tmp_path, shard, builds):
+    """The shards are deleted under its hands, of an entry that was not there or was a damaged one."""
+    if damage is not None:
+        damage(stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard, "b": shard}]), join) / "rows.arrow")
+
+    def late(_):
+        yield {"a": shard}
+        stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard, "b": shard}]), join)
+        yield {"b": shard}
+
+    before = len(builds)
+    folder = stored_in_shards(tmp_path, KEY, late, lambda *_: 1 / 0)
+    assert (folder / "rows.arrow").read_bytes() == b"a part" * 2
+    assert len(builds) == before + 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [KEY, f"{KEY}.lock"]
+
+
+def test_a_disk_that_is_full_of_shards_is_named_and_freed(tmp_path, shard):
+    def full(folder):
+        shard(folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match=r"cannot write the feature cache .*: No space left on device"):
+        stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard, "b": full}]), join)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [None, truncate])
+def test_shards_of_a_cache_that_cannot_be_written_are_built_elsewhere(damage, tmp_path, shard, monkeypatch):
+    if damage is not None:
+        damage(stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard}]), join) / "rows.arrow")
+    lock = store.FileLock
+
+    def refused(path, **options):
+        if str(path).startswith(str(tmp_path)):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return lock(path, **options)
+
+    monkeypatch.setattr(store, "FileLock", refused)
+    folder = stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard}]), join)
+    assert not folder.is_relative_to(tmp_path)
+    assert (folder / "rows.arrow").read_bytes() == b"a part"
+    shutil.rmtree(folder.parent)
+
+
+def test_shards_that_were_left_are_listed_and_deleted_like_entries(tmp_path, shard):
+    def killed(_):
+        yield {"a": shard}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stored_in_shards(tmp_path, KEY, killed, join)
+    assert [entry.folder.name for entry in entries(tmp_path)] == [f"{KEY}.shards"]
+    assert len(prune(tmp_path, days=0.0)) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- looking after it ---
