@@ -51,6 +51,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       ids.py               Each id once, and made where there are none.
       sieve.py             All rows of a source -> tables of examples; ids and problems.
       examples.py          Examples: load, take, drop impossible ones, fingerprint.
+      store.py             Folders of a cache: whole, or built anew, alone or together.
+      mapped.py            Examples of a large source <-> a memory-mapped file, read once per machine.
       splitting.py         Examples -> parts, no context in two of them.
       unanswerable.py      Questions asked of contexts that do not answer them.
       training_data.py     What a run is trained on, and what it is judged on.
@@ -72,7 +74,6 @@ The map, a folder per station of the pipeline; a file may know what stands above
       cache.py             Features and labels <-> memory-mapped files.
       columns.py           Arrays <-> files, written piece by piece and mapped into memory.
       shards.py            Examples -> columns of features, by several processes at constant memory.
-      store.py             Folders of a cache: whole, or built anew, alone or together.
       order.py             Which features form which batch: a function of (seed, epoch).
       joining.py           Features -> padded rows of token ids, as arrays.
       collation.py         Padded rows -> tensors.

@@ -63,7 +63,7 @@ class FeaturesConfig(Settings):
     least_round_trip: float = 95.0
     """Labels, in percent, that must translate back to exactly their reference; with fewer, training stops."""
     cache_dir: Path | None = None
-    """Folder for built features; none: the data sets library's cache folder."""
+    """Folder for features, and for large data as it was read; none: the data sets library's cache folder."""
 
     def __post_init__(self) -> None:
         self._expand_home("cache_dir")

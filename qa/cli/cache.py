@@ -1,12 +1,11 @@
-"""`qa cache`: the features that runs have built and kept."""
+"""`qa cache`: the examples and features that runs have made ready and kept."""
 
 import time
 
 from qa.cli.data_flags import Cache
 from qa.cli.display import print_json, print_line, print_table
+from qa.data.store import Entry, cache_root, entries, prune
 from qa.errors import UsageError
-from qa.features.cache import cache_root
-from qa.features.store import Entry, entries, prune
 
 _MEBIBYTE = 1 << 20
 

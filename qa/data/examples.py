@@ -4,7 +4,7 @@ import hashlib
 import html
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from uuid import uuid4
 
@@ -39,6 +39,8 @@ class Examples:
     problems: tuple[DataProblem, ...] = ()
     notes: tuple[str, ...] = ()
     """What a user should know of the source as a whole, such as where its answers were found."""
+    hashed: tuple[datasets.Dataset, str] | None = field(default=None, repr=False, compare=False)
+    """Rows whose fingerprint is known, and that; other rows are hashed when theirs is asked for."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,6 +65,8 @@ class Examples:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of ids, questions, contexts and answers in their order; the source's format and titles don't count."""
+        if self.hashed is not None and self.hashed[0] is self.rows:
+            return self.hashed[1]
         digest = hashlib.sha256()
         for table in self.rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
             for row in table.to_pylist():
@@ -89,15 +93,22 @@ def load_examples(
     """
     sieve = Sieve(source, config.on_bad_example, purpose)
     tables = list(sieve.tables(read_rows(source, split=split, config=config, own_split=own_split)))
-    if not sieve.row:
-        raise DataError(f"{source}: no rows; wanted at least one example")
-    facts = sieve.facts
-    table = pa.concat_tables([sieve.settled(table, facts) for table in tables])
-    problems = sorted(sieve.problems, key=lambda problem: problem.row)
-    require_good(problems, source, config.on_bad_example, left=table.num_rows, notes=sieve.notes)
+    table = pa.concat_tables(list(sieve.all_settled(tables)))
+    problems = good_problems(sieve, left=table.num_rows)
     # random, as nothing is cached by it: datasets would pickle the whole table to hash it, at thrice its memory
     rows = datasets.Dataset(table, fingerprint=uuid4().hex)
-    return Examples(rows=rows, problems=tuple(problems), notes=tuple(sieve.notes))
+    return Examples(rows=rows, problems=problems, notes=tuple(sieve.notes))
+
+
+def good_problems(sieve: Sieve, *, left: int) -> tuple[DataProblem, ...]:
+    """Return the problems of all rows, in their order, with as many examples left.
+
+    Raises:
+        ExampleError: see `require_good`.
+    """
+    problems = sorted(sieve.problems, key=lambda problem: problem.row)
+    require_good(problems, sieve.source, sieve.on_bad_example, left=left, notes=sieve.notes)
+    return tuple(problems)
 
 
 def require_good(

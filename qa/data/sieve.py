@@ -1,6 +1,6 @@
 """All rows of a source -> tables of examples, and what was wrong with the other rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -75,6 +75,18 @@ class Sieve:
             examples = [example for example in map(self._example, chunk) if example is not None]
             yield pa.Table.from_pylist(examples, schema=_SCHEMA)
             chunk = list(islice(rows, ROWS_AT_ONCE))
+
+    def all_settled(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the examples of all tables, when all rows have been seen.
+
+        Raises:
+            DataError: there are no rows.
+        """
+        if not self.row:
+            raise DataError(f"{self.source}: no rows; wanted at least one example")
+        facts = self.facts
+        for table in tables:
+            yield self.settled(table, facts)
 
     def settled(self, table: pa.Table, facts: Facts) -> pa.Table:
         """Return the examples of a table that `tables` yielded, now that the facts are known."""

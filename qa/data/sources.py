@@ -31,7 +31,7 @@ def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = 
         SplitError: no such split.
     """
     path = from_home(source)
-    if source == "sample" or source.startswith("sample:"):
+    if _is_embedded(source):
         return _sample_rows(source, split)
     if _is_there(path):
         if path.is_dir():
@@ -42,6 +42,28 @@ def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = 
     if looks_like_path(source):
         raise DataError(f"{source}: no such file or folder; wanted an existing path, a hub id, or sample")
     return _hub_rows(source, split, config)
+
+
+def source_files(source: str, *, split: str, config: DataConfig) -> list[Path]:
+    """Return the files that `read_rows` reads; none for the embedded sets, and for what can be read only once: a pipe.
+
+    Raises:
+        DataError: as `read_rows`.
+        SplitError: no such split.
+
+    """
+    path = from_home(source)
+    if _is_embedded(source) or (looks_like_path(source) and not _is_there(path)):
+        return []
+    if not _is_there(path):
+        return [Path(file["filename"]) for file in _hub_dataset(source, split, config).cache_files]
+    if path.is_dir() and not _is_saved(path):
+        return split_files(path, split)
+    return sorted(file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
+
+
+def _is_embedded(source: str) -> bool:
+    return source == "sample" or source.startswith("sample:")
 
 
 def _is_there(path: Path) -> bool:
@@ -81,16 +103,19 @@ def _sample_folder(source: str) -> Traversable:
 
 
 def _hub_rows(source: str, split: str, config: DataConfig) -> Iterator[object]:
+    return _dataset_rows(_hub_dataset(source, split, config), HUB_IDS.get(source, source))
+
+
+def _hub_dataset(source: str, split: str, config: DataConfig) -> datasets.Dataset:
     hub_id = HUB_IDS.get(source, source)
     try:
-        dataset = datasets.load_dataset(hub_id, name=config.name, split=split, revision=config.revision)
+        return datasets.load_dataset(hub_id, name=config.name, split=split, revision=config.revision)
     except Exception as error:  # no common base: network, missing sets, splits and revisions all have their own
         no_split = isinstance(error, ValueError) and str(error).startswith("Unknown split")
         raise (SplitError if no_split else DataError)(
             f"cannot load {hub_id!r} from the hub (name {config.name!r}, split {split!r}, revision "
             f"{config.revision!r}), and no such path exists: {type(error).__name__}: {error}"
         ) from error
-    return _dataset_rows(dataset, hub_id)
 
 
 def _dataset_rows(dataset: datasets.Dataset, source: object) -> Iterator[object]:
@@ -102,12 +127,16 @@ def _dataset_rows(dataset: datasets.Dataset, source: object) -> Iterator[object]
 
 
 def _folder_rows(folder: Path, split: str) -> Iterator[object]:
-    saved = [name for name in ("dataset_dict.json", "state.json") if (folder / name).exists()]
-    if saved:
+    if _is_saved(folder):
         yield from _dataset_rows(_saved_dataset(folder, split), folder)
     else:
         for path in split_files(folder, split):
             yield from read_file(path, split)
+
+
+def _is_saved(folder: Path) -> bool:
+    """Tell a folder of `save_to_disk`."""
+    return any((folder / name).exists() for name in ("dataset_dict.json", "state.json"))
 
 
 def _saved_dataset(folder: Path, split: str) -> datasets.Dataset:

@@ -9,7 +9,10 @@ import datasets
 import pyarrow as pa
 
 from qa.config import RunConfig
-from qa.data.examples import Examples, drop_impossible, load_examples, take
+from qa.data.examples import Examples, drop_impossible, take
+from qa.data.mapped import Wanted, mapped_examples
+from qa.data.references import Purpose
+from qa.data.sieve import ROWS_AT_ONCE
 from qa.data.splitting import held_out
 from qa.errors import ConfigError, DataError, SplitError
 
@@ -32,7 +35,7 @@ def load_training_examples(config: RunConfig) -> Examples:
     parts = [weighted(examples, config.train_weight)]
     for source, weight in config.further_train_data():
         parts.append(weighted(_labelled(source, config), weight))
-    mixed = joined(parts)
+    mixed = examples if len(parts) == 1 and parts[0] is examples else joined(parts)
     kept = mixed if config.data.allow_impossible else drop_impossible(mixed)
     return take(kept, config.max_train_examples)
 
@@ -57,9 +60,7 @@ def load_validation_examples(config: RunConfig) -> Examples | None:
     elif config.validation_data == "auto":
         examples = _own_validation_split(config)
     else:
-        examples = load_examples(
-            config.validation_data, split=config.data.validation_split, config=config.data, purpose="texts"
-        )
+        examples = _loaded(config.validation_data, config.data.validation_split, config, purpose="texts")
     return take(_with_warning(examples), config.max_validation_examples)
 
 
@@ -71,7 +72,7 @@ def load_further_validation_examples(config: RunConfig) -> dict[str, Examples]:
     """
     found = {}
     for name, source in config.further_validation_data().items():
-        examples = load_examples(source, split=config.data.validation_split, config=config.data, purpose="texts")
+        examples = _loaded(source, config.data.validation_split, config, purpose="texts")
         if not examples.has_references:
             raise DataError(f"the validation set {name} has no references: {source}; wanted answers to score by")
         found[name] = take(examples, config.max_validation_examples)
@@ -85,12 +86,14 @@ def weighted(examples: Examples, weight: float) -> Examples:
         DataError: the weight leaves none.
 
     """
+    if weight == 1.0:
+        return examples
     whole, count = int(weight), len(examples)
     rest = round((weight - whole) * count)
     rows = [*range(count)] * whole + [at * count // rest for at in range(rest)]
     if not rows:
         raise DataError(f"a weight of {weight:g} leaves none of {count} examples; wanted one that leaves some")
-    return examples if rows == [*range(count)] else replace(examples, rows=examples.rows.select(rows))
+    return replace(examples, rows=examples.rows.select(rows))
 
 
 def joined(parts: Sequence[Examples]) -> Examples:
@@ -113,12 +116,19 @@ def joined(parts: Sequence[Examples]) -> Examples:
     return Examples(rows=rows, problems=problems, notes=tuple(note for part in parts for note in part.notes))
 
 
+def _loaded(
+    source: str, split: str, config: RunConfig, *, purpose: Purpose = "spans", own_split: bool = False
+) -> Examples:
+    wanted = Wanted(source=source, split=split, config=config.data, purpose=purpose, own_split=own_split)
+    return mapped_examples(wanted, config.features.cache_dir)
+
+
 def _training_source(config: RunConfig) -> Examples:
     return _labelled(config.train_data, config)
 
 
 def _labelled(source: str, config: RunConfig) -> Examples:
-    examples = load_examples(source, split=config.data.train_split, config=config.data)
+    examples = _loaded(source, config.data.train_split, config)
     if not examples.has_references:
         told = "".join(f"; {note}" for note in examples.notes)
         raise DataError(f"{source} has no references: no column answers; wanted answers to train on{told}")
@@ -128,7 +138,7 @@ def _labelled(source: str, config: RunConfig) -> Examples:
 def _own_validation_split(config: RunConfig) -> Examples:
     split = config.data.validation_split
     try:
-        examples = load_examples(config.train_data, split=split, config=config.data, purpose="texts", own_split=True)
+        examples = _loaded(config.train_data, split, config, purpose="texts", own_split=True)
     except SplitError as error:
         raise ConfigError(
             f"no validation-data, and the training data has no split {split!r} ({error}); wanted --validation-data "
@@ -148,7 +158,17 @@ def shared_content(train: Examples, validation: Examples) -> tuple[int, int]:
 
     An example is shared if its question and its context are.
     """
-    seen = set(zip(train.rows["context"][:], train.rows["question"][:], strict=True))
-    contexts = {context for context, _ in seen}
-    pairs = list(zip(validation.rows["context"][:], validation.rows["question"][:], strict=True))
-    return sum(pair in seen for pair in pairs), len({context for context, _ in pairs} & contexts)
+    pairs, contexts = Counter[tuple[str, str]](), set[str]()
+    for table in validation.rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
+        pairs.update(_pairs_of(table))
+    asked = {context for context, _ in pairs}
+    seen = set[tuple[str, str]]()
+    for table in train.rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
+        found = _pairs_of(table)
+        seen.update(pair for pair in found if pair in pairs)
+        contexts.update(context for context, _ in found if context in asked)
+    return sum(pairs[pair] for pair in seen), len(contexts)
+
+
+def _pairs_of(table: pa.Table) -> list[tuple[str, str]]:
+    return list(zip(table["context"].to_pylist(), table["question"].to_pylist(), strict=True))

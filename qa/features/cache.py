@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-from datasets.config import HF_DATASETS_CACHE
 from pydantic import TypeAdapter
 
 from qa.config import Answers, FeaturesConfig, Head
 from qa.data.examples import Examples
+from qa.data.store import cache_root, stored, stored_in_shards
 from qa.features.columns import growing_columns, mapped_columns
 from qa.features.labels import Labels, build_labels
 from qa.features.pair_template import PairTemplate, backend_text
 from qa.features.round_trip import label_round_trip
 from qa.features.shards import FeatureShards
-from qa.features.store import stored, stored_in_shards
 from qa.features.windows import Encoder, Features, Ragged, padded_length
 
 FORMAT = 4
@@ -99,11 +98,6 @@ def cached_columns(
         _write_columns(folder, build())
 
     return mapped_columns(stored(cache_root(config.cache_dir), _hash(parts), write))
-
-
-def cache_root(folder: Path | None) -> Path:
-    """Return the folder of the cache: the given one, or one in the data sets library's."""
-    return folder or Path(HF_DATASETS_CACHE) / "qa-features"
 
 
 def _features_key(encoder: Encoder, config: FeaturesConfig, fingerprint: str) -> str:

@@ -35,7 +35,7 @@ _DIGEST = 16  # bytes of a hash that stands for a context: no two of all that th
 class FeatureShards:
     """What is to be written for the features of some examples, and how it becomes their columns.
 
-    `phases` and `join` are for `qa.features.store.stored_in_shards`. The columns are those of `Features`, where
+    `phases` and `join` are for `qa.data.store.stored_in_shards`. The columns are those of `Features`, where
     `question_ids` and `context_ids` have their bounds beside them.
     """
 

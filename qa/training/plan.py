@@ -120,7 +120,7 @@ def plan_training(
         total_steps=training.max_steps if training.max_steps is not None else math.ceil(training.epochs * per_epoch),
         evaluates=config.validation_data is not None,
         has_impossible=examples.has_impossible,
-        ids=examples.rows["id"][:],
+        ids=examples.rows["id"],
         input_names=reader.input_names,
         weights_fingerprint=weights,
         model_settings=model_settings(reader.model),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qa.cli.main import main
-from qa.features.store import stored
+from qa.data.store import stored
 
 KEYS = ("0" * 32, "1" * 32)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from qa.data.examples import Examples
+from qa.data.store import stored_in_shards
 from qa.errors import FeatureError
 from qa.features import shards
 from qa.features.cache import cached_features, load_features, save_features
 from qa.features.shards import FeatureShards
-from qa.features.store import stored_in_shards
 from qa.features.windows import Encoder, build_features
 from tests.support import tiny
 from tests.support.windows import config, same_features

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import replace
 
 from qa.config import RecipeConfig
-from qa.features.store import stored
+from qa.data.store import stored
 from tests.adaptation.test_clozes import FILLERS, TEXT
 from tests.support import tiny
 from tests.support.checkpoints import averaged_run

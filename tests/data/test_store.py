@@ -8,9 +8,9 @@ import time
 import pytest
 
 from qa import files
+from qa.data import store
+from qa.data.store import entries, prune, stored, stored_in_shards
 from qa.errors import StorageError
-from qa.features import store
-from qa.features.store import entries, prune, stored, stored_in_shards
 from qa.files import MANIFEST
 
 KEY = "0123456789abcdef" * 2
@@ -48,7 +48,7 @@ def test_a_damaged_entry_is_built_again_with_a_warning(file, damage, tmp_path, b
     damage(folder / file)
     assert stored(tmp_path, KEY, build) == folder
     assert len(builds) == 2
-    assert caplog.text.count("a damaged entry of the feature cache is built again") >= 1
+    assert caplog.text.count("a damaged entry of the cache is built again") >= 1
     assert file in caplog.text
     stored(tmp_path, KEY, build)
     assert len(builds) == 2
@@ -62,7 +62,7 @@ def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path, build, builds):
 
 def test_a_file_in_the_place_of_the_cache_is_named(tmp_path, build):
     (tmp_path / "cache").write_text("")
-    with pytest.raises(StorageError, match=r"cannot write the feature cache .*cache: (File exists|Not a directory)"):
+    with pytest.raises(StorageError, match=r"cannot write the cache .*cache: (File exists|Not a directory)"):
         stored(tmp_path / "cache", KEY, build)
 
 
@@ -71,7 +71,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
         (folder / "rows.arrow").write_bytes(b"a part")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StorageError, match=r"cannot write the feature cache .*: No space left on device"):
+    with pytest.raises(StorageError, match=r"cannot write the cache .*: No space left on device"):
         stored(tmp_path, KEY, full)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
@@ -105,7 +105,7 @@ def test_where_no_folder_can_be_written_that_is_named(tmp_path, build, monkeypat
 
     monkeypatch.setattr(store, "FileLock", refused)
     monkeypatch.setattr(store.tempfile, "mkdtemp", refused)
-    with pytest.raises(StorageError, match="cannot write features into a temporary folder: Read-only file system"):
+    with pytest.raises(StorageError, match="cannot write into a temporary folder: Read-only file system"):
         stored(tmp_path, KEY, build)
 
 
@@ -176,7 +176,7 @@ def test_a_disk_that_is_full_of_shards_is_named_and_freed(tmp_path, shard):
         shard(folder)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StorageError, match=r"cannot write the feature cache .*: No space left on device"):
+    with pytest.raises(StorageError, match=r"cannot write the cache .*: No space left on device"):
         stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard, "b": full}]), join)
     assert list(tmp_path.iterdir()) == []
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets.config import HF_DATASETS_CACHE
 from filelock import FileLock, Timeout
 
 from qa.errors import StorageError
@@ -36,6 +37,11 @@ _LOCK, _SHARDS, _DELETED = ".lock", ".shards", ".deleted"
 _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS} | NO_LOCKS
 """What systems answer where a cache is another user's, read-only, or cannot be locked."""
 _HEX = set("0123456789abcdef")
+
+
+def cache_root(folder: Path | None) -> Path:
+    """Return the folder of the cache: the given one, or one in the data sets library's."""
+    return folder or Path(HF_DATASETS_CACHE) / "qa-features"
 
 
 def stored(root: Path, key: str, build: Build) -> Path:
@@ -84,8 +90,8 @@ def _stored(root: Path, key: str, built: Callable[[Path], Path]) -> Path:
         return built(folder)
     except OSError as error:
         if error.errno not in _NOT_OURS:
-            raise StorageError(f"cannot write the feature cache {root}: {error.strerror or error}") from error
-        log.warning("cannot write the feature cache %s: %s; building in a temporary folder", root, error.strerror)
+            raise StorageError(f"cannot write the cache {root}: {error.strerror or error}") from error
+        log.warning("cannot write the cache %s: %s; building in a temporary folder", root, error.strerror)
         return _built_apart(key, built)
 
 
@@ -96,7 +102,7 @@ def _is_whole(folder: Path) -> bool:
     try:
         check_manifest(folder)
     except StorageError as error:
-        log.warning("a damaged entry of the feature cache is built again: %s", error)
+        log.warning("a damaged entry of the cache is built again: %s", error)
         return False
     with contextlib.suppress(OSError):
         os.utime(folder / MANIFEST)
@@ -159,11 +165,11 @@ def _write_shard(shard: Path, write: Build, seconds: float) -> None:
 def _built_apart(key: str, built: Callable[[Path], Path]) -> Path:
     """Build in a folder that ends with this process."""
     try:
-        root = Path(tempfile.mkdtemp(prefix="qa-features-"))
+        root = Path(tempfile.mkdtemp(prefix="qa-cache-"))
         atexit.register(shutil.rmtree, root, ignore_errors=True)
         return built(root / key)
     except OSError as error:
-        raise StorageError(f"cannot write features into a temporary folder: {error.strerror or error}") from error
+        raise StorageError(f"cannot write into a temporary folder: {error.strerror or error}") from error
 
 
 # --- looking after it ---------------------------------------------------------------------------------------------
