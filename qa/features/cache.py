@@ -19,7 +19,7 @@ from qa.features.labels import Labels, build_labels
 from qa.features.pair_template import PairTemplate, backend_text
 from qa.features.round_trip import label_round_trip
 from qa.features.shards import FeatureShards
-from qa.features.windows import Encoder, Features, Ragged, padded_length
+from qa.features.windows import Encoder, Features, Ragged, check_room, padded_length
 
 FORMAT = 4
 """Counts changes of what a cached feature or label is; part of the cache key."""
@@ -39,8 +39,8 @@ def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig
         StorageError: the cache cannot be written.
 
     """
+    check_room(encoder.template, config)
     key = _features_key(encoder, config, examples.fingerprint)
-
     shards = FeatureShards(examples.rows, encoder, config)
 
     def join(parts: Path, folder: Path) -> None:

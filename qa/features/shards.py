@@ -20,7 +20,6 @@ from qa.features.windows import (
     ENCODE_AT_ONCE,
     Encoder,
     Rows,
-    check_room,
     context_tokens,
     lay_windows,
     question_tokens,
@@ -46,13 +45,7 @@ class FeatureShards:
     """Texts of a shard."""
 
     def phases(self, shards: Path) -> Iterator[Mapping[str, Callable[[Path], None]]]:
-        """Yield what finds the distinct contexts; then what tokenises questions and contexts, by name of the shard.
-
-        Raises:
-            FeatureError: a window that has no room for a context token beside the longest question.
-
-        """
-        check_room(self.encoder.template, self.config)
+        """Yield what finds the distinct contexts; then what tokenises questions and contexts, by name of the shard."""
         yield {_DISTINCT: self._find_contexts}
         distinct = mapped_columns(shards / _DISTINCT)
         yield {
