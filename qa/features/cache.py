@@ -124,10 +124,12 @@ def save_features(features: Features, folder: Path) -> None:
 
 def load_features(folder: Path) -> Features:
     """Map features written by `save_features` into memory; nothing is copied."""
-    layout, columns = json.loads((folder / _LAYOUT_FILE).read_bytes()), mapped_columns(folder)
+    layout = json.loads((folder / _LAYOUT_FILE).read_bytes())
+    columns: dict[str, Any] = dict(mapped_columns(folder))
     template: PairTemplate = TypeAdapter(PairTemplate).validate_python(layout["template"])
-    ragged = {f"{text}_ids": Ragged(columns.pop(f"{text}_ids"), columns.pop(f"{text}_bounds")) for text in _RAGGED}
-    return Features(template=template, padded_to=layout["padded_to"], **ragged, **columns)
+    for text in _RAGGED:
+        columns[f"{text}_ids"] = Ragged(columns[f"{text}_ids"], columns.pop(f"{text}_bounds"))
+    return Features(template=template, padded_to=layout["padded_to"], **columns)
 
 
 def _save_layout(folder: Path, template: PairTemplate, padded_to: int | None) -> None:
@@ -142,7 +144,8 @@ def save_labels(labels: Labels, folder: Path) -> None:
 
 def load_labels(folder: Path) -> Labels:
     """Map labels written by `save_labels` into memory; nothing is copied."""
-    return Labels(**mapped_columns(folder))
+    columns: dict[str, Any] = dict(mapped_columns(folder))
+    return Labels(**columns)
 
 
 def _write_columns(folder: Path, columns: Mapping[str, np.ndarray]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +59,7 @@ class Labels:
     @classmethod
     def joined(cls, parts: Sequence["Labels"]) -> "Labels":
         """Return the labels of the features of one part after the other."""
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
         counts = np.concatenate([np.diff(part.bounds) for part in parts])
         return cls(**columns, bounds=_bounds(counts), tagged=parts[0].tagged)
 
