@@ -24,7 +24,7 @@ from qa.data.sources import read_rows, source_files
 from qa.data.store import cache_root, stored
 from qa.errors import DataError
 
-SMALL = 1 << 24
+SMALL = 1 << 22
 """Bytes of a source that every process reads for itself, sooner than it would find what another one has read."""
 _ROWS, _UNSETTLED, _FACTS = "rows.arrow", "unsettled.arrow", "facts.json"
 
