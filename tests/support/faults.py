@@ -16,7 +16,7 @@ from accelerate.state import PartialState
 import train_qa
 from qa.data import take
 from qa.evaluation import evaluator
-from qa.features import cache
+from qa.features import shards
 from qa.modeling import span_loss
 from qa.run_folder import checkpoints
 from qa.training import TrainingLoop
@@ -56,14 +56,14 @@ def endless_step():
 
 
 def slow_features():
-    build = cache.features_of_table
+    build = shards.context_tokens
 
     def slow(*given):
         say("building")
         time.sleep(60)
         return build(*given)
 
-    cache.features_of_table = slow
+    shards.context_tokens = slow
 
 
 def other_examples_elsewhere():
