@@ -1,12 +1,13 @@
 """Examples of a large source <-> a memory-mapped Arrow file: read, checked and hashed by one process of a machine.
 
-An entry of the cache is of the content of the source's files and of the code that reads them, never of names or times.
+The key of an entry is the content of the source's files and the code that reads them, never a name or a time.
 """
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import platform
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -52,40 +53,46 @@ def mapped_examples(wanted: Wanted, cache: Path | None) -> Examples:
         StorageError: the cache cannot be written.
 
     """
-    with damage_named(wanted.source):
-        found = source_files(wanted.source, split=wanted.split, config=wanted.config)
-        before = _versions(found)
-        if sum(size for size, _ in before) < SMALL:
-            return load_examples(**vars(wanted))
-        key = _key(wanted, found)
+    before = _versions(wanted)
+    if sum(size for size, *_ in before.values()) < SMALL:
+        return load_examples(**vars(wanted))
 
     def write(folder: Path) -> None:
         _write_examples(folder, wanted)
-        if _versions(found) != before:
+        if _versions(wanted) != before:
             raise DataError(f"{wanted.source}: has changed while it was read; wanted files that stay as they are")
 
-    return _read_examples(stored(cache_root(cache), key, write))
+    return _read_examples(stored(cache_root(cache), _key(wanted, before), write))
 
 
-def _versions(found: Sequence[Path]) -> list[tuple[int, int]]:
-    return [(status.st_size, status.st_mtime_ns) for status in (file.stat() for file in found)]
+def _versions(wanted: Wanted) -> dict[Path, tuple[int, int, int]]:
+    """Return the files of a source in their order, each with its size in bytes, time and inode."""
+    with damage_named(wanted.source):
+        found = source_files(wanted.source, split=wanted.split, config=wanted.config)
+        return {file: (it.st_size, it.st_mtime_ns, it.st_ino) for file, it in ((file, file.stat()) for file in found)}
 
 
-def _key(wanted: Wanted, found: Sequence[Path]) -> str:
-    code = [file.read_bytes() for file in sorted(files("qa.data").iterdir(), key=str) if file.name.endswith(".py")]
+def _key(wanted: Wanted, found: Iterable[Path]) -> str:
     chosen = (wanted.split, wanted.own_split, wanted.purpose, wanted.config.on_bad_example)
-    digest = hashlib.sha256(repr((chosen, [hashlib.sha256(text).digest() for text in code])).encode())
-    for file in found:
-        with file.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
+    digest = hashlib.sha256(repr((chosen, _reading_code())).encode())
+    with damage_named(wanted.source):
+        for file in found:
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()[:32]
+
+
+def _reading_code() -> list[str]:
+    """Return what stands for the code that reads sources: versions of others', hashes of our own."""
+    own = sorted((file for file in files("qa.data").iterdir() if file.name.endswith(".py")), key=str)
+    versions = [platform.python_version(), datasets.__version__, pa.__version__]
+    return versions + [hashlib.sha256(file.read_bytes()).hexdigest() for file in own]
 
 
 def _write_examples(folder: Path, wanted: Wanted) -> None:
     """Read and check a source table by table, twice: what its last row tells decides about the first."""
     sieve = Sieve(wanted.source, wanted.config.on_bad_example, wanted.purpose)
-    rows = read_rows(wanted.source, split=wanted.split, config=wanted.config, own_split=wanted.own_split)
-    _write_tables(folder / _UNSETTLED, sieve.tables(rows))
+    _write_tables(folder / _UNSETTLED, sieve.tables(_rows(wanted)))
     left = _write_tables(folder / _ROWS, sieve.all_settled(_tables_of(folder / _UNSETTLED)))
     (folder / _UNSETTLED).unlink()
     problems = good_problems(sieve, left=left)
@@ -95,6 +102,11 @@ def _write_examples(folder: Path, wanted: Wanted) -> None:
         "notes": sieve.notes,
     }
     (folder / _FACTS).write_text(json.dumps(facts), encoding="ascii")  # ids may hold what UTF-8 cannot
+
+
+def _rows(wanted: Wanted) -> Iterator[object]:
+    with damage_named(wanted.source):  # else a source that is gone would be taken for a cache that fails
+        yield from read_rows(wanted.source, split=wanted.split, config=wanted.config, own_split=wanted.own_split)
 
 
 def _read_examples(folder: Path) -> Examples:

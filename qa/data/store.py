@@ -32,6 +32,8 @@ Build = Callable[[Path], None]
 """Fills a folder."""
 Phases = Callable[[Path], Iterator[Mapping[str, Build]]]
 """Yields shards by name, for the folder in which they are; when it is asked for more, all earlier ones are whole."""
+Version = tuple[int, int] | None
+"""Inode and time of an entry's manifest, which change when it is built, or found whole; None: there is none."""
 
 _LOCK, _SHARDS, _DELETED = ".lock", ".shards", ".deleted"
 _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS} | NO_LOCKS
@@ -53,7 +55,7 @@ def stored(root: Path, key: str, build: Build) -> Path:
         StorageError: neither the cache nor a temporary folder can be written, for want of space say.
 
     """
-    return _stored(root, key, lambda folder: _built_in(folder, build))
+    return _stored(root, key, lambda folder, _: _built_in(folder, build))
 
 
 def stored_in_shards(root: Path, key: str, phases: Phases, join: Callable[[Path, Path], None]) -> Path:
@@ -70,8 +72,8 @@ def stored_in_shards(root: Path, key: str, phases: Phases, join: Callable[[Path,
 
     """
 
-    def built(folder: Path) -> Path:
-        before, shards = _version(folder), folder.with_name(f"{folder.name}{_SHARDS}")
+    def built(folder: Path, before: Version) -> Path:
+        shards = folder.with_name(f"{folder.name}{_SHARDS}")
         try:
             _write_shards(shards, phases, is_built=lambda: _version(folder) != before)
             return _built_in(folder, lambda part: join(shards, part), shards)
@@ -82,12 +84,13 @@ def stored_in_shards(root: Path, key: str, phases: Phases, join: Callable[[Path,
     return _stored(root, key, built)
 
 
-def _stored(root: Path, key: str, built: Callable[[Path], Path]) -> Path:
+def _stored(root: Path, key: str, built: Callable[[Path, Version], Path]) -> Path:
     folder = root / key
+    before = _version(folder)  # before the check, which takes seconds: another process may build the entry meanwhile
     if _is_whole(folder):
         return folder
     try:
-        return built(folder)
+        return built(folder, before)
     except OSError as error:
         if error.errno not in _NOT_OURS:
             raise StorageError(f"cannot write the cache {root}: {error.strerror or error}") from error
@@ -109,8 +112,7 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _version(folder: Path) -> tuple[int, int] | None:
-    """Return what changes when an entry is built, or found whole; None where there is none."""
+def _version(folder: Path) -> Version:
     with contextlib.suppress(OSError):
         found = (folder / MANIFEST).stat()
         return found.st_ino, found.st_mtime_ns
@@ -132,6 +134,7 @@ def _built_in(folder: Path, build: Build, shards: Path | None = None) -> Path:
 def _delete(shards: Path) -> None:
     """Delete shards, all at once for who still works on them."""
     gone = shards.with_suffix(_DELETED)
+    shutil.rmtree(gone, ignore_errors=True)  # what a process left that was killed in here
     with contextlib.suppress(OSError):
         shards.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
@@ -162,12 +165,12 @@ def _write_shard(shard: Path, write: Build, seconds: float) -> None:
                 write(part)
 
 
-def _built_apart(key: str, built: Callable[[Path], Path]) -> Path:
+def _built_apart(key: str, built: Callable[[Path, Version], Path]) -> Path:
     """Build in a folder that ends with this process."""
     try:
         root = Path(tempfile.mkdtemp(prefix="qa-cache-"))
         atexit.register(shutil.rmtree, root, ignore_errors=True)
-        return built(root / key)
+        return built(root / key, None)
     except OSError as error:
         raise StorageError(f"cannot write into a temporary folder: {error.strerror or error}") from error
 
@@ -211,11 +214,11 @@ def prune(root: Path, *, days: float) -> list[Entry]:
 
 
 def _entries(root: Path) -> Iterator[Entry]:
-    """Yield what has an entry's name, or its shards', which a killed process leaves; other things are not ours."""
+    """Yield entries, and what killed processes left of some: `KEY.shards`, `.KEY.part`; other things are not ours."""
     if not root.is_dir():
         return
     for folder in root.iterdir():
-        name = folder.name.removesuffix(_SHARDS).removesuffix(_DELETED)
+        name = folder.name.removeprefix(".").partition(".")[0]
         if folder.is_dir() and len(name) == 32 and set(name) <= _HEX:
             files = [file.stat() for file in folder.rglob("*") if file.is_file()]
             used = max((file.st_mtime for file in files), default=folder.stat().st_mtime)

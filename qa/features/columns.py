@@ -33,8 +33,9 @@ class GrowingColumns:
 
     def close(self, *, whole: bool) -> None:
         """Close the files; where they are whole, with their lengths."""
-        for name, file in self._files.items():
-            with file:
+        with contextlib.ExitStack() as opened:
+            for name, file in self._files.items():
+                opened.enter_context(file)
                 if whole:
                     file.seek(0)
                     self._write_header(name)

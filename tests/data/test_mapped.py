@@ -1,10 +1,13 @@
 """Examples that one process has read for all: those of loading, of the content that is there, and whole."""
 
+import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pytest
 
 from qa.config import DataConfig, FeaturesConfig, RunConfig
@@ -12,7 +15,7 @@ from qa.data import load_training_examples, mapped
 from qa.data.examples import load_examples
 from qa.data.mapped import Wanted, mapped_examples
 from qa.data.sieve import ROWS_AT_ONCE
-from qa.errors import DataError, ExampleError, SplitError
+from qa.errors import DataError, ExampleError, SplitError, StorageError
 from tests.support.rows import CONTEXT, LUND, TALL, WHO, answers, row, write
 
 
@@ -110,19 +113,102 @@ def test_a_bad_row_stops_all_and_leaves_no_entry(tmp_path, reads):
     assert len(reads) == 2
 
 
-def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
-    path = write(tmp_path / "a.jsonl", [row(0), row(1)])
+def longer(file):
+    write(file, [row(0), row(1), row(2)])
+
+
+def replaced(file):
+    """As many bytes of the same time."""
+    stat, other = file.stat(), write(file.with_name("other.jsonl"), [row(1), row(0)])
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(file)
+
+
+def joined_by_another(file):
+    file.rename(file.with_name("train-00000-of-00002.jsonl"))
+    write(file.with_name("train-00001-of-00002.jsonl"), [row(2)])
+
+
+@pytest.mark.parametrize("change", [longer, replaced, joined_by_another])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_source_that_changes_while_it_is_read_is_refused(change, first, tmp_path, monkeypatch):
+    """Before its first row is read, or after its last."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    path = write(folder / "train.jsonl", [row(0), row(1)])
     rows = mapped.read_rows
 
     def changing(source, **more):
+        if first:
+            change(path)
         yield from rows(source, **more)
-        write(path, [row(0), row(1), row(2)])
+        if not first:
+            change(path)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(mapped, "read_rows", changing)
         with pytest.raises(DataError, match="has changed while it was read"):
-            mapped_examples(wanted(path), tmp_path / "cache")
-    assert len(mapped_examples(wanted(path), tmp_path / "cache")) == 3
+            mapped_examples(wanted(folder), tmp_path / "cache")
+    assert same(mapped_examples(wanted(folder), tmp_path / "cache"), load_examples(**vars(wanted(folder))))
+
+
+def test_a_source_that_goes_while_it_is_read_is_named_and_not_the_cache(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.jsonl", [row(0), row(1)])
+    rows = mapped.read_rows
+
+    def going(source, **more):
+        yield from rows(source, **more)
+        path.unlink()
+        path.read_bytes()
+
+    monkeypatch.setattr(mapped, "read_rows", going)
+    with pytest.raises(DataError, match=r"a\.jsonl: cannot be read: FileNotFoundError"):
+        mapped_examples(wanted(path), tmp_path / "cache")
+
+
+def test_a_disk_that_is_full_is_named_and_not_the_source(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = write(tmp_path / "a.jsonl", [row(0)])
+    monkeypatch.setattr(pa.ipc, "new_stream", full)
+    with pytest.raises(StorageError, match=r"cannot write the cache .*: No space left on device"):
+        mapped_examples(wanted(path), tmp_path / "cache")
+    assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == []
+
+
+def packed(folder):
+    return write(folder / "a.jsonl.gz", [row(0), row(1)])
+
+
+def windows_lines(folder):
+    return write(folder / "a.csv", "id,question,context,answer\r\n1,Who?,the cat sat,cat\r\n2,Who?,a cat,cat\r\n")
+
+
+def link(folder):
+    (folder / "link.jsonl").symlink_to(write(folder / "a.jsonl", [row(0), row(1)]))
+    return folder / "link.jsonl"
+
+
+def link_to_a_folder(folder):
+    (folder / "real").mkdir()
+    write(folder / "real" / "train.jsonl", [row(0), row(1)])
+    (folder / "link").symlink_to(folder / "real", target_is_directory=True)
+    return folder / "link"
+
+
+@pytest.mark.parametrize("made", [packed, windows_lines, link, link_to_a_folder])
+def test_sources_of_every_kind_are_found_again_from_another_folder(made, tmp_path, monkeypatch, reads):
+    path, other = made(tmp_path), tmp_path / "elsewhere"
+    other.mkdir()
+    loaded = load_examples(**vars(wanted(path, "repair")))
+    monkeypatch.chdir(tmp_path)
+    here = mapped_examples(wanted(path.relative_to(tmp_path), "repair"), Path("cache"))
+    monkeypatch.chdir(other)
+    there = mapped_examples(wanted(Path("..") / path.name, "repair"), Path("../cache"))
+    assert same(here, loaded)
+    assert same(there, loaded)
+    assert len(reads) == 1
 
 
 def test_all_that_come_at_once_read_once(tmp_path, reads):

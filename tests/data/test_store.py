@@ -1,9 +1,13 @@
 """A cache that is damaged, full, read-only or not one at all: built anew, or a message; never trained on."""
 
 import errno
+import multiprocessing
 import os
 import shutil
+import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -209,6 +213,117 @@ def test_shards_that_were_left_are_listed_and_deleted_like_entries(tmp_path, sha
     assert [entry.folder.name for entry in entries(tmp_path)] == [f"{KEY}.shards"]
     assert len(prune(tmp_path, days=0.0)) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+# --- killed ---
+
+
+def until_it_is_killed(begun):
+    """A builder that has begun to write and gets no further."""
+
+    def build(folder, *_):
+        (folder / "part.bin").write_bytes(b"half")
+        begun.set()
+        threading.Event().wait()
+
+    return build
+
+
+def write_one(folder):
+    (folder / "part.bin").write_bytes(b"a part")
+
+
+def build_with(root, begun, *, joins):
+    half = until_it_is_killed(begun)
+    phases = {"a": write_one, "b": write_one if joins else half}
+    stored_in_shards(root, KEY, lambda _: iter([phases]), lambda _, folder: half(folder))
+
+
+@pytest.fixture
+def killed(request, tmp_path):
+    """A process that has written shard "a" and is in the midst of "b", or of the entry: to be killed."""
+    context = multiprocessing.get_context("spawn")
+    begun = context.Event()
+    process = context.Process(target=build_with, args=(tmp_path, begun), kwargs={"joins": request.param == "entry"})
+    process.start()
+    assert begun.wait(60)
+    yield process
+    process.kill()
+    process.join()
+
+
+def kill(process):
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("killed", "left"), [("shard", [".b.part"]), ("entry", [])], indirect=["killed"])
+def test_what_a_killed_process_has_not_finished_is_built_by_the_next(killed, left, tmp_path, shard, builds):
+    kill(killed)
+    assert not (tmp_path / KEY).exists()
+    folder = stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard, "b": shard}]), join)
+    assert builds == left
+    assert (folder / "rows.arrow").read_bytes() == b"a part" * 2
+    assert names(tmp_path) == [KEY, f"{KEY}.lock"]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("killed", ["shard"], indirect=True)
+def test_who_waits_for_a_process_that_is_killed_goes_on(killed, tmp_path, shard, builds):
+    waits = threading.Event()
+
+    def last(folder):
+        shard(folder)
+        waits.set()  # "b" alone is left, which the other process works on
+
+    with ThreadPoolExecutor(1) as pool:
+        phases = {"a": shard, "b": shard, "c": last}
+        found = pool.submit(stored_in_shards, tmp_path, KEY, lambda _: iter([phases]), join)
+        assert waits.wait(60)
+        assert not found.done()
+        kill(killed)
+        folder = found.result(60)
+    assert builds == [".c.part", ".b.part"]
+    assert (folder / "rows.arrow").read_bytes() == b"a part" * 3
+    assert names(tmp_path) == [KEY, f"{KEY}.lock"]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("killed", ["entry"], indirect=True)
+def test_what_a_killed_process_left_is_listed_and_deleted(killed, tmp_path):
+    kill(killed)
+    assert {entry.folder.name for entry in entries(tmp_path)} == {f".{KEY}.part", f"{KEY}.shards"}
+    prune(tmp_path, days=0.0)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_shards_are_deleted_beside_those_whose_deletion_was_cut_short(tmp_path, shard):
+    (tmp_path / f"{KEY}.deleted" / "a").mkdir(parents=True)
+    stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard}]), join)
+    assert names(tmp_path) == [KEY, f"{KEY}.lock"]
+
+
+def test_an_entry_that_another_process_mends_during_the_check_is_not_built_again(tmp_path, shard, builds, monkeypatch):
+    """The check of a damaged entry takes as long as its files are large."""
+    truncate(stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard}]), join) / "rows.arrow")
+    check, before = store.check_manifest, len(builds)
+
+    def slowly(folder):
+        monkeypatch.setattr(store, "check_manifest", check)
+        try:
+            check(folder)
+        finally:
+            stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard}]), join)
+
+    monkeypatch.setattr(store, "check_manifest", slowly)
+    folder = stored_in_shards(tmp_path, KEY, lambda _: iter([{"a": shard}]), join)
+    assert (folder / "rows.arrow").read_bytes() == b"a part"
+    assert len(builds) == before + 1
 
 
 # --- looking after it ---
