@@ -196,21 +196,27 @@ def entries(root: Path) -> list[Entry]:
 
 
 def prune(root: Path, *, days: float) -> list[Entry]:
-    """Delete the entries that were not used for `days`, and return them.
+    """Delete the entries that were not used for `days`, and return them; what is being built stays.
 
     Raises:
         StorageError: one cannot be deleted.
 
     """
     oldest = time.time() - days * 86_400
-    old = [entry for entry in entries(root) if entry.used <= oldest]
-    for entry in old:
-        try:
-            shutil.rmtree(entry.folder)
-            entry.folder.with_name(f"{entry.folder.name}{_LOCK}").unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot delete {entry.folder}: {error.strerror}") from error
-    return old
+    return [entry for entry in entries(root) if entry.used <= oldest and _is_deleted(entry.folder)]
+
+
+def _is_deleted(folder: Path) -> bool:
+    lock = folder.with_name(f"{_key_of(folder)}{_LOCK}")
+    try:
+        with FileLock(lock, timeout=0):
+            shutil.rmtree(folder)
+        lock.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise StorageError(f"cannot delete {folder}: {error.strerror}") from error
+    return True
 
 
 def _entries(root: Path) -> Iterator[Entry]:
@@ -218,8 +224,12 @@ def _entries(root: Path) -> Iterator[Entry]:
     if not root.is_dir():
         return
     for folder in root.iterdir():
-        name = folder.name.removeprefix(".").partition(".")[0]
-        if folder.is_dir() and len(name) == 32 and set(name) <= _HEX:
+        key = _key_of(folder)
+        if folder.is_dir() and len(key) == 32 and set(key) <= _HEX:
             files = [file.stat() for file in folder.rglob("*") if file.is_file()]
             used = max((file.st_mtime for file in files), default=folder.stat().st_mtime)
             yield Entry(folder=folder, size=sum(file.st_size for file in files), used=used)
+
+
+def _key_of(folder: Path) -> str:
+    return folder.name.removeprefix(".").partition(".")[0]

@@ -295,11 +295,13 @@ def test_who_waits_for_a_process_that_is_killed_goes_on(killed, tmp_path, shard,
 
 @pytest.mark.processes
 @pytest.mark.parametrize("killed", ["entry"], indirect=True)
-def test_what_a_killed_process_left_is_listed_and_deleted(killed, tmp_path):
+def test_what_a_killed_process_left_is_listed_and_deleted_and_nothing_of_a_living_one(killed, tmp_path):
+    assert prune(tmp_path, days=0.0) == []
     kill(killed)
-    assert {entry.folder.name for entry in entries(tmp_path)} == {f".{KEY}.part", f"{KEY}.shards"}
-    prune(tmp_path, days=0.0)
-    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+    left = {f".{KEY}.part", f"{KEY}.shards"}
+    assert {entry.folder.name for entry in entries(tmp_path)} == left
+    assert {entry.folder.name for entry in prune(tmp_path, days=0.0)} == left
+    assert names(tmp_path) == []
 
 
 def test_shards_are_deleted_beside_those_whose_deletion_was_cut_short(tmp_path, shard):
