@@ -7,13 +7,15 @@ articles that share one of these. Groups are few beside examples, so that a set 
 import hashlib
 import random
 import unicodedata
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import datasets
 import numpy as np
 
+from qa.data.examples import answer_counts
+from qa.data.sieve import ROWS_AT_ONCE
 from qa.errors import DataError
 
 By = Literal["context", "title"]
@@ -110,9 +112,13 @@ def held_out(rows: datasets.Dataset, share: float, *, seed: int) -> list[int]:
         DataError: one context.
     """
     groups = Groups("context")
-    contexts = rows["context"][:]
-    answerable = [bool(answers["text"]) for answers in rows["answers"][:]]
-    for context, has_answer in zip(contexts, answerable, strict=True):
-        groups.add("", context, answerable=has_answer)
+    for context, references in zip(_contexts(rows), answer_counts(rows), strict=True):
+        groups.add("", context, answerable=references > 0)
     parts = assign(groups.totals(), (1.0 - share, share), seed=seed)
-    return [row for row, context in enumerate(contexts) if parts[groups.group_of(context)] == 1]
+    return [row for row, context in enumerate(_contexts(rows)) if parts[groups.group_of(context)] == 1]
+
+
+def _contexts(rows: datasets.Dataset) -> Iterator[str]:
+    """Yield all contexts, of which some at a time are in memory."""
+    for table in rows.select_columns("context").with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
+        yield from table["context"].to_pylist()

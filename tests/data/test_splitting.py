@@ -1,6 +1,7 @@
 """Parts without a context in two of them: nothing shared, nothing lost, shares kept, the same for the same seed."""
 
 import random
+import tracemalloc
 
 import datasets
 import pytest
@@ -116,3 +117,14 @@ def test_what_is_held_out_has_whole_contexts_and_its_share():
     assert not inside & {row["context"] for at, row in enumerate(rows) if at not in set(chosen)}
     assert held_out(dataset, 0.2, seed=5) == chosen
     assert held_out(dataset, 0.2, seed=6) != chosen
+
+
+def test_holding_out_keeps_few_of_the_texts_in_memory():
+    contexts = [f"{at} {'stone ' * 400}" for at in range(4_000)]
+    answers = [{"text": ["stone"], "answer_start": [9]}] * len(contexts)
+    dataset = datasets.Dataset.from_dict({"context": contexts, "answers": answers})
+    tracemalloc.start()
+    held_out(dataset, 0.2, seed=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * sum(map(len, contexts))
