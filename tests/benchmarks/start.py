@@ -3,7 +3,8 @@
     python -m tests.benchmarks.start [--examples 100000 300000 1000000] [--processes 1 2] [--output FOLDER]
 
 Every row is a new cache that its processes fill together, as the processes of a machine do, and then one that they find
-full. "Own" memory is a process's anonymous pages at their peak, without the files that it maps, which all share.
+full. "Own" memory is a process's anonymous pages at their peak, without the files that it maps, which all share; its
+growth per example is measured between the smallest set and the largest.
 """
 
 import argparse
@@ -16,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path(), help="folder for start.md")
     options = parser.parse_args()
     lines = ["| examples | processes | cache | stage | seconds | own MiB, peak |", "|---|---|---|---|---|---|"]
+    peaks: dict[tuple[int, str, str], dict[int, float]] = defaultdict(dict)
     with tempfile.TemporaryDirectory() as folder:
         for count in options.examples:
             source = Path(folder) / f"{count}.parquet"
@@ -52,13 +55,27 @@ def main() -> int:
                 cache = Path(folder) / "cache"
                 for state in ("empty", "full"):
                     for stage, (seconds, peak) in slowest(started(source, cache, processes)).items():
+                        peaks[processes, state, stage][count] = peak
                         cells = f"{count:,} | {processes} | {state} | {stage} | {seconds:.1f} | {peak:.0f}"
                         lines.append(f"| {cells} |")
                         print(lines[-1], flush=True)
                 shutil.rmtree(cache)
             source.unlink()
-    (options.output / "start.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    told = "\n".join([*lines, "", *growth(peaks), ""])
+    (options.output / "start.md").write_text(told, encoding="utf-8")
     return 0
+
+
+def growth(peaks: Mapping[tuple[int, str, str], Mapping[int, float]]) -> list[str]:
+    """Return a table of what every further example costs, from peaks in MiB by number of examples."""
+    lines = ["| processes | cache | stage | own bytes per further example |", "|---|---|---|---|"]
+    for (processes, state, stage), by_count in peaks.items():
+        few, many = min(by_count), max(by_count)
+        if few < many:
+            grown = (by_count[many] - by_count[few]) * _MIB / (many - few)
+            lines.append(f"| {processes} | {state} | {stage} | {grown:.0f} |")
+            print(lines[-1], flush=True)
+    return lines
 
 
 def write_examples(path: Path, count: int) -> None:
@@ -68,14 +85,14 @@ def write_examples(path: Path, count: int) -> None:
     with contextlib.ExitStack() as stack:
         writer = None
         for begin in range(0, count, _ROWS_AT_ONCE):
-            rows = [_row(draw, words, at) for at in range(begin, min(begin + _ROWS_AT_ONCE, count))]
-            table = pa.Table.from_pylist(rows)
+            ids = range(begin, min(begin + _ROWS_AT_ONCE, count))
+            contexts = [" ".join(draw.choices(words, k=_WORDS)) for _ in ids[::2]]
+            table = pa.Table.from_pylist([_row(draw, words, at, contexts[(at - begin) // 2]) for at in ids])
             writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema))
             writer.write_table(table)
 
 
-def _row(draw: random.Random, words: list[str], at: int) -> dict[str, Any]:
-    context = " ".join(random.Random(at // 2).choices(words, k=_WORDS))
+def _row(draw: random.Random, words: list[str], at: int, context: str) -> dict[str, Any]:
     answer = draw.choice(context.split())
     return {
         "id": f"example-{at}",
