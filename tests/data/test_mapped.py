@@ -238,7 +238,13 @@ def test_sets_of_the_hub_are_read_once(tmp_path, reads, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("source", "error"), [("./nothing.jsonl", DataError), ("empty.jsonl", DataError), ("folder", SplitError)]
+    ("source", "error"),
+    [
+        ("./nothing.jsonl", DataError),
+        ("https://example.org/a/train.jsonl", DataError),
+        ("empty.jsonl", DataError),
+        ("folder", SplitError),
+    ],
 )
 def test_what_cannot_be_read_is_named_as_ever(source, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
