@@ -221,8 +221,8 @@ class RunConfig(Settings):
     more_train_data: tuple[str, ...] = ()
     """Further data to train on, such as a large set beside your own: sources with a weight after *, as in squad*0.1."""
     head: Head = "spans"
-    """Learn the span that answers, its end also given its start (conditional), or of each token whether it begins an
-    answer (of any number) or goes on with one (tokens)."""
+    """Learn the span that answers, its end also given its start (conditional), or of each token whether an answer, of
+    any number, begins or ends with it (tokens)."""
     validation_data: str | None = "auto"
     """Source as above; auto: the training data's validation split; 0.1: a tenth of its contexts, held out; or none."""
     more_validation_data: tuple[str, ...] = ()

@@ -32,7 +32,10 @@ class FeatureSpans:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureTokens:
-    """The two logits of every token of the windows' contexts; those beyond a context's end are 0."""
+    """The log odds of every token of the windows' contexts that an answer begins, and that one ends, with it.
+
+    Those beyond a context's end are 0.
+    """
 
     feature: Int[np.ndarray, "feature"]
     logits: Float32[np.ndarray, "feature token 2"]

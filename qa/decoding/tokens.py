@@ -1,8 +1,12 @@
-"""Token logits -> predictions: the head that learns of each token whether it begins an answer or goes on with one.
+"""Token logits -> predictions: the head that learns of each token whether an answer begins, or ends, with it.
 
-The logits of all windows are joined before anything is decided: each token of a context is judged once, in the window
-that shows most of what is around it, so that no answer is cut where a window ends. The probability of a span is that of
-its tags: that its first token begins an answer, the others go on with it, and the one after it does not.
+What it says of a token is weighed against what it says of the window's null position: the difference is the log odds
+that an answer begins (ends) there. They are joined over all windows before anything is decided: each token of a context
+is judged once, in the window that shows most of what is around it, so that no answer is cut where a window ends.
+
+The score of a span is the sum of the log odds that an answer begins with its first token and ends with its last one,
+and of the logarithms of the probabilities that none begins or ends between: else two answers, with what is between
+them, would be as good an answer as each.
 """
 
 import itertools
@@ -20,14 +24,12 @@ from qa.decoding.predictions import Predictions, check_complete
 from qa.errors import NotFiniteError
 from qa.features.windows import Features
 
-_CERTAIN = 1e-7  # what is left to "no answer", at least: log odds of 16
-
 
 def find_tokens(model: Callable[..., Any], batches: Iterable[Any], *, features: int, width: int) -> FeatureTokens:
-    """Run batches through the model and keep the logits of the contexts' tokens.
+    """Run batches through the model and keep the log odds of the contexts' tokens.
 
     Args:
-        model: its output has `start_logits` and `end_logits`, `[feature, token]`, which are here those of tags.
+        model: its output has `start_logits` and `end_logits`, `[feature, token]`.
         batches: rows that the model takes.
         features: of all batches together.
         width: tokens of the longest context of a window, of whatever batch.
@@ -40,6 +42,8 @@ def find_tokens(model: Callable[..., Any], batches: Iterable[Any], *, features: 
     for batch in batches:
         output = model(**batch.inputs)
         logits = np.stack([_array(output.start_logits), _array(output.end_logits)], axis=2)
+        with np.errstate(invalid="ignore"):  # infinite ones, which are refused later, by the example's id
+            logits -= np.take_along_axis(logits, _array(batch.null_position)[:, None, None], axis=1)
         begin, size = _array(batch.context_begin), _array(batch.in_context).sum(axis=1)
         rows = slice(filled, filled + len(begin))
         found.feature[rows] = _array(batch.feature)
@@ -79,10 +83,10 @@ def token_predictions(
     null_possible: bool,
     counted: int | None = None,
 ) -> Predictions:
-    """Find the most probable disjoint spans of every example; arguments and errors are those of `from_spans`.
+    """Find the best disjoint spans of every example; arguments and errors are those of `from_spans`.
 
-    A candidate's score is the log odds of its probability, against a null score of 0. Of the spans that begin at a
-    token the most probable one counts, and of those that overlap the better one.
+    Scores are against a null score of 0. Of the spans that begin at a token the best one counts, and of those that
+    overlap the better one.
     """
     check_complete(tokens.feature, len(features))
     tokens = tokens.at(np.argsort(tokens.feature))
@@ -103,7 +107,7 @@ def token_predictions(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JoinedTokens:
-    """The logits of the tokens of all examples' contexts, end to end."""
+    """The log odds of the tokens of all examples' contexts, end to end."""
 
     example: Int[np.ndarray, "token"]
     place: Int[np.ndarray, "token"]
@@ -142,27 +146,24 @@ def join_windows(tokens: FeatureTokens, features: Features) -> JoinedTokens:
 def best_from_every_token(
     tokens: JoinedTokens, *, max_tokens: int
 ) -> tuple[Int[np.ndarray, "token"], Float[np.ndarray, "token"]]:
-    """Return, of the spans that begin at each token, the last token of the most probable one and its log odds."""
-    begin, inside = tokens.logits.T
-    total = np.logaddexp(np.logaddexp(0.0, begin), inside)
-    begins, goes_on, stops = begin - total, inside - total, np.logaddexp(0.0, begin) - total
-    count = len(begin)
+    """Return, of the spans that begin at each token, the last token of the best one and its score."""
+    begins, ends = tokens.logits.T
+    no_begin, no_end = -np.logaddexp(0.0, begins), -np.logaddexp(0.0, ends)
+    count = len(begins)
     same = np.zeros(count + 1, dtype=bool)  # whether a token follows one of the same context
     same[1:count] = tokens.example[1:] == tokens.example[:-1]
-    after = np.append(np.where(same[1:count], stops[1:], 0.0), 0.0) if count else stops
-    last, best = np.arange(count), begins + after
+    last, best = np.arange(count), begins + ends
     alive, so_far = np.arange(count), begins.copy()
     for length in range(1, max_tokens):
         alive = alive[same[np.minimum(alive + length, count)]]
         if not len(alive):
             break
         end = alive + length
-        so_far[alive] += goes_on[end]
-        score = so_far[alive] + after[end]
+        so_far[alive] += no_end[end - 1] + no_begin[end]
+        score = so_far[alive] + ends[end]
         better = score > best[alive]
         last[alive[better]], best[alive[better]] = end[better], score[better]
-    log_share = np.minimum(best, np.log1p(-_CERTAIN))
-    return last, log_share - np.log(-np.expm1(log_share))
+    return last, best
 
 
 def _candidates(

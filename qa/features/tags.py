@@ -1,4 +1,4 @@
-"""Labels of some windows -> a tag for every token of their padded rows: IOB2, as numbers."""
+"""Labels of some windows -> a tag for every token of their padded rows: the first of an answer, its last, or both."""
 
 import numpy as np
 from jaxtyping import Int
@@ -7,8 +7,8 @@ from qa.features.labels import Labels
 
 NO_TAG = -1
 """Of tokens that are not the context's, which nothing is learned of."""
-OUTSIDE, BEGIN, INSIDE = 0, 1, 2
-"""Of a token that is in no answer, of the first of an answer, and of its further ones."""
+BEGINS, ENDS = 1, 2
+"""Bits: of the first token of an answer, and of its last one. Every other token of a context has the tag 0."""
 
 
 def token_tags(
@@ -20,7 +20,7 @@ def token_tags(
 ) -> Int[np.ndarray, "feature token"]:
     """Tag the tokens of rows.
 
-    An answer that begins before its window has no `BEGIN` there: its tokens in the window are `INSIDE`.
+    An answer that begins before its window has no `BEGINS` there, and one that ends after it no `ENDS`.
 
     Args:
         labels: of all features, `tagged`.
@@ -31,17 +31,12 @@ def token_tags(
 
     """
     columns = np.arange(width)
-    end = context_begin + context_size
-    in_context = (columns >= context_begin[:, None]) & (columns < end[:, None])
-    tags = np.where(in_context, OUTSIDE, NO_TAG)
+    in_context = (columns >= context_begin[:, None]) & (columns < (context_begin + context_size)[:, None])
+    tags = np.where(in_context, 0, NO_TAG)
     counts = labels.bounds[indices + 1] - labels.bounds[indices]
     row = np.repeat(np.arange(len(indices)), counts)
     label = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + labels.bounds[indices][row]
-    first, last = context_begin[row] + labels.first[label], context_begin[row] + labels.last[label]
-    borders = np.zeros((len(indices), width + 1), dtype=np.int64)
-    np.add.at(borders, (row, np.maximum(first, context_begin[row])), 1)
-    np.add.at(borders, (row, np.minimum(last + 1, end[row])), -1)
-    tags[np.cumsum(borders, axis=1)[:, :width] > 0] = INSIDE
-    begins = first >= context_begin[row]
-    tags[row[begins], first[begins]] = BEGIN
+    for places, tag in ((labels.first[label], BEGINS), (labels.last[label], ENDS)):
+        inside = (places >= 0) & (places < context_size[row])
+        tags[row[inside], (context_begin[row] + places)[inside]] |= tag
     return tags

@@ -14,7 +14,7 @@ from torch import Tensor
 from qa.config import Head, RecipeConfig
 from qa.features.collation import Batch
 from qa.features.joining import NO_LABEL, by_token
-from qa.features.tags import NO_TAG
+from qa.features.tags import BEGINS, ENDS
 
 SpanLoss = Callable[[Tensor, Tensor, Batch], Tensor]
 """Start logits, end logits and batch -> the sum of the losses of the batch's features."""
@@ -45,18 +45,27 @@ def span_loss(
 
 
 def token_loss(
-    begin_logits: Float[Tensor, "feature token"], inside_logits: Float[Tensor, "feature token"], batch: Batch
+    start_logits: Float[Tensor, "feature token"], end_logits: Float[Tensor, "feature token"], batch: Batch
 ) -> Float[Tensor, ""]:
-    """Return the negative log likelihood of the tags of all tokens of the contexts, in float32.
+    """Return the sum of the mean losses of the tokens that begin answers and of those that end them, in float32.
 
-    The two logits of a token are its log odds of beginning an answer, and of going on with one, against being in none:
-    a softmax over the three of which the third logit is 0. It needs no more, since only differences of logits count.
+    Every token of a window's context is compared with its null position alone: those of answers are to be above it, all
+    others below, where the highest of the wrong ones counts most. So it does not matter that nearly all tokens are in
+    no answer (Su et al., 2022, arXiv:2208.02955; the null position as a threshold: Zhou et al., 2021).
     """
     assert batch.tags is not None, "batches to learn tokens from have tags"
-    begin, inside = begin_logits.float(), inside_logits.float()
-    shares = torch.stack([torch.zeros_like(begin), begin, inside], dim=2).log_softmax(dim=2)
-    likelihood = shares.gather(2, batch.tags.clamp(min=0).unsqueeze(2)).squeeze(2)
-    return -likelihood.masked_fill(batch.tags == NO_TAG, 0.0).sum()
+    total = start_logits.new_zeros((), dtype=torch.float32)
+    for logits, tag in ((start_logits, BEGINS), (end_logits, ENDS)):
+        above_null = logits.float() - logits.float().gather(1, batch.null_position.unsqueeze(1))
+        wanted = batch.in_context & ((batch.tags & tag) > 0)
+        total = total + _log_one_and(above_null, batch.in_context & ~wanted) + _log_one_and(-above_null, wanted)
+    return total / 2
+
+
+def _log_one_and(values: Float[Tensor, "feature token"], counted: Bool[Tensor, "feature token"]) -> Float[Tensor, ""]:
+    """Return the sum over features of log(1 + the sum of the exponentials of the counted values)."""
+    one = values.new_zeros(len(values), 1)
+    return torch.cat([one, values.masked_fill(~counted, -torch.inf)], dim=1).logsumexp(dim=1).sum()
 
 
 def smoothed_span_loss(

@@ -18,7 +18,7 @@ from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings, head_of
 from qa.modeling.sources import LOADING_ERRORS, check_words, load_tokenizer, located
-from qa.modeling.structure import configure_for_training, expect_few_answers
+from qa.modeling.structure import configure_for_training
 
 _QUESTION = 6  # tokens of windows that the model is tried with
 
@@ -94,8 +94,6 @@ class Reader:
             words = ordinary_tokens(self.tokenizer, 2 * _QUESTION)
             probe = Probe(model=self.model, input_names=self.input_names, name=self.name)
             probe.logits(probe.batch(self.encoder.template, [(words[:_QUESTION], words[_QUESTION:])]))
-        if head == "tokens" and (self.settings or DEFAULT_SETTINGS).head != "tokens":
-            expect_few_answers(self.model)
 
     def configure_for_training(self, config: TrainingConfig, recipe: RecipeConfig, device: torch.device) -> None:
         """Set dropout, freeze, and switch on what makes training fast or small, in place; see `structure`."""

@@ -1,5 +1,6 @@
 """reader.json: how a trained reader is used. The only code that reads or writes it."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from qa.files import write_json
 
 SETTINGS_FILE = "reader.json"
 """File of a saved model's folder."""
+FORMAT = 2
+"""Counts changes of what is saved: since 2 a head of tokens says where answers begin and end. No number: 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class ReaderSettings:
     """What the logits of a token say."""
     answers: Answers = "any"
     """Whether one answer to a question is wanted, or all."""
+    format: int = FORMAT
 
 
 DEFAULT_SETTINGS = ReaderSettings(
@@ -101,7 +105,7 @@ def load_settings(folder: Path) -> ReaderSettings | None:
     """Read the settings from a model's folder; None for a model without them.
 
     Raises:
-        ModelError: the file is there but not what a run writes.
+        ModelError: the file is there but not what a run writes, or the head is one that is no longer known.
 
     """
     path = folder / SETTINGS_FILE
@@ -111,6 +115,11 @@ def load_settings(folder: Path) -> ReaderSettings | None:
         settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(path.read_bytes())
     except ValidationError as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
+    if settings.head == "tokens" and "format" not in json.loads(path.read_bytes()):
+        raise ModelError(
+            f"{path} is of a head of tokens that says which tokens go on with an answer; wanted format {FORMAT}, which "
+            "says where answers end: train it again"
+        )
     return settings
 
 

@@ -1,7 +1,6 @@
-"""Layers, unused parameters, compilation, recomputation, dropout, freezing, the bias that a head begins with."""
+"""Layers, unused parameters, compilation, recomputation, dropout, freezing."""
 
 import copy
-import math
 import re
 from collections.abc import Mapping
 
@@ -19,9 +18,6 @@ _LAYER = re.compile(r"\.(\d+)\.")
 """What tells in a parameter's name which layer it is of."""
 _HIDDEN, _ATTENTION = 0.123456789, 0.987654321
 """Probabilities that no model has, to find out where a configuration's go."""
-
-_RARE = 0.01
-"""Share of the tokens that begin an answer, and of those that go on with one, before anything is learned."""
 _SHAPES = 64  # of batches, that the compiler may see: far more than lengths and batch sizes make
 
 
@@ -102,19 +98,6 @@ def _depth(name: str, layer: int | None, layers: int, *, in_encoder: bool) -> in
     if not in_encoder:
         return 0
     return layers + 1 if "embed" in name else 1  # what follows the last layer, such as its norm
-
-
-def expect_few_answers(model: PreTrainedModel) -> None:
-    """Set the bias of a head so that it takes every hundredth token for the first of an answer, in place.
-
-    And every hundredth for a further one. Else a third of all tokens begin an answer, and training is over before the
-    head has learned more than that they do not (Lin et al., 2017, arXiv:1708.02002, section 4.1). Weights stay: those
-    of a span head know where answers begin and end. Heads without a bias stay as they are.
-    """
-    depths = parameter_depths(model)
-    for name, parameter in model.named_parameters():
-        if depths[name] == 0 and name.endswith("bias") and parameter.shape == (2,):
-            nn.init.constant_(parameter, math.log(_RARE / (1 - 2 * _RARE)))
 
 
 def layer_names(model: nn.Module) -> list[str]:

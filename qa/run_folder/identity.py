@@ -49,6 +49,7 @@ _PROSE = {
     "total_steps": "steps of the run",
     "global_batch_size": "features of a step",
     "head": "head",
+    "tags": "what tokens are tagged as",
     "answers": "data.answers",
 }
 """What messages call each key. Format 0 had these names for keys."""
@@ -117,6 +118,8 @@ class Identity:
         }
         if config.head != "spans":  # older checkpoints do not say it
             values["head"] = config.head
+        if config.head == "tokens":  # older checkpoints learned which go on with an answer
+            values["tags"] = "first and last tokens of answers"
         if config.data.answers != "any":
             values["answers"] = config.data.answers
         if (soft := loop.loader.labels.soft) is not None:

@@ -1,4 +1,4 @@
-"""Tags of tokens -> answers, against loops over all spans of a text; then one test per pitfall."""
+"""Log odds of tokens -> answers, against loops over all spans of a text; then one test per pitfall."""
 
 import math
 from types import SimpleNamespace
@@ -49,26 +49,23 @@ def plain_join(found, features, example):
 
 
 def plain_answers(joined, max_tokens, n_best):
-    """Spans as (first, last, probability), of all that begin at a token the best, and none that overlaps a better.
+    """Spans as (first, last, score), of all that begin at a token the best, and none that overlaps a better.
 
-    "No answer" is one of the n best where it is the likelier one, but not in place of the best span.
+    "No answer" is one of the n best where it is the better one, but not in place of the best span.
     """
-    shares = []
-    for begin, inside in joined:
-        total = 1 + math.exp(begin) + math.exp(inside)
-        shares.append((math.exp(begin) / total, math.exp(inside) / total))
     best = []
-    for first in range(len(shares)):
+    for first in range(len(joined)):
         spans = []
-        for last in range(first, min(first + max_tokens, len(shares))):
-            share = shares[first][0] * math.prod(inside for _, inside in shares[first + 1 : last + 1])
-            spans.append((share * (1 - shares[last + 1][1] if last + 1 < len(shares) else 1.0), first, last))
+        for last in range(first, min(first + max_tokens, len(joined))):
+            between = [begin for begin, _ in joined[first + 1 : last + 1]] + [end for _, end in joined[first:last]]
+            lost = sum(math.log(1 + math.exp(odds)) for odds in between)
+            spans.append((joined[first][0] + joined[last][1] - lost, first, last))
         best.append(max(spans))
     kept = []
-    for share, first, last in sorted(best, reverse=True):
+    for score, first, last in sorted(best, reverse=True):
         if len(kept) < n_best and all(last < other or first > end for other, end, _ in kept):
-            kept.append((first, last, share))
-    return [one for rank, one in enumerate(kept) if rank == 0 or rank + (one[2] < 0.5) < n_best]
+            kept.append((first, last, score))
+    return [one for rank, one in enumerate(kept) if rank == 0 or rank + (one[2] < 0) < n_best]
 
 
 @settings(deadline=None, max_examples=40)
@@ -103,7 +100,8 @@ def test_answers_equal_the_loop_over_all_spans(words, sizes, max_tokens, n_best,
         ]
         assert sorted((made.start[row], made.end[row]) for row in own) == sorted(places)
         assert [made.text[row] for row in own] == [text[made.start[row] : made.end[row]] for row in own]
-        shares = [min(share, 1 - 1e-7) for *_, share in wanted]
+        shares = [1 / (1 + math.exp(-score)) for *_, score in wanted]
+        np.testing.assert_allclose(made.own_null_odds[own], [-score for *_, score in wanted], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose([made.probability[row] for row in own], shares, rtol=1e-4, atol=1e-7)
         assert made.null_probability[example] == pytest.approx(1 - max(shares), abs=1e-6)
 
@@ -117,7 +115,7 @@ def test_every_token_of_every_context_is_judged_once():
 
 
 @pytest.mark.parametrize("family", ["bert", "xlnet"])
-def test_logits_are_those_of_the_contexts_tokens_whatever_batch_they_are_in(family):
+def test_log_odds_are_against_the_null_position_whatever_batch_they_are_in(family):
     rows = tiny.small(7)
     features = build_features(rows, tiny.tokenizer(family), config(40, 4, 8))
 
@@ -133,7 +131,8 @@ def test_logits_are_those_of_the_contexts_tokens_whatever_batch_they_are_in(fami
         assert found.feature.tolist() == list(range(len(features)))
         for row in range(len(features)):
             ids, _, begin = features.row(row)
-            here = ids[begin : begin + features.size[row]]
+            null = features.template.null_position  # the first token, or the last
+            here = ids[begin : begin + features.size[row]] - ids[null]
             assert found.logits[row, : len(here), 0].tolist() == here.tolist()
             assert found.logits[row, : len(here), 1].tolist() == (-here).tolist()
             assert not found.logits[row, len(here) :].any()
@@ -153,10 +152,12 @@ def features():
 def test_an_answer_that_no_window_holds_whole_is_found_whole(features):
     assert len(features) > 2
     logits = np.full((len(features), int(features.size.max()), 2), -20.0, dtype=np.float32)
+    whole = features.context_ids.lengths[0]
     for row, (first, size) in enumerate(zip(features.first, features.size, strict=True)):
-        logits[row, :size, 1] = 20.0
         if first == 0:
-            logits[row, 0] = 20.0, -20.0
+            logits[row, 0, 0] = 20.0
+        if first + size == whole:
+            logits[row, size - 1, 1] = 20.0
     made = predictions_of(
         FeatureTokens(feature=np.arange(len(features)), logits=logits), features, max_answer_tokens=99
     )
@@ -174,6 +175,18 @@ def test_a_feature_that_is_missing_is_an_error(features):
 def test_logits_that_are_no_numbers_are_an_error(value, features):
     found = found_of(features, 0)
     found.logits[1, 0, 0] = value
+    with pytest.raises(NotFiniteError, match="'q0'"):
+        predictions_of(found, features)
+
+
+def test_a_model_whose_logits_are_infinite_is_an_error(features):
+    def infinite(input_ids):
+        endless = torch.full(input_ids.shape, torch.inf)
+        return SimpleNamespace(start_logits=endless, end_logits=endless)
+
+    every = np.arange(len(features))
+    batch = collate(features, every, input_names=("input_ids",), pad_multiple=8)
+    found = find_tokens(infinite, [batch], features=len(features), width=int(features.size.max()))
     with pytest.raises(NotFiniteError, match="'q0'"):
         predictions_of(found, features)
 

@@ -11,7 +11,7 @@ from qa.features.collation import collate
 from qa.features.labels import build_labels, reference_tokens, references_of
 from qa.features.round_trip import label_round_trip
 from qa.features.sampling import short_windows
-from qa.features.tags import BEGIN, INSIDE, NO_TAG, OUTSIDE
+from qa.features.tags import BEGINS, ENDS, NO_TAG
 from qa.features.windows import build_features
 from tests.support import tiny
 from tests.support.windows import config
@@ -37,12 +37,12 @@ def plain_tags(features, rows, every):
             if first[one] > end:
                 kept.append((first[one], last[one]))
                 end = last[one]
-        tags = [OUTSIDE] * size
-        for token in range(begin, begin + size):
-            for start, stop in kept:
-                if start <= token <= stop:
-                    tags[token - begin] = BEGIN if token == start else INSIDE
-        found.append(tags)
+        found.append(
+            [
+                BEGINS * any(token == start for start, _ in kept) + ENDS * any(token == stop for _, stop in kept)
+                for token in range(begin, begin + size)
+            ]
+        )
     return found
 
 
@@ -81,14 +81,12 @@ def test_tags_equal_the_loop(family, rows, sizes, every):
     assert trip.exact == trip.labelled
 
 
-def test_an_answer_that_begins_before_its_window_only_goes_on_there():
+def test_an_answer_that_no_window_holds_begins_in_one_and_ends_in_another():
     rows = tiny.examples(tiny.example("Which?", " ".join(WORDS * 4), " ".join(WORDS * 2)))
     features = build_features(rows, tiny.tokenizer(), config(24, 4, 6))
     tags = our_tags(features, build_labels(rows, features, tagged=True))
-    assert tags[0][0] == BEGIN
-    assert set(tags[1]) <= {INSIDE, OUTSIDE}
-    assert INSIDE in tags[1]
-    assert all(len(set(row)) == 1 for row in tags[-1:])
+    assert tags[0] == [BEGINS, *[0] * (len(tags[0]) - 1)]
+    assert [tag for row in tags[1:] for tag in row if tag] == [ENDS]
 
 
 def test_short_windows_hold_a_part_of_an_answer_where_they_are_shorter_than_it():
@@ -98,7 +96,7 @@ def test_short_windows_hold_a_part_of_an_answer_where_they_are_shorter_than_it()
     cut, cut_labels = short_windows(features, labels, max_length=20, seed=0, epoch=0)
     assert cut_labels.tagged
     (tags,) = our_tags(cut, cut_labels)
-    assert INSIDE in tags
+    assert tags == [BEGINS, *[0] * (len(tags) - 1)]
     assert len(tags) < features.size[0]
 
 
@@ -106,4 +104,4 @@ def test_without_references_nothing_is_an_answer():
     rows = tiny.examples(tiny.example("Which?", "one two three"))
     features = build_features(rows, tiny.tokenizer(), config(24, 4, 6))
     (tags,) = our_tags(features, build_labels(rows, features, every=True, tagged=True))
-    assert set(tags) == {OUTSIDE}
+    assert set(tags) == {0}

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from qa.config import RecipeConfig
 from qa.features.collation import Batch
 from qa.features.joining import NO_LABEL
-from qa.features.tags import BEGIN, INSIDE, NO_TAG, OUTSIDE
+from qa.features.tags import BEGINS, ENDS, NO_TAG
 from qa.modeling.loss import choose_loss, joint_span_loss, smoothed_span_loss, span_loss, teacher_loss, token_loss
 from tests.support.conditional import RANK, numbers, plain_log_shares
 
@@ -184,7 +184,7 @@ def test_loss_is_the_plain_mean_where_there_is_no_padding():
 # --- tokens ---
 
 
-TAGS = ((OUTSIDE, BEGIN, INSIDE, INSIDE, BEGIN), (INSIDE, OUTSIDE, OUTSIDE))
+TAGS = ((0, BEGINS, ENDS, 0, BEGINS | ENDS), (ENDS, 0, 0))
 
 
 def tagged(width=9):
@@ -195,12 +195,12 @@ def tagged(width=9):
 
 
 def plain_token_loss():
-    begin, inside = (side.tolist() for side in logits())
     loss = 0.0
-    for row, ((first, _), own) in enumerate(zip(CONTEXTS, TAGS, strict=True)):
-        for column, tag in enumerate(own, start=first):
-            values = {OUTSIDE: 0.0, BEGIN: begin[row][column], INSIDE: inside[row][column]}
-            loss += math.log(sum(map(math.exp, values.values()))) - values[tag]
+    for side, bit in zip(logits(), (BEGINS, ENDS), strict=True):
+        for values, (first, _), own in zip(side.tolist(), CONTEXTS, TAGS, strict=True):
+            above_null = [(tag & bit, values[column] - values[0]) for column, tag in enumerate(own, start=first)]
+            loss += math.log(1 + sum(math.exp(-value) for is_wanted, value in above_null if is_wanted)) / 2
+            loss += math.log(1 + sum(math.exp(value) for is_wanted, value in above_null if not is_wanted)) / 2
     return loss
 
 
@@ -210,11 +210,13 @@ def test_the_loss_of_tokens_equals_the_plain_loop_over_contexts():
         assert float(loss(*logits(width), tagged(width))) == pytest.approx(plain_token_loss(), rel=1e-5)
 
 
-def test_tokens_beside_the_context_have_no_gradient():
+def test_tokens_beside_context_and_null_position_have_no_gradient():
     sides = [side.clone().requires_grad_() for side in logits(16)]
     token_loss(*sides, tagged(16)).backward()
+    counted = tagged(16).in_context.clone()
+    counted[:, 0] = True
     for side in sides:
-        assert ((side.grad != 0) == tagged(16).in_context).all()
+        assert ((side.grad != 0) == counted).all()
 
 
 # --- ends given starts ---

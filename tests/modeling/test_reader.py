@@ -7,9 +7,10 @@ import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, BertConfig, FNetConfig, FNetForQuestionAnswering
 
+from qa.config import FeaturesConfig, RunConfig
 from qa.errors import ModelError
 from qa.modeling.quirks import model_inputs
-from qa.modeling.reader import Reader, load_reader
+from qa.modeling.reader import Reader, load_reader, load_reader_for
 from tests.support import tiny
 
 # --- loading ---
@@ -157,3 +158,14 @@ def test_token_types_go_in_where_the_model_has_more_than_one_of_its_own(family):
 
 def test_a_model_with_one_token_type_gets_none():
     assert fitted("bert", type_vocab_size=1).input_names == ("input_ids", "attention_mask")
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_head_of_tokens_begins_with_the_logits_of_spans(family, tmp_path):
+    tiny.save_reader(tmp_path, family)
+    windows = FeaturesConfig(max_length=80, doc_stride=8)
+    spans, tokens = (
+        load_reader_for(RunConfig(model=str(tmp_path), head=head, features=windows)).model.state_dict()
+        for head in ("spans", "tokens")
+    )
+    assert [name for name, value in spans.items() if not torch.equal(value, tokens[name])] == []

@@ -1,5 +1,6 @@
 """reader.json: how a trained reader is used."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -57,3 +58,12 @@ def test_settings_of_a_run_are_those_of_its_configuration():
         decoding=DecodingConfig(n_best=5, max_answer_tokens=9, search="hf_parity"),
     )
     assert settings_of(config, null_possible=True, threshold=-1.25) == SETTINGS
+
+
+def test_a_head_of_tokens_that_tagged_what_goes_on_is_refused_by_name(tmp_path):
+    values = dataclasses.asdict(dataclasses.replace(SETTINGS, head="tokens"))
+    for written, refused in ((values, False), ({**values, "format": None}, True), ({**values, "head": "spans"}, False)):
+        kept = {name: value for name, value in written.items() if value is not None}
+        (tmp_path / SETTINGS_FILE).write_text(json.dumps(kept))
+        with pytest.raises(ModelError, match="go on with an answer") if refused else contextlib.nullcontext():
+            assert load_settings(tmp_path).head == kept["head"]

@@ -1,4 +1,4 @@
-"""What is set in a model before training: dropout, frozen parts, a prior, and how deep every parameter lies."""
+"""What is set in a model before training: dropout, frozen parts, and how deep every parameter lies."""
 
 import contextlib
 import dataclasses
@@ -11,7 +11,6 @@ from torch import nn
 from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ConfigError, ModelError
 from qa.modeling.reader import load_reader_for
-from qa.modeling.settings import DEFAULT_SETTINGS, save_settings
 from qa.modeling.structure import configure_for_training, freeze, has_unused_parameters, parameter_depths, set_dropout
 from tests.support import tiny
 from tests.support.trainers import reader_of
@@ -124,34 +123,3 @@ def test_recomputation_that_the_model_does_not_have_is_refused_by_name(family, r
     run = dataclasses.replace(run, training=TrainingConfig(gradient_checkpointing=True))
     with pytest.raises(ModelError, match=r"\(xlnet\) does not .*gradient") if refused else contextlib.nullcontext():
         load_reader_for(run)
-
-
-# --- the bias of a head of tokens ---
-
-
-def begun_with(folder, head):
-    """The reader of the folder as a run of that head begins with it."""
-    windows = FeaturesConfig(max_length=80, doc_stride=8)
-    return load_reader_for(RunConfig(model=str(folder), head=head, features=windows))
-
-
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_a_head_of_tokens_begins_with_one_token_in_a_hundred(family, tmp_path):
-    reader = begun_with(tiny.save_reader(tmp_path, family), "tokens")
-    with torch.no_grad():
-        output = reader.model(**reader.windows(26))
-    begin, inside = output.start_logits.double(), output.end_logits.double()
-    shares = torch.stack([torch.zeros_like(begin), begin, inside]).softmax(dim=0).mean(dim=(1, 2))
-    assert all(0.005 < share < 0.02 for share in shares[1:].tolist())
-
-
-def test_the_weights_of_a_span_head_are_where_a_head_of_tokens_begins(tmp_path):
-    spans, tokens = (begun_with(tiny.save_reader(tmp_path), head).model.state_dict() for head in ("spans", "tokens"))
-    assert [name for name in spans if not torch.equal(spans[name], tokens[name])] == ["qa_outputs.bias"]
-
-
-def test_a_head_that_has_learned_tokens_goes_on_as_it_is(tmp_path):
-    tiny.save_reader(tmp_path)
-    save_settings(dataclasses.replace(DEFAULT_SETTINGS, head="tokens"), tmp_path)
-    bias = begun_with(tmp_path, "tokens").model.qa_outputs.bias
-    assert torch.equal(bias, tiny.model().qa_outputs.bias)

@@ -261,3 +261,10 @@ def test_a_run_cannot_become_shorter_than_it_is(tmp_path):
     save(loop, tmp_path)
     with pytest.raises(CheckpointError, match="3 steps are done; wanted at least as many in all, found 2"):
         resume(new_loop(max_steps=2), tmp_path)
+
+
+def test_a_checkpoint_that_learned_other_tags_is_another_run():
+    values = identity_of(new_loop(max_steps=6), config=replace(RUN, head="tokens")).values
+    before = {name: value for name, value in values.items() if name != "tags"}
+    with pytest.raises(CheckpointError, match="what tokens are tagged as is None there and 'first and last tokens"):
+        Identity(values, {}).check({"format": FORMAT, "identity": before})
