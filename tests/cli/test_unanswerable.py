@@ -40,7 +40,8 @@ def test_a_share_that_is_none_is_a_wrong_command_line(capsys, tmp_path, share):
 
 
 def test_references_need_no_places(capsys, tmp_path):
-    rows = "question,context,answer\nWho came by train?,Anna came by train.,Anna\nWho left by train?,Bert left by train.,Bert\n"
+    answered = "Who came by train?,Anna came by train.,Anna\nWho left by train?,Bert left by train.,Bert\n"
+    rows = f"question,context,answer\n{answered}"
     output(capsys, "unanswerable", write(tmp_path / "in.csv", rows), tmp_path / "out.jsonl", "--share", "1")
     made = load(tmp_path / "out.jsonl").rows
     assert made["context"][:] == ["Bert left by train.", "Anna came by train."]
