@@ -5,10 +5,11 @@
 Each FOLDER holds train.parquet and validation.parquet, of SQuAD 1.1 or 2.0; paragraphs are taken from all of their
 articles. Questions of a paragraph whose answers are apart are merged into one that asks for all of them; others stay as
 they are; the embedded list questions join them.
+
 The head of spans answers with its disjoint spans above a threshold. Both thresholds are fitted on what is scored. Both
 begin with the same model, which may be a reader of spans, whose logits both go on from: --command '${interpreter}
-${program} minilm-squad --model READER'. The same command goes on where it was stopped: finished runs are kept. Exits with 1 unless tokens are better by
-5 points.
+${program} minilm-squad --model READER'. The same command goes on where it was stopped: finished runs are kept. Exits
+with 1 unless tokens are better by 5 points.
 """
 
 import argparse
