@@ -22,7 +22,11 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
 
     Args:
         package: its name.
-        homes: module of the package by public name; a module that is public itself has its own.
+        homes: module of the package by public name; a public module is listed under its own name.
+
+    Returns:
+        A function of a name, which raises AttributeError for one that is not public, and ImportError where its module
+        needs an extra that is not installed, or a name that another package does not have.
 
     """
 
@@ -36,8 +40,10 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
                 raise
             how = f"install it with: pip install 'extractive-qa[{_EXTRAS[error.name]}]'"
             raise ImportError(f"{package}.{name} needs {error.name}; {how}", name=error.name) from error
-        except AttributeError as error:  # `from … import` would take it for a missing name, and not say what is wrong
-            raise ImportError(f"{package}.{name} cannot be imported: {error}") from error
+        except AttributeError as error:  # else `from … import` says that the name is not here
+            raise ImportError(
+                f"{package}.{name} cannot be imported: {error}; a package of another version may be installed"
+            ) from error
         return module if homes[name] == name else getattr(module, name)
 
     return get

@@ -10,7 +10,7 @@ from qa.lazy import lazy_exports
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """Write modules of a package `shop`, and return its `__getattr__` for the given names."""
+    """A function that writes a package `shop`, whose names are those given, and its modules."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "shop").mkdir()
 

@@ -90,10 +90,11 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Unanswerable:
-    """Write unanswerable questions: those of a source, each asked of a similar context that does not answer it.
+    """Write unanswerable questions: those of a source, each asked of a similar context without its answer in it.
 
-    The context is another one of the same title, or of all where a title has no other. Train on them beside the source:
-    --more-train-data FILE.
+    The context is another one of the same title, or of all where a title has no other; it may still answer in words of
+    its own. Train on them beside the source: --more-train-data FILE. The source is held in memory, and time grows with
+    the number of contexts to choose from.
     """
 
     data: SourceFlags

@@ -138,7 +138,7 @@ def _forward_backward(
         raise failed or memory_error(max((batch.shape for batch in batches), key=math.prod))
     if exchange_apart:
         average_gradients(accelerator, model.parameters())
-    summed[2 + accelerator.process_index].fill_(own_time.take())  # assigned, it would be copied, and waited for
+    summed[2 + accelerator.process_index].fill_(own_time.take())  # an assignment copies from the host and waits
     total: Tensor = accelerator.reduce(summed, "sum")
     return total
 

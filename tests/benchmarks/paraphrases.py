@@ -35,7 +35,7 @@ class Claim(NamedTuple):
     reference: str | None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", required=True, help="reader, as everywhere")
     parser.add_argument("--data", type=Path, required=True, help="folder with validation.parquet")
@@ -45,21 +45,27 @@ def main():
     claims = drawn(claims_of(pq.read_table(options.data / "validation.parquet").to_pylist()), options.claims)
     reader = Predictor.from_pretrained(options.model)
     rows = [ground([claim.text], claim.source, reader=reader, min_score=0.0)[0] for claim in claims]
-    scores = np.array([row["score"] for row in rows])
-    right = np.array([claim.reference is not None for claim in claims])
-    placed = np.array(
-        [
-            (claim.reference or "") in row["text"] or row["text"] in (claim.reference or "")
-            for claim, row in zip(claims, rows, strict=True)
-        ]
-    )
+    told = [
+        (claim, row) for claim, row in zip(claims, rows, strict=True) if row["verdict"] not in ("verbatim", "moved")
+    ]
+    scores = np.array([row["score"] for _, row in told])
+    right = np.array([claim.reference is not None for claim, _ in told])
+    placed = np.array([in_place(claim, row["text"]) for claim, row in told])
     print(f"{right.sum()} right claims, {(~right).sum()} wrong ones; area under the curve {area(scores, right):.3f}")
     print("| min_score | right: supported | and in the right place | wrong: called supported |\n|---|---|---|---|")
     for least in options.min_score:
-        told = scores >= least
-        shares = told[right].mean(), (told & placed)[right].mean(), told[~right].mean()
-        print(f"| {least:g} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
+        print(f"| {least:g} | " + " | ".join(f"{share:.1%}" for share in shares(scores >= least, right, placed)) + " |")
     return 0
+
+
+def in_place(claim: Claim, text: str) -> bool:
+    """Return whether a source's text holds a right claim's reference, or is a part of it."""
+    return bool(text and claim.reference and (claim.reference in text or text in claim.reference))
+
+
+def shares(told: np.ndarray, right: np.ndarray, placed: np.ndarray) -> tuple[float, float, float]:
+    """Return the share of right claims told to be supported, of those in the right place too, and of wrong ones."""
+    return float(told[right].mean()), float((told & placed)[right].mean()), float(told[~right].mean())
 
 
 def claims_of(rows: list[dict]) -> Iterator[Claim]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.benchmarks.paraphrases import area, claimed_of, claims_of, drawn
+from tests.benchmarks.paraphrases import Claim, area, claimed_of, claims_of, drawn, in_place, shares
 from tests.support.rows import CONTEXT, LUND, WHO, answers, row
 
 BUILDER = {"context": CONTEXT, "question": "Who built the lighthouse of Skarholm?", "answers": answers(LUND)}
@@ -32,3 +32,17 @@ def test_pairs_stay_together():
 def test_the_area_counts_equal_scores_as_half():
     right = np.array([True, True, False, False])
     assert area(np.array([0.9, 0.4, 0.4, 0.1]), right) == (1 + 1 + 0.5 + 1) / 4
+
+
+def test_shares_are_of_right_and_of_wrong_claims():
+    told, right, placed = (np.array(one, bool) for one in ([1, 1, 0, 1], [1, 1, 1, 0], [1, 0, 1, 0]))
+    assert shares(told, right, placed) == (2 / 3, 1 / 3, 1.0)
+
+
+def test_a_place_is_right_where_it_holds_the_reference_or_a_part_of_it():
+    claim = Claim("Ragna Lund built it.", CONTEXT, "Ragna Lund")
+    assert in_place(claim, "by Ragna Lund")
+    assert in_place(claim, "Lund")
+    assert not in_place(claim, "1871")
+    assert not in_place(claim, "")
+    assert not in_place(claim._replace(reference=None), "Ragna Lund")

@@ -4,18 +4,22 @@ import json
 
 import pytest
 
+from qa.config import RunConfig
+from qa.data.training_data import load_training_examples
 from tests.support.commands import output
 from tests.support.rows import load, row, write
 
 
-def test_the_embedded_set_makes_questions_that_it_does_not_answer(capsys, tmp_path):
-    out = tmp_path / "made.jsonl"
-    told = json.loads(output(capsys, "unanswerable", "sample", out, "--share", "0.3", "--json").out)
-    made = load(out)
-    assert told["examples"] == len(made)
-    assert told["of"] == 1746
-    assert 300 < len(made) < 500
-    assert all(not one["text"] for one in made.rows["answers"])
+@pytest.mark.parametrize("name", ["made.jsonl", "made.json", "made.parquet", "made.jsonl.gz"])
+def test_what_is_written_is_trained_on_beside_the_source(capsys, tmp_path, name):
+    out = tmp_path / name
+    told = json.loads(output(capsys, "unanswerable", "sample", out, "--share", "0.1", "--json").out)
+    alone, both = (
+        load_training_examples(RunConfig(train_data="sample", more_train_data=more)) for more in ((), (str(out),))
+    )
+    assert 100 < told["examples"] <= told["drawn"] < 180
+    assert len(both) == len(alone) + told["examples"]
+    assert all(not one["text"] for one in both.rows["answers"][len(alone) :])
 
 
 def test_standard_output_holds_the_questions_alone(capsys):
@@ -23,14 +27,33 @@ def test_standard_output_holds_the_questions_alone(capsys):
     lines = [json.loads(line) for line in told.out.splitlines()]
     assert lines
     assert all(line["id"].endswith("-elsewhere") for line in lines)
-    assert told.err.endswith(f"{len(lines)} unanswerable questions\n")
+    assert told.err.endswith(f"{len(lines)} unanswerable questions, of {len(lines)} that were drawn\n")
 
 
-def test_one_context_makes_none(capsys, tmp_path):
-    source = write(tmp_path / "in.jsonl", [row(0), row(1)])
-    told = output(capsys, "unanswerable", source, tmp_path / "out.jsonl", "--share", "1", status=1)
-    assert "none of 2 questions has another context" in told.err
+NO_ANSWERS = [{name: value for name, value in row(at).items() if name != "answers"} for at in range(2)]
+IMPOSSIBLE = [row(at, answers={"text": [], "answer_start": []}) for at in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([row(0), row(1)], "none of 2 questions has another context that shares words with it"),
+        (NO_ANSWERS, "has no references; wanted answers"),
+        (IMPOSSIBLE, "none of 2 questions is answerable and drawn"),
+    ],
+    ids=["one context", "no answers", "all impossible"],
+)
+def test_where_none_can_be_made_it_is_said_why_and_nothing_is_left(capsys, tmp_path, rows, told):
+    source = write(tmp_path / "in.jsonl", rows)
+    assert told in output(capsys, "unanswerable", source, tmp_path / "out.jsonl", "--share", "1", status=1).err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_bad_rows_are_told(capsys, tmp_path):
+    rows = [row(at, context=f"the cat sat on mat {at}", question="Who sat on mat?") for at in range(3)]
+    source = write(tmp_path / "in.jsonl", [*rows, row(9, context="")])
+    told = output(capsys, "unanswerable", source, tmp_path / "out.jsonl", "--on-bad-example", "skip", status=1)
+    assert "1 bad rows of" in told.err
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "-1"])

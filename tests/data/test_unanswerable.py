@@ -1,12 +1,13 @@
 """Questions asked of contexts that do not answer them, against a search by hand."""
 
+import itertools
 import re
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from qa.data.unanswerable import ask_elsewhere
+from qa.data.unanswerable import ask_elsewhere, draw_answerable
 from tests.support.rows import answers
 
 LIGHT = "The lighthouse of Skarholm was built in 1871 by Ragna Lund."
@@ -34,8 +35,9 @@ def shared(question, contexts):
     return np.array([len(words & set(re.findall(r"\w+", context.lower()))) for context in contexts], float)
 
 
-def asked(rows=ROWS, similarity=shared, **options):
-    return ask_elsewhere(pa.Table.from_pylist(rows), similarity, **({"share": 1.0, "seed": 0} | options))
+def asked(rows=ROWS, similarity=shared, *, share=1.0, seed=0):
+    table = pa.Table.from_pylist(rows)
+    return ask_elsewhere(table, draw_answerable(table, share, seed=seed), similarity)
 
 
 def test_a_question_goes_to_the_most_similar_context_that_does_not_answer_it():
@@ -83,3 +85,62 @@ def test_the_draw_is_by_seed_and_id():
     assert set(half) == set(asked(rows[::-1], share=0.5)["id"].to_pylist())
     assert half != asked(rows, share=0.5, seed=1)["id"].to_pylist()
     assert set(half) < set(asked(rows, share=0.9)["id"].to_pylist())
+
+
+def test_a_question_that_a_context_answers_is_not_asked_of_it():
+    """Forms and contracts are asked the same questions, with other answers."""
+    rows = [
+        example(str(at), "Who built the lighthouse?", f"{who} built the lighthouse.", (who, 0))
+        for at, who in enumerate(("Anna", "Bert", "Carl"))
+    ]
+    assert asked(rows).num_rows == 0
+    assert (
+        asked([*rows, example("other", "Where?", "A lighthouse stood here.", ("here", 19))])["context"].to_pylist()
+        == ["A lighthouse stood here."] * 3
+    )
+
+
+def test_rows_keep_their_order_and_the_same_contexts_come_in_a_row():
+    rows = [
+        example(f"{title}-{at}", f"Who built house {at}?", f"{title} built house {at} there.", (title, 0), title=title)
+        for at in range(4)
+        for title in ("Anna", "Bert", "Carl")
+    ] + [example("alone", "Who built what there?", "Dora built.", ("Dora", 0), title="Dora")]
+    seen = []
+
+    def similarity(question, contexts):
+        seen.append(contexts)
+        return shared(question, contexts)
+
+    rows[0]["answers"] = answers(("house 0", 11))  # so that other contexts of Anna's do
+    ids = asked(rows, similarity)["id"].to_pylist()
+    assert ids == [one for one in (f"{row['id']}-elsewhere" for row in rows) if one in ids]
+    assert ids == asked(rows[::-1])["id"].to_pylist()[::-1]
+    assert sum(one != other for one, other in itertools.pairwise(seen)) == 3
+
+
+def test_what_is_made_is_what_a_search_by_hand_makes():
+    random = np.random.default_rng(0)
+    words = [f"w{at}" for at in range(30)]
+    rows = []
+    for at in range(60):
+        context = " ".join(random.choice(words, 8))
+        question = " ".join(random.choice(words, 4))
+        rows.append(example(str(at), question, context, (context.split()[0], 0), title=f"t{at % 7}"))
+    made = {row["id"].removesuffix("-elsewhere"): row["context"] for row in asked(rows).to_pylist()}
+    for row in rows:
+        reference = row["answers"]["text"][0]
+        others = [
+            one["context"]
+            for one in rows
+            if one["title"] == row["title"]
+            and one["question"] != row["question"]
+            and reference not in one["context"]
+            and one["context"] != row["context"]
+        ]
+        scores = shared(row["question"], others)
+        if others and scores.max() > 0:
+            assert shared(row["question"], [made[row["id"]]])[0] == scores.max()
+            assert made[row["id"]] in others
+        else:
+            assert row["id"] not in made

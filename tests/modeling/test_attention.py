@@ -8,7 +8,7 @@ from qa.modeling.attention import choose_attention, mask_without_asking
 from qa.modeling.structure import configure_for_training
 from qa.recipe import RecipeConfig
 from tests.support import tiny
-from tests.support.counters import reads_counted
+from tests.support.counters import waits_counted
 
 
 @pytest.fixture
@@ -33,18 +33,18 @@ def test_logits_are_the_same_and_the_host_waits_for_nothing(family, padding, req
     model, mask = tiny.model(family).eval(), MASKS[padding]
     asked = logits(model, mask)
     request.getfixturevalue("masked")
-    with reads_counted() as reads:
+    with waits_counted() as waits:
         found = logits(model, mask)
     torch.testing.assert_close(found * mask, asked * mask)
-    assert reads.count == 0
+    assert waits.count == 0
 
 
 def test_the_library_itself_asks():
     """Else the module above has no purpose any more."""
     model = tiny.model("bert").eval()
-    with reads_counted() as reads:
+    with waits_counted() as waits:
         logits(model, MASKS["padded"])
-    assert reads.count > 0
+    assert waits.count > 0
 
 
 # --- the implementation ---

@@ -9,11 +9,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @contextlib.contextmanager
-def reads_counted():
-    """Inside, count the tensors whose value becomes a number of Python, or is assigned from one, in `count`.
+def waits_counted():
+    """Inside, count in `count` what would make the host wait for a GPU: numbers read from tensors or assigned to them.
 
     `values[0] = 1.0` makes a tensor on the host and copies it, for which a GPU is waited for; `values[0].fill_(1.0)`
-    does not.
+    does not. `torch.tensor(1.0)` counts too, wherever it stays.
     """
     found = SimpleNamespace(count=0)
 

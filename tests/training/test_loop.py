@@ -15,7 +15,7 @@ from qa.modeling.attention import mask_without_asking
 from qa.modeling.loss import span_loss
 from qa.runtime.host_copy import HostCopy
 from tests.support import tiny
-from tests.support.counters import reads_counted
+from tests.support.counters import waits_counted
 from tests.support.trainers import (
     STEADY,
     assert_same_weights,
@@ -273,11 +273,11 @@ def test_a_step_waits_for_its_device_only_for_the_loss_scale(make, wanted):
     mask_without_asking()
     steps = loop.steps()
     next(steps)  # fp16 reads the scale that it starts with
-    with reads_counted() as reads:
+    with waits_counted() as waits:
         next(steps)
         next(steps)
     AttentionMaskInterface.register("sdpa", sdpa_mask)
-    assert reads.count == 2 * wanted
+    assert waits.count == 2 * wanted
 
 
 # --- fp16's loss scale, on a CPU ---
