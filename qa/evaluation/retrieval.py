@@ -13,7 +13,8 @@ from qa.evaluation.calibration import first_half
 
 LEAST = 50
 """Questions from which on a weight is changed: the share found first, of half of fewer, is off by ten points."""
-_ROUNDS = 50  # of Newton's method, which is done in five
+_ROUNDS = 50  # of Newton's method, which is done in ten
+_STILL = 1e-9  # a step as small ends it
 _RIDGE = 1e-3  # keeps the fit finite where one passage is always first
 _SMALLEST = 1e-2  # of the reader's part: a weight above a hundred is as good as words alone
 
@@ -84,23 +85,42 @@ def share_found(questions: Sequence[SearchedQuestion], weight: float) -> float:
 def best_weight(questions: Sequence[SearchedQuestion]) -> float:
     """Return the weight of BM25 beside log odds by which the right passages are likeliest.
 
-    The likelihood is that of a conditional logit with two coefficients (McFadden, 1974), found by Newton's method; the
-    weight is their ratio.
+    The likelihood is that of a conditional logit with two coefficients (McFadden, 1974), found by Newton's method with
+    steps halved until they gain something: full ones can overshoot where readers are sure. The weight is their ratio.
     """
     features = [np.stack([_finite(one.log_odds), one.lexical], axis=1) for one in questions]
+    rights = [one.right for one in questions]
     coefficients = np.zeros(2)
     for _ in range(_ROUNDS):
-        slope, curvature = -_RIDGE * coefficients, -_RIDGE * np.eye(2)
-        for rows, one in zip(features, questions, strict=True):
-            shares = _softmax(rows @ coefficients)
-            mean = shares @ rows
-            slope += rows[one.right] - mean
-            curvature -= (rows - mean).T @ ((rows - mean) * shares[:, None])
-        step = np.linalg.solve(curvature, slope)
-        coefficients = coefficients - step
-        if np.abs(step).max() < 1e-9:
+        step = _newton_step(features, rights, coefficients)
+        reached = _log_likelihood(features, rights, coefficients)
+        while np.abs(step).max() >= _STILL and _log_likelihood(features, rights, coefficients + step) < reached:
+            step = step / 2
+        coefficients = coefficients + step
+        if np.abs(step).max() < _STILL:
             break
     return max(0.0, float(coefficients[1] / max(coefficients[0], _SMALLEST)))
+
+
+def _log_likelihood(
+    features: Sequence[Float64[np.ndarray, "passage 2"]], rights: Sequence[int], coefficients: Float64[np.ndarray, "2"]
+) -> float:
+    """Return the logarithm of the likelihood of the right passages, less the ridge."""
+    scores = [rows @ coefficients for rows in features]
+    logs = [one[right] - np.logaddexp.reduce(one) for one, right in zip(scores, rights, strict=True)]
+    return float(np.sum(logs) - _RIDGE / 2 * coefficients @ coefficients)
+
+
+def _newton_step(
+    features: Sequence[Float64[np.ndarray, "passage 2"]], rights: Sequence[int], coefficients: Float64[np.ndarray, "2"]
+) -> Float64[np.ndarray, "2"]:
+    slope, curvature = -_RIDGE * coefficients, -_RIDGE * np.eye(2)
+    for rows, right in zip(features, rights, strict=True):
+        shares = _softmax(rows @ coefficients)
+        mean = shares @ rows
+        slope = slope + rows[right] - mean
+        curvature -= (rows - mean).T @ ((rows - mean) * shares[:, None])
+    return -np.linalg.solve(curvature, slope)
 
 
 def _finite(values: Float[np.ndarray, "passage"]) -> Float[np.ndarray, "passage"]:

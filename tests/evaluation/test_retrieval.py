@@ -68,3 +68,18 @@ def test_shares_count_right_passages_that_are_first():
 def test_a_reader_that_tells_nothing_leaves_words_alone():
     made = questions(300, log_odds=0.0, lexical=1.0)
     assert best_weight(made) > 10
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_sure_reader_does_not_keep_the_fit_from_its_end(seed):
+    """Log odds far apart, the right passage's among the highest: full steps of Newton's method go astray here."""
+    chance, made = np.random.default_rng(seed), []
+    for at in range(60):
+        right = int(chance.integers(40))
+        odds, words = chance.normal(8, 6, 40), chance.exponential(3, 40)
+        odds[right] = odds.max() + (chance.exponential() if chance.random() < 0.5 else -chance.exponential(1.2))
+        words[right] += chance.exponential(8)
+        made.append(SearchedQuestion(id=str(at), log_odds=odds, lexical=words, right=right))
+    weight = best_weight(made)
+    assert 0.1 < weight < 1.0
+    assert share_found(made, weight) > max(share_found(made, 0.0), share_found(made, np.inf))
