@@ -10,6 +10,7 @@ holds it.
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
+from math import fsum
 from typing import NamedTuple
 
 from qa.errors import MetricError
@@ -63,7 +64,10 @@ def normalised(texts: Iterable[str], language: str) -> frozenset[str]:
 
 
 def counts_of(predicted: Iterable[str], right: Iterable[str]) -> Counts:
-    """Count what of one example was found; texts are normalised."""
+    """Count what of one example was found; texts are normalised.
+
+    Sums are exact, since the order of a set is another one in every process.
+    """
     found, wanted = set(predicted), set(right)
     sizes = float(max(len(found), 1)), float(max(len(wanted), 1))
     if not found and not wanted:
@@ -74,8 +78,8 @@ def counts_of(predicted: Iterable[str], right: Iterable[str]) -> Counts:
     return Counts(
         *sizes,
         exact=float(len(found & wanted)),
-        precise=sum(max(_share(runs[one, other], one) for other in wanted) for one in found),
-        recalled=sum(max(_share(runs[one, other], other) for one in found) for other in wanted),
+        precise=fsum(max(_share(runs[one, other], one) for other in wanted) for one in found),
+        recalled=fsum(max(_share(runs[one, other], other) for one in found) for other in wanted),
     )
 
 
