@@ -105,17 +105,22 @@ def load_settings(folder: Path) -> ReaderSettings | None:
     """Read the settings from a model's folder; None for a model without them.
 
     Raises:
-        ModelError: the file is there but not what a run writes, or the head is one that is no longer known.
+        ModelError: the file is there but not what a run writes, or of a format that this version does not know.
 
     """
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return None
+    content = path.read_bytes()
     try:
-        settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(path.read_bytes())
+        settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(content)
     except ValidationError as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
-    if settings.head == "tokens" and "format" not in json.loads(path.read_bytes()):
+    if settings.format > FORMAT:
+        raise ModelError(
+            f"{path} has format {settings.format}; wanted {FORMAT} at most: a newer version has written it"
+        )
+    if settings.head == "tokens" and "format" not in json.loads(content):
         raise ModelError(
             f"{path} is of a head of tokens that says which tokens go on with an answer; wanted format {FORMAT}, which "
             "says where answers end: train it again"

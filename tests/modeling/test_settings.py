@@ -9,7 +9,15 @@ import pytest
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.errors import ModelError
 from qa.modeling.reader import load_reader
-from qa.modeling.settings import SETTINGS_FILE, ReaderSettings, find_file, find_settings, load_settings, settings_of
+from qa.modeling.settings import (
+    FORMAT,
+    SETTINGS_FILE,
+    ReaderSettings,
+    find_file,
+    find_settings,
+    load_settings,
+    settings_of,
+)
 from tests.support import tiny
 
 SETTINGS = ReaderSettings(
@@ -67,3 +75,9 @@ def test_a_head_of_tokens_that_tagged_what_goes_on_is_refused_by_name(tmp_path):
         (tmp_path / SETTINGS_FILE).write_text(json.dumps(kept))
         with pytest.raises(ModelError, match="go on with an answer") if refused else contextlib.nullcontext():
             assert load_settings(tmp_path).head == kept["head"]
+
+
+def test_settings_of_a_newer_version_are_refused_by_its_format(tmp_path):
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps({**dataclasses.asdict(SETTINGS), "format": FORMAT + 1}))
+    with pytest.raises(ModelError, match=f"has format {FORMAT + 1}; wanted {FORMAT} at most"):
+        load_settings(tmp_path)
