@@ -1,20 +1,19 @@
 """`qa convert`: the examples of any source in one validated file."""
 
 import sys
-from pathlib import Path
 
-from qa.cli.data import say, stream
+from qa.cli.data import data_format, say, stream
 from qa.cli.data_flags import Convert
 from qa.cli.display import print_json, print_line
-from qa.cli.output import STANDARD_OUTPUT, open_bytes
+from qa.cli.output import open_bytes
 from qa.cli.problems import ProblemFile, no_problem_file, problem_file, show_problems
-from qa.data.writing import known_format, write_examples_into
+from qa.data.writing import write_examples_into
 
 
 def run(arguments: Convert) -> None:
     """Write, and say what was dropped or changed."""
     out = arguments.output.out
-    form = known_format(out if out != STANDARD_OUTPUT else Path("lines.jsonl"))
+    form = data_format(out)
     with open_bytes(out, overwrite=arguments.output.overwrite) as output:
         examples = stream(arguments.data, arguments.on_bad_example, arguments.references)
         beside = problem_file(out.with_name(f"{out.name}.problems.jsonl")) if output.is_file else no_problem_file()

@@ -1,14 +1,13 @@
 """`qa unanswerable`: questions asked of contexts that do not hold their answers, to train on beside others."""
 
 import sys
-from pathlib import Path
 
-from qa.cli.data import load_data, say
+from qa.cli.data import data_format, load_data, say
 from qa.cli.data_flags import Unanswerable
 from qa.cli.display import print_json, print_line
-from qa.cli.output import STANDARD_OUTPUT, open_bytes
+from qa.cli.output import open_bytes
 from qa.data.unanswerable import ask_elsewhere, draw_answerable
-from qa.data.writing import known_format, write_examples_into
+from qa.data.writing import write_examples_into
 from qa.errors import DataError, UsageError
 from qa.inference.lexical import lexical_scores
 
@@ -18,7 +17,7 @@ def run(arguments: Unanswerable) -> None:
     if not 0 < arguments.share <= 1:
         raise UsageError(f"share is {arguments.share:g}; wanted more than 0, at most 1")
     out, source = arguments.output.out, arguments.data.data
-    form = known_format(out if out != STANDARD_OUTPUT else Path("lines.jsonl"))
+    form = data_format(out)
     with open_bytes(out, overwrite=arguments.output.overwrite) as output:
         examples = load_data(arguments.data, arguments.on_bad_example, "texts")
         if not examples.has_references:

@@ -50,10 +50,15 @@ def test_where_none_can_be_made_it_is_said_why_and_nothing_is_left(capsys, tmp_p
 
 
 def test_bad_rows_are_told(capsys, tmp_path):
-    rows = [row(at, context=f"the cat sat on mat {at}", question="Who sat on mat?") for at in range(3)]
+    rows = [
+        row(at, context=f"the cat sat {place}", text=place, start=12, question=f"Where sat the cat {at}?")
+        for at, place in enumerate(("mat", "rug"))
+    ]
     source = write(tmp_path / "in.jsonl", [*rows, row(9, context="")])
-    told = output(capsys, "unanswerable", source, tmp_path / "out.jsonl", "--on-bad-example", "skip", status=1)
+    flags = ("--on-bad-example", "skip", "--share", "1")
+    told = output(capsys, "unanswerable", source, tmp_path / "out.jsonl", *flags)
     assert "1 bad rows of" in told.err
+    assert len(load(tmp_path / "out.jsonl")) == 2
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "-1"])
