@@ -203,10 +203,11 @@ def prune(root: Path, *, days: float) -> list[Entry]:
 
     """
     oldest = time.time() - days * 86_400
-    return [entry for entry in entries(root) if entry.used <= oldest and _is_deleted(entry.folder)]
+    return [entry for entry in entries(root) if entry.used <= oldest and _delete_unused(entry.folder)]
 
 
-def _is_deleted(folder: Path) -> bool:
+def _delete_unused(folder: Path) -> bool:
+    """Delete an entry, or what is left of one; return False where it is being built."""
     lock = folder.with_name(f"{_key_of(folder)}{_LOCK}")
     try:
         with FileLock(lock, timeout=0):

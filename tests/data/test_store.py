@@ -16,6 +16,7 @@ from qa.data import store
 from qa.data.store import entries, prune, stored, stored_in_shards
 from qa.errors import StorageError
 from qa.files import MANIFEST
+from tests.support.damage import flip, truncate
 
 KEY = "0123456789abcdef" * 2
 
@@ -33,16 +34,6 @@ def build(builds):
         (folder / "layout.json").write_text("{}")
 
     return write
-
-
-def truncate(file):
-    file.write_bytes(file.read_bytes()[:-3])
-
-
-def flip(file):
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 16
-    file.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, os.unlink])

@@ -33,6 +33,7 @@ from tests.support.checkpoints import (
     resume,
     save,
 )
+from tests.support.damage import flip, truncate
 from tests.support.kills import every_kill
 from tests.support.trainers import assert_same_weights, loop_for, scaled_loop, weights
 
@@ -254,16 +255,6 @@ def test_a_kill_at_any_system_call_of_an_update_leaves_the_old_state_or_the_new_
 
 
 # --- torn checkpoints ---
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-3])
-
-
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 16
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
