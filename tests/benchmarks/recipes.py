@@ -65,7 +65,7 @@ RECIPES = {
 
 def main() -> int:
     options = parsed()
-    recipes = {PLAIN: {}} | {name: RECIPES[name] for name in options.only}
+    recipes = {name: BASE | RECIPES[name] for name in dict.fromkeys([PLAIN, *options.only])}
     options.out.mkdir(parents=True, exist_ok=True)
     budget = {"max-train-examples": options.examples}
     status = swept(options, "examples", {name: flags | budget for name, flags in recipes.items()})
@@ -93,7 +93,7 @@ def parsed():
 
 def swept(options, name, variants):
     """Run a sweep over recipes and seeds; return its exit status."""
-    fixed = BASE | {
+    fixed = {
         "train-data": str(options.data / "train.parquet"),
         "validation-data": str(options.data / "validation.parquet"),
         "training.evaluate-every": 0,
