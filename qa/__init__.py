@@ -76,7 +76,8 @@ The map, a folder per station of the pipeline; a file may know what stands above
       shards.py            Examples -> columns of features, by several processes at constant memory.
       order.py             Which features form which batch: a function of (seed, epoch).
       joining.py           Features -> padded rows of token ids, as arrays.
-      collation.py         Padded rows -> tensors.
+      packing.py           Padded rows -> rows of one length with several features.
+      collation.py         Padded or packed rows -> tensors.
       loader.py            Batches of indices -> collated batches on the device.
       prefetching.py       Items made ahead of their use, in a thread.
     adaptation/          Unlabelled texts -> examples that adapt a reader to them.
@@ -104,6 +105,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       lora.py              Low-rank matrices beside the weights.
       dropout.py           Dropout that is cheap on a CPU.
       attention.py         Attention masks made without asking the device.
+      packing.py           Features that share a row, each as if it were alone.
       devices.py           Names -> device, precision.
       device_names.py      What devices and precisions are called.
     decoding/            Logits -> spans -> predictions.

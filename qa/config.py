@@ -128,6 +128,9 @@ class TrainingConfig(Settings):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
     """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
+    packed_length: int | None = None
+    """Pack features end to end into rows of so many tokens, where they see only themselves: few shapes, for compile on
+    a GPU; none: one feature a row, beside others of its length."""
     attention: str = "auto"
     """How attention is computed: sdpa, eager, flash_attention_2 or another name that transformers knows; auto: as the
     model's class prefers, on a CPU by kernels of this package."""
@@ -146,7 +149,7 @@ class TrainingConfig(Settings):
         self._require_positive("training.", "save_minutes", "max_minutes", "schedule_power")
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
         self._require_least("training.", warmup_steps=0, evaluate_every=0, save_every=0, log_every=1)
-        self._require_least("training.", keep_last=1, keep_best=1, patience=1)
+        self._require_least("training.", keep_last=1, keep_best=1, patience=1, packed_length=1)
         require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
         require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 
@@ -266,6 +269,8 @@ class RunConfig(Settings):
         other = {recipe.objective, recipe.label_smoothing, recipe.teacher, search} - {"independent", 0, (), "exact"}
         wanted = "spans with an objective, smoothing, a teacher or search"
         require(not other or self.head == "spans", "head", self.head, wanted)
+        packed, longest = self.training.packed_length, self.features.max_length
+        require(packed is None or packed >= longest, "training.packed_length", packed, f"at least {longest}, a window")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)
         self._require_positive("", "timeout_minutes")
         if self.training.max_steps == 0:

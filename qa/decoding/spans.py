@@ -15,7 +15,7 @@ from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.search import best_conditional_spans, best_spans, conditional_ends, hf_parity_spans, null_logits
 from qa.decoding.tokens import find_tokens
 from qa.features.collation import Batch
-from qa.features.joining import by_token
+from qa.features.joining import by_feature, by_token
 from qa.features.windows import Features
 
 TOKENS_AT_ONCE = 65_536  # to decode: enough to make the overhead of calls small, for a few megabytes at a time
@@ -102,10 +102,11 @@ def find_spans(
 def _logits(model: Callable[..., Any], batch: Batch, config: DecodingConfig) -> _Logits:
     """Return the logits, those of padding lower than all (how much there is, is the batch's) unless they are NaN."""
     output = model(**batch.inputs)
-    starts, ends = (by_token(values.float(), batch) for values in (output.start_logits, output.end_logits))
+    said = (by_feature(values.float(), batch) for values in (output.start_logits, output.end_logits))
+    starts, ends = (by_token(values, batch) for values in said)
     start, end = starts[..., 0], ends[..., 0]
-    if (mask := batch.inputs.get("attention_mask")) is not None:
-        lowered = torch.zeros_like(start).masked_fill(mask == 0, -torch.inf)
+    if (padding := batch.padding) is not None:
+        lowered = torch.zeros_like(start).masked_fill(padding, -torch.inf)
         start, end = start + lowered, end + lowered
     if ends.shape[2] > 1:
         places, most = (batch.in_context, batch.null_position), config.max_answer_tokens

@@ -22,6 +22,7 @@ from qa.decoding.candidates import Candidates, disjoint_rows, texts_of
 from qa.decoding.kept import FeatureTokens
 from qa.decoding.predictions import Predictions, check_complete
 from qa.errors import NotFiniteError
+from qa.features.joining import by_feature
 from qa.features.windows import Features
 
 
@@ -41,7 +42,8 @@ def find_tokens(model: Callable[..., Any], batches: Iterable[Any], *, features: 
     filled = 0
     for batch in batches:
         output = model(**batch.inputs)
-        logits = np.stack([_array(output.start_logits), _array(output.end_logits)], axis=2)
+        said = (by_feature(values, batch) for values in (output.start_logits, output.end_logits))
+        logits = np.stack([_array(values) for values in said], axis=2)
         with np.errstate(invalid="ignore"):  # infinite ones, which are refused later, by the example's id
             logits -= np.take_along_axis(logits, _array(batch.null_position)[:, None, None], axis=1)
         begin, size = _array(batch.context_begin), _array(batch.in_context).sum(axis=1)

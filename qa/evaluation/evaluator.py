@@ -25,7 +25,8 @@ from qa.features.cache import cached_features
 from qa.features.collation import Batch, padding_multiple
 from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
-from qa.features.order import evaluation_batches, share_of_batches
+from qa.features.order import evaluation_batches, mixed_batches, share_of_batches
+from qa.features.packing import Packing
 from qa.features.windows import Features
 from qa.metrics import Scores
 from qa.modeling.conditional_head import rank_of
@@ -90,6 +91,8 @@ class Evaluator:
     """Whether all references of an example are to be found, not one of them."""
     pad_multiple: int = PAD_MULTIPLE
     """Batches are padded to multiples of so many tokens."""
+    packing: Packing | None = None
+    """How features are packed into rows; None: they are not."""
     memory: BatchMemory = field(default_factory=BatchMemory)
     """How large batches may be."""
     further: Mapping[str, "Evaluator"] = field(default_factory=dict)
@@ -138,6 +141,7 @@ class Evaluator:
             head=_searched_head(reader, config),
             several=config.data.answers == "all",
             pad_multiple=padding_multiple(compiled=config.training.compile),
+            packing=Packing.of(config.training),
             memory=BatchMemory(halves=config.training.auto_batch_size),
         )
         others = {
@@ -195,7 +199,8 @@ class Evaluator:
         """All features in batches that are no larger than memory is known to hold."""
         limits = [limit for limit in (self.config.batch_size, self.memory.limit) if limit is not None]
         device, tokens = self.accelerator.device.type, self.config.batch_tokens
-        return evaluation_batches(self.features.lengths, min(limits, default=None), device, tokens=tokens)
+        cut = evaluation_batches if self.packing is None else mixed_batches
+        return cut(self.features.lengths, min(limits, default=None), device, tokens=tokens)
 
     def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> Found:
         """Run this process's batches through the model; where memory ends on one process, all raise. Collective.
@@ -228,6 +233,7 @@ class Evaluator:
             share,
             input_names=self.input_names,
             pad_multiple=self.pad_multiple,
+            packing=self.packing,
             device=accelerator.device,
         )
         for wrapper in around:

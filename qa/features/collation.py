@@ -1,4 +1,4 @@
-"""Features -> padded tensors."""
+"""Features -> padded or packed tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qa.features.joining import PAD_MULTIPLE, join
 from qa.features.labels import Labels
+from qa.features.packing import Packing, pack
 from qa.features.windows import Features
 
 COMPILED_PAD_MULTIPLE = 64
@@ -22,7 +23,8 @@ _ALIGNMENT = 16  # bytes: what kernels read at once
 class Batch:
     """Features as tensors.
 
-    `inputs` are what the model's `forward` takes, `[feature, token]`. Labels count tokens of the padded row; of several
+    `inputs` are what the model's `forward` takes, `[feature, token]`, or `[row, token]` where features are packed into
+    rows; all else is by feature (see `by_feature`). Labels count tokens of the padded row; of several
     any is right, and the null position is the only one where the window holds no reference. They are None in batches
     that nothing is learned from, or of which each token is learned by its tag (see `qa.features.tags`).
     """
@@ -34,6 +36,8 @@ class Batch:
     null_position: Int[Tensor, "feature"]
     tokens: int
     """Tokens that are not padding."""
+    place: Int[Tensor, "feature token"] | None = None
+    """Where each token is among all tokens of packed rows, −1 for padding; None where rows are not packed."""
     label_first: Int[Tensor, "feature label"] | None = None
     label_last: Int[Tensor, "feature label"] | None = None
     tags: Int[Tensor, "feature token"] | None = None
@@ -46,9 +50,17 @@ class Batch:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Features and tokens, padding included."""
-        features, tokens = self.in_context.shape
-        return features, tokens
+        """Rows and tokens that the model works on, padding included."""
+        rows, tokens = self.inputs["input_ids"].shape
+        return rows, tokens
+
+    @property
+    def padding(self) -> Bool[Tensor, "feature token"] | None:
+        """Which tokens are padding; None where the inputs do not tell."""
+        if self.place is not None:
+            return self.place < 0
+        mask = self.inputs.get("attention_mask")
+        return None if mask is None else mask == 0
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`, sent in one piece: every copy costs as much as a small kernel."""
@@ -88,9 +100,15 @@ def collate(
     input_names: Sequence[str],
     pad_multiple: int,
     labels: Labels | None = None,
+    packing: Packing | None = None,
 ) -> Batch:
-    """Join question, context window and special tokens of `indices` into padded tensors; arguments are `join`'s."""
+    """Join question, context window and special tokens of `indices` into padded tensors, or into packed ones.
+
+    Arguments but `packing` are `join`'s.
+    """
     rows = join(features, indices, input_names=input_names, pad_multiple=pad_multiple, labels=labels)
+    if packing is not None:
+        rows = pack(rows, packing, features.template)
     columns = {name: torch.from_numpy(value) for name, value in vars(rows).items() if isinstance(value, np.ndarray)}
     inputs = {name: torch.from_numpy(value) for name, value in rows.inputs.items()}
     return Batch(inputs=inputs, tokens=rows.tokens, **columns)

@@ -22,15 +22,16 @@ NO_LABEL = -1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rows:
-    """Features as padded rows; the fields are those of `qa.features.collation.Batch`."""
+    """Features as padded or packed rows; the fields are those of `qa.features.collation.Batch`."""
 
-    inputs: dict[str, Int[np.ndarray, "feature token"]]
+    inputs: dict[str, Int[np.ndarray, "row column"]]
     feature: Int[np.ndarray, "feature"]
     in_context: Bool[np.ndarray, "feature token"]
     context_begin: Int[np.ndarray, "feature"]
     null_position: Int[np.ndarray, "feature"]
     tokens: int
     """Tokens that are not padding."""
+    place: Int[np.ndarray, "feature token"] | None = None
     label_first: Int[np.ndarray, "feature label"] | None = None
     label_last: Int[np.ndarray, "feature label"] | None = None
     tags: Int[np.ndarray, "feature token"] | None = None
@@ -84,7 +85,19 @@ def join(
     )
 
 
-def by_token(values: Any, rows: Any) -> Any:  # noqa: ANN401  # tensors with a Batch, or arrays with Rows
+def by_feature(values: Any, rows: Any) -> Any:  # noqa: ANN401  # tensors with a Batch, or arrays with Rows
+    """Move what a model says of packed rows to the features in them; of rows that are not packed it stays as it is.
+
+    `[row, token × number]` -> `[feature, token × number]`; padding has whatever is said of the first token.
+    """
+    if rows.place is None:
+        return values
+    packed_rows, length = rows.inputs["input_ids"].shape
+    every_token = values.reshape(packed_rows * length, -1)
+    return every_token[rows.place.clip(min=0)].reshape(len(rows.place), -1)
+
+
+def by_token(values: Any, rows: Any) -> Any:  # noqa: ANN401  # as above
     """Part what a model says of the tokens of a batch: `[feature, token × number]` -> `[feature, token, number]`."""
     return values.reshape(*rows.in_context.shape, -1)
 

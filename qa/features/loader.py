@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from qa.features.collation import Batch, collate
 from qa.features.joining import PAD_MULTIPLE
 from qa.features.labels import Labels
+from qa.features.packing import Packing
 from qa.features.prefetching import made_ahead
 from qa.features.windows import Features
 
@@ -18,10 +19,15 @@ class _CollatedFeatures(Dataset[Batch]):
     """Returns whole batches to the data loader: one call instead of one per feature."""
 
     def __init__(
-        self, features: Features, labels: Labels | None, input_names: Sequence[str], pad_multiple: int
+        self,
+        features: Features,
+        labels: Labels | None,
+        input_names: Sequence[str],
+        pad_multiple: int,
+        packing: Packing | None,
     ) -> None:
         self.features, self.labels = features, labels
-        self.input_names, self.pad_multiple = input_names, pad_multiple
+        self.input_names, self.pad_multiple, self.packing = input_names, pad_multiple, packing
 
     def __getitem__(self, indices: Int[np.ndarray, "feature"]) -> Batch:
         return collate(
@@ -30,6 +36,7 @@ class _CollatedFeatures(Dataset[Batch]):
             input_names=self.input_names,
             pad_multiple=self.pad_multiple,
             labels=self.labels,
+            packing=self.packing,
         )
 
 
@@ -41,6 +48,7 @@ def batch_loader(
     device: torch.device,
     pad_multiple: int = PAD_MULTIPLE,
     labels: Labels | None = None,
+    packing: Packing | None = None,
 ) -> Iterator[Batch]:
     """Iterate over `batches` of feature indices as collated batches on `device`, with labels where they are passed.
 
@@ -48,7 +56,7 @@ def batch_loader(
     processes. For a GPU a thread makes the next batches and sends them while the model works on the last one.
     """
     loader = DataLoader(
-        _CollatedFeatures(features, labels, input_names, pad_multiple),
+        _CollatedFeatures(features, labels, input_names, pad_multiple, packing),
         sampler=batches,
         batch_size=None,
         generator=torch.Generator(),  # else the loader draws from the generator that dropout depends on

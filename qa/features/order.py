@@ -54,14 +54,19 @@ def steps_per_epoch(features: int, split: BatchSplit) -> int:
     return min(-(-features // split.global_batch), features // split.micro_batches)
 
 
-def epoch_order(lengths: Int[np.ndarray, "feature"], *, seed: int, epoch: int, steps: int) -> list[np.ndarray]:
+def epoch_order(
+    lengths: Int[np.ndarray, "feature"], *, seed: int, epoch: int, steps: int, mixed: bool = False
+) -> list[np.ndarray]:
     """Return the features of every step of an epoch, each sorted from long to short.
 
     Features are shuffled, sorted by length within groups of steps, cut into steps whose sizes differ by at most one (so
-    that none is small), and the steps are shuffled: batches have little padding and random content.
+    that none is small), and the steps are shuffled: batches have little padding and random content. With `mixed`
+    features of all lengths stay together, which fills packed rows best.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
+    if mixed:
+        return np.array_split(order, steps)
     sizes = np.array([len(part) for part in np.array_split(order, steps)])
     borders = np.concatenate([[0], np.cumsum(sizes)])
     for begin in range(0, steps, _GROUPED_STEPS):
@@ -110,6 +115,16 @@ def evaluation_batches(
         batches.append(order[begin : begin + min(batch_size or fitting, fitting)])
         begin += len(batches[-1])
     return batches
+
+
+def mixed_batches(
+    lengths: Int[np.ndarray, "feature"], batch_size: int | None, device: str, *, tokens: int | None = None
+) -> list[np.ndarray]:
+    """Cut all features into batches of about as many tokens, of all lengths; arguments are `evaluation_batches`'."""
+    limit = tokens or (_CPU_TOKENS if device == "cpu" else _GPU_TOKENS)
+    number = np.cumsum(lengths) // limit
+    batches = np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(number)) + 1)
+    return [part for batch in batches for part in np.array_split(batch, -(-len(batch) // (batch_size or len(batch))))]
 
 
 def share_of_batches(batches: Sequence[np.ndarray], *, process: int, processes: int) -> tuple[list[np.ndarray], int]:

@@ -159,7 +159,8 @@ def teacher_loss(
 
 
 def _padding(batch: Batch) -> Bool[Tensor, "feature token"]:
-    return batch.inputs["attention_mask"] == 0
+    assert batch.padding is not None, "batches to learn from have an attention mask"
+    return batch.padding
 
 
 def _log_share(

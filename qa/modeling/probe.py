@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerBase
 
 from qa.errors import ModelError, in_a_line
 from qa.features.collation import Batch, collate
-from qa.features.joining import PAD_MULTIPLE, by_token
+from qa.features.joining import PAD_MULTIPLE, by_feature, by_token
+from qa.features.packing import Packing
 from qa.features.pair_template import PairTemplate
 from qa.features.windows import Features, Ragged
 from qa.modeling.conditional_head import rank_of
@@ -33,7 +34,14 @@ class Probe:
     """What messages call it."""
     _seeds: Iterator[int] = field(default_factory=itertools.count)  # another for each call: what is drawn is to show
 
-    def batch(self, template: PairTemplate, windows: Sequence[Window], *, padded_to: int | None = None) -> Batch:
+    def batch(
+        self,
+        template: PairTemplate,
+        windows: Sequence[Window],
+        *,
+        padded_to: int | None = None,
+        packing: Packing | None = None,
+    ) -> Batch:
         """Join windows as features are joined."""
         count = len(windows)
         contexts = Ragged.of([context for _, context in windows])
@@ -51,7 +59,7 @@ class Probe:
             padded_to=padded_to,
         )
         multiple = 1 if padded_to is None else PAD_MULTIPLE
-        return collate(features, np.arange(count), input_names=self.input_names, pad_multiple=multiple)
+        return collate(features, np.arange(count), input_names=self.input_names, pad_multiple=multiple, packing=packing)
 
     def logits(self, batch: Batch) -> Float[Tensor, "feature token 2"]:
         """Return start and end logits, on the CPU; the batch goes where the model is.
@@ -60,8 +68,8 @@ class Probe:
             ModelError: the model fails, or has no start and end logit for every token.
 
         """
-        features, tokens = batch.shape
-        wanted = features, tokens * (1 + rank_of(self.model))
+        rows, tokens = batch.shape
+        wanted = rows, tokens * (1 + rank_of(self.model))
         with self.told(tokens), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(next(self._seeds))
             output = self.model(**batch.to(self._device()).inputs)
@@ -70,7 +78,8 @@ class Probe:
             raise ModelError(
                 f"model {self.name!r} has logits of shapes {shapes}; wanted one start and one end logit per token"
             )
-        return torch.stack([by_token(one, batch)[..., 0] for one in (output.start_logits, output.end_logits)], 2).cpu()
+        said = (by_feature(values.cpu(), batch) for values in (output.start_logits, output.end_logits))
+        return torch.stack([by_token(values, batch)[..., 0] for values in said], 2)
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))

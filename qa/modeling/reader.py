@@ -9,11 +9,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qa.config import Head, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError, in_a_line
+from qa.features.packing import Packing
 from qa.features.windows import Encoder
 from qa.modeling.attention import choose_attention
 from qa.modeling.conditional_head import add_conditional_head, load_with_head, rank_of
 from qa.modeling.layout import find_layout
 from qa.modeling.lora import require_peft
+from qa.modeling.packing import accept_packed
 from qa.modeling.probe import Probe, ordinary_tokens
 from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings, head_of
@@ -95,6 +97,16 @@ class Reader:
             probe = Probe(model=self.model, input_names=self.input_names, name=self.name)
             probe.logits(probe.batch(self.encoder.template, [(words[:_QUESTION], words[_QUESTION:])]))
 
+    def accept_packed(self, packing: Packing, *, max_length: int) -> None:
+        """Let the model take packed rows, in place, after its head is prepared; arguments are `packing`'s.
+
+        Raises:
+            ModelError: it does not take them, or features in them would see each other.
+
+        """
+        probe = Probe(model=self.model, input_names=self.input_names, name=self.name)
+        accept_packed(probe, self.tokenizer, self.encoder.template, packing, max_length=max_length)
+
     def configure_for_training(self, config: TrainingConfig, recipe: RecipeConfig, device: torch.device) -> None:
         """Set dropout, freeze, and switch on what makes training fast or small, in place; see `structure`."""
         configure_for_training(self.model, config, recipe, device)
@@ -133,8 +145,8 @@ def load_reader_for(config: RunConfig) -> Reader:
     """Load the reader that a run begins with, which may have learned spans where it is to learn another head.
 
     Raises:
-        ModelError: as `load_reader`, or it cannot have the head, recompute activations, or compute attention as it
-            is to.
+        ModelError: as `load_reader`, or it cannot have the head, recompute activations, take packed rows, or compute
+            attention as it is to.
         MissingPackageError: the recipe needs one that is not installed.
 
     """
@@ -147,6 +159,8 @@ def load_reader_for(config: RunConfig) -> Reader:
         )
     choose_attention(reader.model, config.training.attention)
     reader.prepare_head(head_of(config, reader.settings))
+    if (packing := Packing.of(config.training)) is not None:
+        reader.accept_packed(packing, max_length=config.features.max_length)
     return reader
 
 

@@ -13,6 +13,7 @@ from torch.distributed.tensor import DTensor
 
 from qa.errors import MemoryLimitError
 from qa.features.collation import Batch
+from qa.features.joining import by_feature
 from qa.modeling.loss import SpanLoss
 from qa.runtime.collectives import any_process, average_gradients
 from qa.runtime.host_copy import HostCopy
@@ -152,7 +153,8 @@ def _batch_gradient(
     """
     with own_time.measured():  # not the backward pass, in which processes exchange gradients
         output = model(**batch.inputs)
-    share = loss(output.start_logits, output.end_logits, batch) / features
+    start_logits, end_logits = (by_feature(values, batch) for values in (output.start_logits, output.end_logits))
+    share = loss(start_logits, end_logits, batch) / features
     accelerator.backward(share * accelerator.num_processes)
     return share.detach()
 

@@ -35,7 +35,8 @@ from qa.config import DecodingConfig, RecipeConfig, TrainingConfig
 from qa.decoding.spans import find_spans
 from qa.features.labels import Labels
 from qa.features.loader import batch_loader
-from qa.features.order import BatchSplit, evaluation_batches, steps_per_epoch
+from qa.features.order import BatchSplit, evaluation_batches, mixed_batches, steps_per_epoch
+from qa.features.packing import Packing
 from qa.features.windows import Encoder, Features, Ragged
 from qa.modeling import span_loss
 from qa.modeling.reader import Reader
@@ -79,6 +80,9 @@ Every shape of a batch takes some milliseconds the first time, so that the first
 """
 SECONDS = 3.0
 """Least time of a measurement."""
+OURS, PACKED = "length groups", "packed"
+ROW = 512
+"""Tokens of packed rows."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,8 +91,8 @@ class Case:
 
     model: str
     job: str = "training"
-    batches: str = "length groups"
-    """Ours; or those of a recipe: `random order` (no-Trainer script), `padded to 384` (notebook), `in order`."""
+    batches: str = OURS
+    """Ours, or `packed`; or a recipe's: `random order` (no-Trainer script), `padded to 384` (notebook), `in order`."""
     precision: str = "bf16"
     tf32: bool = False
     compiled: bool = False
@@ -129,6 +133,9 @@ def cases(models: list[str]) -> Iterator[Case]:
     for model in models:
         yield Case(model=model, compiled=True)
         yield Case(model=model, compiled=True, batch_size=128)
+        yield Case(model=model, batches=PACKED, compiled=True)
+        yield Case(model=model, batches=PACKED, compiled=True, batch_size=128)
+        yield Case(model=model, batches=PACKED)
     for model in models:
         yield Case(model=model, precision="fp16")
         yield Case(model=model, precision="no", tf32=True)
@@ -136,6 +143,7 @@ def cases(models: list[str]) -> Iterator[Case]:
         yield Case(model=model, batches="padded to 384")
     for model in models:
         yield Case(model=model, job="evaluation", batch_size=None)
+        yield Case(model=model, job="evaluation", batches=PACKED, batch_size=None)
         yield Case(model=model, job="evaluation", batches="in order", batch_size=8)
 
 
@@ -229,7 +237,13 @@ def timed(items: Iterator[object]) -> Iterator[tuple[object, float]]:
 
 def our_training(case: Case, device: torch.device, features: Features, labels: Labels) -> Iterator[tuple[int, float]]:
     """Train as train_qa.py does."""
-    training = TrainingConfig(batch_size=case.batch_size, compile=case.compiled, epochs=1000.0, learning_rate=1e-5)
+    training = TrainingConfig(
+        batch_size=case.batch_size,
+        compile=case.compiled,
+        epochs=1000.0,
+        learning_rate=1e-5,
+        packed_length=ROW if case.batches == PACKED else None,
+    )
     recipe = RecipeConfig()
     accelerator, model = accelerator_of(case, device), model_of(case, device)
     reader = Reader.fitted(model, tiny.tokenizer(), max_length=LENGTHS[-1], name=case.model)
@@ -248,12 +262,19 @@ def our_training(case: Case, device: torch.device, features: Features, labels: L
         input_names=reader.input_names,
         flops=TrainingFlops.of(model, longest=LENGTHS[-1]),
     )
+    accept_packed(reader, case)
     reader.configure_for_training(training, recipe, accelerator.device)
     prepared, optimizer = prepare(accelerator, reader, build_optimizer(model, training, accelerator.device), training)
     loop = TrainingLoop(accelerator, prepared, optimizer, features, labels, plan, loss=span_loss)
     while True:
         for step, seconds in timed(loop.loader.remaining()):
             yield loop.step(step).features, seconds
+
+
+def accept_packed(reader: Reader, case: Case) -> None:
+    """Let a reader take packed rows where the case has them."""
+    if case.batches == PACKED:
+        reader.accept_packed(Packing(length=ROW), max_length=LENGTHS[-1])
 
 
 def their_training(case: Case, device: torch.device, features: Features, labels: Labels) -> Iterator[tuple[int, float]]:
@@ -275,12 +296,15 @@ def their_training(case: Case, device: torch.device, features: Features, labels:
 def our_evaluation(case: Case, device: torch.device, features: Features) -> Iterator[tuple[int, float]]:
     """Answer all features as the evaluator does; a step is a pass."""
     accelerator, model = accelerator_of(case, device), model_of(case, device)
+    reader = Reader.fitted(model, tiny.tokenizer(), max_length=LENGTHS[-1], name=case.model)
+    accept_packed(reader, case)
     model = accelerator.prepare(model)
-    model.train(mode=False)
-    names = ("input_ids", "attention_mask", "token_type_ids")
+    packing = Packing(length=ROW) if case.batches == PACKED else None
+    cut = evaluation_batches if packing is None else mixed_batches
     while True:
-        batches = evaluation_batches(features.lengths, case.batch_size, accelerator.device.type)
-        loader = timed(batch_loader(features, batches, input_names=names, device=accelerator.device))
+        batches = cut(features.lengths, case.batch_size, accelerator.device.type)
+        names = reader.input_names
+        loader = timed(batch_loader(features, batches, input_names=names, device=accelerator.device, packing=packing))
         waited = []
         with accelerator.autocast():
             find_spans(
@@ -309,7 +333,7 @@ def contestant(case: Case, device: torch.device, *, count: int) -> Steps:
     flops = TrainingFlops.of(model_of(case, torch.device("meta")), longest=LENGTHS[-1]).of_texts(
         features.lengths
     ) / len(features)
-    ours = case.batches == "length groups"
+    ours = case.batches in (OURS, PACKED)
     if case.job == "training":
         steps = (our_training if ours else their_training)(case, device, features, labels)
     else:

@@ -3,7 +3,7 @@
     python -m venv OLD && OLD/bin/pip install torch transformers==5.2.0
     python -m tests.support.removed_pipeline FOLDER [--data SQUAD]  # writes the reader and the questions
     OLD/bin/python tests/benchmarks/removed_pipeline.py FOLDER      # writes tests/support/removed_pipeline_*.json.gz
-    python -m tests.benchmarks --removed OLD/bin/python --only removed    # asks it beside the predictor, in turns
+    python -m tests.benchmarks --removed OLD/bin/python --only question   # asks it beside the predictor, in turns
 
 This file knows nothing of the project: that needs a newer transformers. The tables are compared with by
 `tests/inference/test_pipeline.py`.

@@ -21,12 +21,14 @@ def arguments(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_accelerator")
 def test_training_and_evaluation_of_both_sides_are_measured(arguments):
-    status, found = arguments("fp32, batch 32", "evaluation", "padded")
+    status, found = arguments("fp32, batch 32", "evaluation", "padded", "packed, bf16, batch 32")
     assert status == 0
     assert {(one["job"], one["batches"]) for one in found} == {
         ("training", "length groups"),
+        ("training", "packed"),
         ("training", "padded to 384"),
         ("evaluation", "length groups"),
+        ("evaluation", "packed"),
         ("evaluation", "in order"),
     }
     assert all(one["features_per_second"] > 0 for one in found)

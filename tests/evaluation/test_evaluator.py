@@ -17,6 +17,7 @@ from qa.data.examples import Examples
 from qa.errors import ConfigError, IncompleteError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
 from qa.features.collation import collate
+from qa.features.packing import Packing
 from qa.features.windows import Encoder
 from qa.modeling.conditional_head import add_conditional_head
 from qa.modeling.quirks import model_inputs
@@ -163,6 +164,28 @@ def test_lengths_are_padded_as_asked_and_answers_stay_the_same():
     found = evaluator_for(reader, compiled=True).evaluate(reader.model)
     assert set(widths) == {64}
     assert found.predictions.best_texts == wanted.predictions.best_texts
+
+
+@pytest.mark.parametrize("head", ["spans", "conditional", "tokens"])
+def test_packed_batches_change_no_prediction(head):
+    """Rows of one length, with several features, of all lengths."""
+    reader, shapes = reader_of(), []
+    reader.prepare_head(head)
+    run = RunConfig(features=WINDOWS, decoding=DECODING, head=head)
+    packed = dataclasses.replace(run, training=TrainingConfig(packed_length=96))
+    found = []
+    for config in (run, packed):
+        if config is packed:
+            reader.accept_packed(Packing.of(config.training), max_length=WINDOWS.max_length)
+            reader.model.register_forward_pre_hook(
+                lambda _, __, inputs: shapes.append(tuple(inputs["input_ids"].shape)), with_kwargs=True
+            )
+        evaluator = Evaluator.for_reader(Accelerator(cpu=True), reader, Examples(rows=tiny.small(9)), config)
+        found.append(evaluator.evaluate(reader.model))
+    assert {tokens for _, tokens in shapes} == {96}
+    assert sum(rows for rows, _ in shapes) < len(evaluator.features)
+    assert found[1].predictions.best_texts == found[0].predictions.best_texts
+    assert found[1].predictions.null_odds == pytest.approx(found[0].predictions.null_odds, abs=1e-4)
 
 
 @pytest.mark.usefixtures("fresh_accelerator")

@@ -16,6 +16,7 @@ from qa.features.order import (
     epoch_order,
     evaluation_batches,
     micro_batches,
+    mixed_batches,
     share_of_batches,
     steps_per_epoch,
 )
@@ -170,3 +171,28 @@ def test_evaluation_batches_of_a_cpu_are_as_full_as_their_tokens_allow(lengths, 
         assert len(batch) == 1 or len(batch) * longest <= 1536
         assert len(batch) == batch_size or (len(batch) + 1) * longest > 1536
         assert lengths[following].max() <= longest
+
+
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=300), st.none() | st.integers(1, 9))
+def test_mixed_batches_hold_about_as_many_tokens_each_and_keep_the_order(lengths, batch_size):
+    lengths = np.array(lengths)
+    batches = mixed_batches(lengths, batch_size, "cpu")
+    assert np.concatenate(batches).tolist() == list(range(len(lengths)))
+    assert all(len(batch) > 0 for batch in batches)
+    assert all(lengths[batch[1:]].sum() < 1536 for batch in batches)
+    assert batch_size is None or max(map(len, batches)) <= batch_size
+    for one, other in itertools.pairwise(batches):
+        assert batch_size is not None or lengths[one].sum() + lengths[other].sum() > 1536
+
+
+def test_mixed_steps_hold_every_feature_once_and_all_lengths():
+    """So packed rows are full: long features leave room that short ones fill."""
+    lengths = random_lengths(3200)
+    steps = epoch_order(lengths, seed=1, epoch=0, steps=100, mixed=True)
+    assert sorted(np.concatenate(steps).tolist()) == list(range(len(lengths)))
+    assert {len(step) for step in steps} == {32}
+    grouped = epoch_order(lengths, seed=1, epoch=0, steps=100)
+    spread = [np.mean([lengths[step].std() for step in order]) for order in (steps, grouped)]
+    assert spread[0] > 3 * spread[1]
+    again = epoch_order(lengths, seed=1, epoch=0, steps=100, mixed=True)
+    assert all((one == other).all() for one, other in zip(steps, again, strict=True))

@@ -49,6 +49,24 @@ def test_any_split_of_a_step_trains_other_heads_alike(head, model):
     assert all(report.loss > 0 for report in reports)
 
 
+@pytest.mark.parametrize("head", ["spans", "tokens"])
+@pytest.mark.parametrize("accumulation", [1, 2, 3])
+def test_packed_rows_train_as_one_row_a_feature(accumulation, head):
+    """The same features in the same steps, whichever share a row; padding is all that differs."""
+    rows, training = tiny.small(19), {"batch_size": 9 // accumulation, "accumulation_steps": accumulation, **STEADY}
+    packed = loop_for(rows, head=head, packed_length=128, **training)
+    padded = loop_for(rows, head=head, **training)
+    steps = packed.loader.epoch_steps(0)
+    assert len(steps) == 3
+    found, wanted = ([loop.step(step) for step in loop.loader.load(steps)] for loop in (packed, padded))
+    for one, other in zip(found, wanted, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
+        assert one.tokens == other.tokens
+        assert one.padded_tokens % 128 == 0
+        assert one.padded_tokens != other.padded_tokens
+    assert_same_weights(weights(packed), weights(padded), rtol=1e-4, atol=1e-6)
+
+
 def test_partial_accumulation_window_is_normalised_by_its_true_count():
     """5 batches with accumulation 4: elsewhere the last step has a quarter of the gradient that it should have."""
     rows = tiny.small(10)

@@ -116,3 +116,14 @@ def test_a_compiled_encoder_is_one_graph_for_each_shape(graphs):
     assert len(graphs) == 2
     plain = [report.loss for report in loop_for(rows, **options).steps()]
     assert losses == pytest.approx(plain, rel=1e-4)
+
+
+def test_a_compiled_encoder_of_packed_rows_is_two_graphs_however_long_the_features_are(graphs):
+    """One makes the masks. Rows come in multiples of four, and four hold any eight of these features."""
+    rows = tiny.small(40)
+    options = {"batch_size": 8, "epochs": 2.0, "packed_length": 128}
+    loop = loop_for(rows, compile=True, **options)
+    losses = [report.loss for report in loop.steps()]
+    assert len({int(loop.features.lengths_of(step).sum()) for step in loop.loader.epoch_steps(0)}) > 2
+    assert len(graphs) == 2
+    assert losses == pytest.approx([report.loss for report in loop_for(rows, **options).steps()], rel=1e-4)
