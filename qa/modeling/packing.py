@@ -140,8 +140,11 @@ def _for_kernel(encoder: nn.Module, seen: Tensor) -> Tensor:
 
 
 def _positions(number: Tensor) -> Tensor:
-    """Count the tokens of every feature from 0 on; `[row, token]`, as their numbers are."""
+    """Count the tokens of every feature from 0 on; `[row, token]`, as their numbers are.
+
+    Padding is at 0: there may be more of it than a model has positions.
+    """
     place = torch.arange(number.shape[1], device=number.device).expand_as(number)
     continues = torch.zeros_like(number, dtype=torch.bool)
     continues[:, 1:] = number[:, 1:] == number[:, :-1]
-    return place - place.masked_fill(continues, 0).cummax(dim=1).values
+    return (place - place.masked_fill(continues, 0).cummax(dim=1).values).masked_fill(number == 0, 0)

@@ -107,6 +107,19 @@ def test_layers_that_see_a_stretch_of_a_feature_see_the_same_stretch_in_a_row(tm
     torch.testing.assert_close(logits_of(reader, batch)[0][~batch.padding], whole[~batch.padding], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert", "qwen3"])
+def test_rows_may_be_longer_than_a_model_has_positions_and_hold_nothing_but_padding(kind, tmp_path):
+    reader, packing = reader_of(tmp_path, kind), Packing(length=512, row_multiple=2)
+    wanted = logits_of(reader, batch_of(reader))[0]
+    reader.accept_packed(packing, max_length=MAX_LENGTH)
+    batch = batch_of(reader, packing)
+    assert batch.shape == (2, 512)
+    assert (batch.inputs["attention_mask"][1] == 0).all()
+    torch.testing.assert_close(
+        logits_of(reader, batch)[0][~batch.padding], wanted[~batch.padding], atol=1e-5, rtol=1e-4
+    )
+
+
 @pytest.mark.parametrize("head", ["spans", "conditional", "tokens"])
 def test_every_head_has_the_same_loss_of_packed_features(head, tmp_path):
     reader = reader_of(tmp_path, "bert")
