@@ -48,8 +48,8 @@ def decode(
 
     Args:
         head: what the logits say.
-        model: its output has `start_logits` and `end_logits`, `[feature, token]`, or with the head conditional more
-            numbers of each token; see `qa.modeling.conditional_head`.
+        model: its output has `start_logits` and `end_logits`, `[row, token]` as its inputs, or with the head
+            conditional more numbers of each token; see `qa.modeling.conditional_head`.
         batches: on the model's device.
         config: how to search.
         features: all of them.

@@ -30,7 +30,7 @@ def find_tokens(model: Callable[..., Any], batches: Iterable[Any], *, features: 
     """Run batches through the model and keep the log odds of the contexts' tokens.
 
     Args:
-        model: its output has `start_logits` and `end_logits`, `[feature, token]`.
+        model: its output has `start_logits` and `end_logits`, `[row, token]` as its inputs.
         batches: rows that the model takes.
         features: of all batches together.
         width: tokens of the longest context of a window, of whatever batch.

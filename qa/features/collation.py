@@ -24,9 +24,9 @@ class Batch:
     """Features as tensors.
 
     `inputs` are what the model's `forward` takes, `[feature, token]`, or `[row, token]` where features are packed into
-    rows; all else is by feature (see `by_feature`). Labels count tokens of the padded row; of several
-    any is right, and the null position is the only one where the window holds no reference. They are None in batches
-    that nothing is learned from, or of which each token is learned by its tag (see `qa.features.tags`).
+    rows; all else is by feature (see `by_feature`). Labels count tokens of the padded row; of several any is right, and
+    the null position is the only one where the window holds no reference. They are None in batches that nothing is
+    learned from, or of which each token is learned by its tag (see `qa.features.tags`).
     """
 
     inputs: dict[str, Tensor]
@@ -37,7 +37,7 @@ class Batch:
     tokens: int
     """Tokens that are not padding."""
     place: Int[Tensor, "feature token"] | None = None
-    """Where each token is among all tokens of packed rows, −1 for padding; None where rows are not packed."""
+    """Where each token is among all tokens of packed rows, below 0 for padding; None where rows are not packed."""
     label_first: Int[Tensor, "feature label"] | None = None
     label_last: Int[Tensor, "feature label"] | None = None
     tags: Int[Tensor, "feature token"] | None = None

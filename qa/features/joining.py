@@ -88,13 +88,13 @@ def join(
 def by_feature(values: Any, rows: Any) -> Any:  # noqa: ANN401  # tensors with a Batch, or arrays with Rows
     """Move what a model says of packed rows to the features in them; of rows that are not packed it stays as it is.
 
-    `[row, token × number]` -> `[feature, token × number]`; padding has whatever is said of the first token.
+    `[row, token × number]` -> `[feature, token × number]`; padding has what is said of some other token.
     """
     if rows.place is None:
         return values
     packed_rows, length = rows.inputs["input_ids"].shape
     every_token = values.reshape(packed_rows * length, -1)
-    return every_token[rows.place.clip(min=0)].reshape(len(rows.place), -1)
+    return every_token[rows.place % len(every_token)].reshape(len(rows.place), -1)
 
 
 def by_token(values: Any, rows: Any) -> Any:  # noqa: ANN401  # as above

@@ -57,11 +57,11 @@ def steps_per_epoch(features: int, split: BatchSplit) -> int:
 def epoch_order(
     lengths: Int[np.ndarray, "feature"], *, seed: int, epoch: int, steps: int, mixed: bool = False
 ) -> list[np.ndarray]:
-    """Return the features of every step of an epoch, each sorted from long to short.
+    """Return the features of every step of an epoch.
 
     Features are shuffled, sorted by length within groups of steps, cut into steps whose sizes differ by at most one (so
-    that none is small), and the steps are shuffled: batches have little padding and random content. With `mixed`
-    features of all lengths stay together, which fills packed rows best.
+    that none is small), and the steps are shuffled: batches have little padding and random content, and each step goes
+    from long to short. With `mixed` nothing is sorted: features of all lengths fill packed rows best.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
@@ -79,7 +79,8 @@ def epoch_order(
 def micro_batches(step: Int[np.ndarray, "feature"], split: BatchSplit) -> list[np.ndarray]:
     """Return the part of a step's features that `split.process` handles, one array per forward pass.
 
-    Neighbours in length go to the processes of the same pass, so that no process waits for another's longer batch.
+    Neighbours, of like length where steps are sorted, go to the processes of the same pass, so that no process waits
+    for another's longer batch.
     """
     return np.array_split(step, split.micro_batches)[split.process :: split.processes]
 
@@ -120,11 +121,19 @@ def evaluation_batches(
 def mixed_batches(
     lengths: Int[np.ndarray, "feature"], batch_size: int | None, device: str, *, tokens: int | None = None
 ) -> list[np.ndarray]:
-    """Cut all features into batches of about as many tokens, of all lengths; arguments are `evaluation_batches`'."""
+    """Cut all features, in their order, into batches for packed rows; see `evaluation_batches`.
+
+    A batch has as many tokens as that says, and up to a feature more.
+    """
     limit = tokens or (_CPU_TOKENS if device == "cpu" else _GPU_TOKENS)
     number = np.cumsum(lengths) // limit
     batches = np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(number)) + 1)
-    return [part for batch in batches for part in np.array_split(batch, -(-len(batch) // (batch_size or len(batch))))]
+    return [
+        part
+        for batch in batches
+        if len(batch)
+        for part in np.array_split(batch, -(-len(batch) // (batch_size or len(batch))))
+    ]
 
 
 def share_of_batches(batches: Sequence[np.ndarray], *, process: int, processes: int) -> tuple[list[np.ndarray], int]:

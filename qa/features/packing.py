@@ -82,8 +82,12 @@ def emptiest_fit(
 def _places(
     inside: Bool[np.ndarray, "feature token"], begin: Int[np.ndarray, "feature"]
 ) -> Int[np.ndarray, "feature token"]:
-    """Return where every token is among all tokens of the packed rows; −1 where there is none."""
-    return np.where(inside, begin[:, None] + np.cumsum(inside, axis=1) - 1, -1)
+    """Return where every token is among all tokens of the packed rows; below 0 where there is none.
+
+    Not the same number for all of these: adding up the gradient of a token that thousands refer to is slow on a GPU.
+    """
+    outside = -1 - np.arange(inside.shape[1])
+    return np.where(inside, begin[:, None] + np.cumsum(inside, axis=1) - 1, outside)
 
 
 def _moved(

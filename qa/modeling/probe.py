@@ -99,16 +99,19 @@ class Probe:
             raise ModelError(f"model {self.name!r} does not take windows of {tokens} tokens: {reason}") from error
 
 
-def differ(one: Float[Tensor, "*any"], other: Float[Tensor, "*any"], *, among: Float[Tensor, "..."]) -> bool:
+def differ(
+    one: Float[Tensor, "*any"], other: Float[Tensor, "*any"], *, among: Float[Tensor, "..."], by: float = _MOVED
+) -> bool:
     """Return whether logits differ by more than rounding.
 
     Args:
         one: some logits.
         other: the same of another window, or of the same one again.
         among: all logits of the window that count. Rounding goes by the largest: a few may be as small as it is.
+        by: the least share of the largest that is more than rounding.
 
     """
-    return not float((one - other).abs().max()) <= _MOVED * float(among.abs().max())
+    return not float((one - other).abs().max()) <= by * float(among.abs().max())
 
 
 def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:

@@ -51,6 +51,7 @@ _PROSE = {
     "head": "head",
     "tags": "what tokens are tagged as",
     "answers": "data.answers",
+    "packed_length": "training.packed-length",
 }
 """What messages call each key. Format 0 had these names for keys."""
 _HASHED_WITH_FEATURES = {"train_fingerprint", "max_length", "doc_stride", "max_question_length"}
@@ -122,6 +123,8 @@ class Identity:
             values["tags"] = "first and last tokens of answers"
         if config.data.answers != "any":
             values["answers"] = config.data.answers
+        if training.packed_length is not None:  # features come in another order, and dropout is drawn for rows
+            values["packed_length"] = training.packed_length
         if (soft := loop.loader.labels.soft) is not None:
             values["teacher"] = soft.fingerprint
         if validation is not None:

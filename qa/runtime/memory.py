@@ -21,13 +21,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (should_reduce_batch_size(error) or str(error).startswith(_OF_ONEDNN))
 
 
-def memory_error(shape: tuple[int, int]) -> MemoryLimitError:
-    """Return the error that says what did not fit and what to lower."""
-    features, tokens = shape
+def memory_error(features: int, shape: tuple[int, int]) -> MemoryLimitError:
+    """Return the error that says what did not fit, features in rows of tokens, and what to lower."""
+    rows, tokens = shape
+    found, length = f"{features} features × {tokens} tokens", "features.max-length"
+    if rows != features:
+        found, length = f"{features} features in {rows} rows of {tokens} tokens", "training.packed-length"
     return MemoryLimitError(
-        f"out of memory in a batch of {features} features × {tokens} tokens; wanted a smaller training.batch-size "
-        "(with more training.accumulation-steps the steps stay the same; training.auto-batch-size does both), a "
-        "smaller features.max-length, or training.gradient-checkpointing"
+        f"out of memory in a batch of {found}; wanted a smaller training.batch-size (with more "
+        "training.accumulation-steps the steps stay the same; training.auto-batch-size does both), a smaller "
+        f"{length}, or training.gradient-checkpointing"
     )
 
 

@@ -132,11 +132,12 @@ def _forward_backward(
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            failed = memory_error(batch.shape)
+            failed = memory_error(len(batch), batch.shape)
             break
         summed[1] += math.prod(batch.shape)
     if any_process(accelerator, failed is not None) if exchange_apart else failed is not None:
-        raise failed or memory_error(max((batch.shape for batch in batches), key=math.prod))
+        largest = max(batches, key=lambda batch: math.prod(batch.shape))
+        raise failed or memory_error(len(largest), largest.shape)
     if exchange_apart:
         average_gradients(accelerator, model.parameters())
     summed[2 + accelerator.process_index].fill_(own_time.take())  # an assignment copies from the host and waits

@@ -38,6 +38,10 @@ from tests.support.trainers import assert_same_weights, weights
             "recipe.objective is 'independent' there and 'joint'",
         ),
         ({"config": {"recipe": RecipeConfig(dropout=0.3)}}, "recipe.dropout is None there and 0.3 here"),
+        (
+            {"config": {"training": replace(RUN.training, packed_length=512)}},
+            "training.packed-length is None there and 512 here",
+        ),
         ({"config": {"head": "tokens"}}, "head is None there and 'tokens' here"),
         ({"config": {"data": DataConfig(answers="all")}}, "data.answers is None there and 'all' here"),
         ({"config": {"recipe": RecipeConfig(averaging="ema")}}, "recipe.averaging is 'none' there and 'ema' here"),

@@ -34,10 +34,16 @@ def test_an_allocators_error_is_told_from_others(error, wanted):
 
 
 def test_a_batch_that_does_not_fit_is_named_with_what_to_lower():
-    error = memory_error((12, 384))
+    error = memory_error(12, (12, 384))
     assert isinstance(error, MemoryLimitError)
     assert "batch of 12 features × 384 tokens; wanted a smaller training.batch-size" in str(error)
     assert "batches of up to 32 features; wanted a smaller decoding.batch-size" in str(evaluation_memory_error(32))
+
+
+def test_a_batch_of_packed_rows_is_told_with_what_makes_it_smaller():
+    told = str(memory_error(16, (8, 512)))
+    assert "batch of 16 features in 8 rows of 512 tokens; wanted a smaller training.batch-size" in told
+    assert "a smaller training.packed-length" in told
 
 
 def test_the_optimizer_needs_two_values_for_every_parameter_that_is_trained():
