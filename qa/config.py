@@ -130,7 +130,7 @@ class TrainingConfig(Settings):
     """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
     packed_length: int | None = None
     """Pack features end to end into rows of so many tokens, best a multiple of 8, where they see only themselves: few
-    shapes, for compile on a GPU; none: one feature a row, beside others of its length."""
+    shapes, for compile on a GPU; slower on a CPU; none: one feature a row, beside others of its length."""
     attention: str = "auto"
     """How attention is computed: sdpa, eager, flash_attention_2 or another name that transformers knows; auto: as the
     model's class prefers, on a CPU by kernels of this package."""
