@@ -149,7 +149,7 @@ class TrainingConfig(Settings):
         self._require_positive("training.", "save_minutes", "max_minutes", "schedule_power")
         self._require_least("training.", max_steps=0, batch_size=1, accumulation_steps=1, weight_decay=0)
         self._require_least("training.", warmup_steps=0, evaluate_every=0, save_every=0, log_every=1)
-        self._require_least("training.", keep_last=1, keep_best=1, patience=1, packed_length=1)
+        self._require_least("training.", keep_last=1, keep_best=1, patience=1)
         require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
         require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 

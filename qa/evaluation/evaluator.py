@@ -25,7 +25,7 @@ from qa.features.cache import cached_features
 from qa.features.collation import Batch, padding_multiple
 from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
-from qa.features.order import evaluation_batches, mixed_batches, share_of_batches
+from qa.features.order import evaluation_batches, share_of_batches
 from qa.features.packing import Packing
 from qa.features.windows import Features
 from qa.metrics import Scores
@@ -199,8 +199,8 @@ class Evaluator:
         """All features in batches that are no larger than memory is known to hold."""
         limits = [limit for limit in (self.config.batch_size, self.memory.limit) if limit is not None]
         device, tokens = self.accelerator.device.type, self.config.batch_tokens
-        cut = evaluation_batches if self.packing is None else mixed_batches
-        return cut(self.features.lengths, min(limits, default=None), device, tokens=tokens)
+        size, mixed = min(limits, default=None), self.packing is not None
+        return evaluation_batches(self.features.lengths, size, device, tokens=tokens, mixed=mixed)
 
     def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> Found:
         """Run this process's batches through the model; where memory ends on one process, all raise. Collective.

@@ -92,6 +92,7 @@ def evaluation_batches(
     *,
     tokens: int | None = None,
     cpu_tokens: int = _CPU_TOKENS,
+    mixed: bool = False,
 ) -> list[np.ndarray]:
     """Cut all features into batches of like lengths, long ones first, the same for any number of processes.
 
@@ -105,35 +106,21 @@ def evaluation_batches(
         device: kind of the device where the model runs, such as "cpu".
         tokens: of a batch, unless one feature has more; None: what is right for the device.
         cpu_tokens: what is right for a CPU.
+        mixed: for packed rows, which have no padding: features of all lengths together, in their own order.
 
     """
     limit = tokens or (cpu_tokens if device == "cpu" else _GPU_TOKENS)
-    order = np.argsort(-lengths, kind="stable")
+    order = np.arange(len(lengths)) if mixed else np.argsort(-lengths, kind="stable")
+    ends = np.cumsum(lengths[order])
     batches = []
     begin = 0
     while begin < len(order):
-        fitting = max(1, limit // int(lengths[order[begin]]))
+        first = int(lengths[order[begin]])  # where they are sorted, the longest
+        within = np.searchsorted(ends, ends[begin] - first + limit, side="right") - begin
+        fitting = max(1, int(within) if mixed else limit // first)
         batches.append(order[begin : begin + min(batch_size or fitting, fitting)])
         begin += len(batches[-1])
     return batches
-
-
-def mixed_batches(
-    lengths: Int[np.ndarray, "feature"], batch_size: int | None, device: str, *, tokens: int | None = None
-) -> list[np.ndarray]:
-    """Cut all features, in their order, into batches for packed rows; see `evaluation_batches`.
-
-    A batch has as many tokens as that says, and up to a feature more.
-    """
-    limit = tokens or (_CPU_TOKENS if device == "cpu" else _GPU_TOKENS)
-    number = np.cumsum(lengths) // limit
-    batches = np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(number)) + 1)
-    return [
-        part
-        for batch in batches
-        if len(batch)
-        for part in np.array_split(batch, -(-len(batch) // (batch_size or len(batch))))
-    ]
 
 
 def share_of_batches(batches: Sequence[np.ndarray], *, process: int, processes: int) -> tuple[list[np.ndarray], int]:

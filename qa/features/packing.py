@@ -62,8 +62,9 @@ def emptiest_fit(
 ) -> tuple[Int[np.ndarray, "feature"], Int[np.ndarray, "feature"]]:
     """Return the row of every feature and where in it the feature begins.
 
-    Features go, from long to short, into the emptiest row if they fit there, and into a new one if not: the fullest row
-    that fits would be as good, and takes longer to find. Equal sizes keep their order.
+    Features go, from long to short, into the emptiest row if they fit there, and into a new one if not. The first row
+    that fits takes longer to find and saves less than one row in a hundred, at SQuAD's lengths. Equal sizes keep their
+    order.
     """
     row, begin = np.zeros((2, len(sizes)), dtype=np.int64)
     open_rows: list[tuple[int, int]] = []  # tokens that a row has, and its number

@@ -15,6 +15,7 @@ from qa.errors import ModelError
 from qa.features.packing import Packing
 from qa.features.pair_template import PairTemplate
 from qa.modeling.probe import Probe, Window, differ, ordinary_tokens
+from qa.modeling.quirks import first_position
 
 _QUESTION, _CONTEXTS = 6, (11, 30, 3, 22)  # tokens that a model is asked with, beside the longest window
 _SEEN = 1e-4  # share of the largest logit: above what other shapes of products round, below what other tokens do
@@ -96,12 +97,9 @@ class _Apart:
 
     @classmethod
     def of(cls, encoder: nn.Module, *, is_causal: bool) -> "_Apart":
-        """Look at what an encoder takes. RoBERTa and its like count positions from the one after that of padding."""
+        """Look at what an encoder takes."""
         takes_positions = "position_ids" in inspect.signature(encoder.forward).parameters
-        tables: Any = (module for name, module in encoder.named_modules() if name.endswith("position_embeddings"))
-        paddings = (getattr(table, "padding_idx", None) for table in tables)
-        first = max((padding + 1 for padding in paddings if padding is not None), default=0)
-        return cls(is_causal=is_causal, first_position=first if takes_positions else None)
+        return cls(is_causal=is_causal, first_position=first_position(encoder) if takes_positions else None)
 
     def __call__(
         self, encoder: nn.Module, args: tuple[Any, ...], inputs: dict[str, Any]

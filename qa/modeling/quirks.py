@@ -66,13 +66,21 @@ def longest_window(model: PreTrainedModel) -> int | None:
     config = model.config
     names = ("max_position_embeddings", "max_encoder_position_embeddings", "max_decoder_position_embeddings")
     stated = (getattr(config, name, None) for name in names)
-    tables: Iterator[Any] = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
-    shifted = (
-        len(table.weight) - table.padding_idx - 1  # not num_embeddings, which I-BERT's tables do not have
-        for table in tables
-        if getattr(table, "padding_idx", None) is not None
-    )
+    shifted = (len(table.weight) - first for table, first in _shifted_tables(model))  # I-BERT's have no num_embeddings
     return min([limit for limit in (*stated, *shifted) if limit is not None and limit > 0], default=None)
+
+
+def first_position(model: nn.Module) -> int:
+    """Return the position of a text's first token; see `longest_window`."""
+    return max((first for _, first in _shifted_tables(model)), default=0)
+
+
+def _shifted_tables(model: nn.Module) -> Iterator[tuple[Any, int]]:
+    """Yield the tables of positions that have one for padding, and the first position after it."""
+    for name, module in model.named_modules():
+        padding: Any = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            yield module, padding + 1
 
 
 # --- attention that depends on length -----------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from qa.features.collation import Batch, padding_multiple
 from qa.features.labels import Labels
 from qa.features.loader import batch_loader
 from qa.features.order import BatchSplit, epoch_order, micro_batches
-from qa.features.packing import Packing
 from qa.features.sampling import short_windows
 from qa.features.windows import Features
 from qa.training.plan import TrainingPlan
@@ -55,7 +54,7 @@ class StepLoader:
         """Return the features of every step of an epoch."""
         plan = self.plan
         lengths = self.windows_at(epoch * plan.steps_per_epoch)[0].lengths
-        mixed = Packing.of(plan.config) is not None
+        mixed = plan.packing is not None
         return epoch_order(lengths, seed=plan.seed, epoch=epoch, steps=plan.steps_per_epoch, mixed=mixed)
 
     def windows_at(self, step: int) -> tuple[Features, Labels]:
@@ -90,7 +89,7 @@ class StepLoader:
             labels=labels,
             input_names=self.plan.input_names,
             pad_multiple=padding_multiple(compiled=self.plan.config.compile),
-            packing=Packing.of(self.plan.config),
+            packing=self.plan.packing,
             device=self.device,
         )
         for step in steps:

@@ -12,6 +12,7 @@ from qa.config import RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.errors import ConfigError
 from qa.features.order import BatchSplit, steps_per_epoch
+from qa.features.packing import Packing
 from qa.features.windows import Features
 from qa.modeling.fingerprint import model_settings, weights_fingerprint
 from qa.modeling.reader import Reader
@@ -47,6 +48,11 @@ class TrainingPlan:
     """The model's configuration."""
     flops: TrainingFlops = field(default_factory=TrainingFlops)
     """What a feature costs, for the reports."""
+
+    @property
+    def packing(self) -> Packing | None:
+        """How features are packed into rows; None: they are not."""
+        return Packing.of(self.config)
 
     @property
     def short_steps(self) -> int:

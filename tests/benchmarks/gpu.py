@@ -35,7 +35,7 @@ from qa.config import DecodingConfig, RecipeConfig, TrainingConfig
 from qa.decoding.spans import find_spans
 from qa.features.labels import Labels
 from qa.features.loader import batch_loader
-from qa.features.order import BatchSplit, evaluation_batches, mixed_batches, steps_per_epoch
+from qa.features.order import BatchSplit, evaluation_batches, steps_per_epoch
 from qa.features.packing import Packing
 from qa.features.windows import Encoder, Features, Ragged
 from qa.modeling import span_loss
@@ -300,10 +300,9 @@ def our_evaluation(case: Case, device: torch.device, features: Features) -> Iter
     accept_packed(reader, case)
     model = accelerator.prepare(model)
     packing = Packing(length=ROW) if case.batches == PACKED else None
-    cut = evaluation_batches if packing is None else mixed_batches
+    kind, names = accelerator.device.type, reader.input_names
     while True:
-        batches = cut(features.lengths, case.batch_size, accelerator.device.type)
-        names = reader.input_names
+        batches = evaluation_batches(features.lengths, case.batch_size, kind, mixed=packing is not None)
         loader = timed(batch_loader(features, batches, input_names=names, device=accelerator.device, packing=packing))
         waited = []
         with accelerator.autocast():

@@ -16,7 +16,6 @@ from qa.features.order import (
     epoch_order,
     evaluation_batches,
     micro_batches,
-    mixed_batches,
     share_of_batches,
     steps_per_epoch,
 )
@@ -174,15 +173,13 @@ def test_evaluation_batches_of_a_cpu_are_as_full_as_their_tokens_allow(lengths, 
 
 
 @given(st.lists(st.integers(1, 600), max_size=300), st.none() | st.integers(1, 9))
-def test_mixed_batches_hold_about_as_many_tokens_each_and_keep_the_order(lengths, batch_size):
+def test_mixed_batches_keep_the_order_and_are_as_full_as_their_tokens_allow(lengths, batch_size):
     lengths = np.array(lengths, dtype=np.int64)
-    batches = mixed_batches(lengths, batch_size, "cpu")
+    batches = evaluation_batches(lengths, batch_size, "cpu", mixed=True)
     assert [at for batch in batches for at in batch] == list(range(len(lengths)))
-    assert all(len(batch) > 0 for batch in batches)
-    assert all(lengths[batch[1:]].sum() < 1536 for batch in batches)
-    assert batch_size is None or all(len(batch) <= batch_size for batch in batches)
-    for one, other in itertools.pairwise(batches):
-        assert batch_size is not None or lengths[one].sum() + lengths[other].sum() > 1536
+    for batch, following in itertools.pairwise(batches):
+        assert len(batch) == 1 or lengths[batch].sum() <= 1536
+        assert len(batch) == batch_size or lengths[batch].sum() + lengths[following[0]] > 1536
 
 
 def test_mixed_steps_hold_every_feature_once_and_all_lengths():

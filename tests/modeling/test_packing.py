@@ -115,19 +115,31 @@ def test_rows_may_be_longer_than_a_model_has_positions_and_hold_nothing_but_padd
     batch = batch_of(reader, packing)
     assert batch.shape == (2, 512)
     assert (batch.inputs["attention_mask"][1] == 0).all()
+    output = reader.model(**batch.inputs)
+    (output.start_logits.sum() + output.end_logits.sum()).backward()  # of padding too, which must not be NaN
+    assert all(one.grad is None or one.grad.isfinite().all() for one in reader.model.parameters())
     torch.testing.assert_close(
         logits_of(reader, batch)[0][~batch.padding], wanted[~batch.padding], atol=1e-5, rtol=1e-4
     )
 
 
-@pytest.mark.parametrize("head", ["spans", "conditional", "tokens"])
-def test_every_head_has_the_same_loss_of_packed_features(head, tmp_path):
+@pytest.mark.parametrize(
+    ("head", "recipe"),
+    [
+        ("spans", RecipeConfig()),
+        ("spans", RecipeConfig(objective="joint")),
+        ("spans", RecipeConfig(label_smoothing=0.1)),
+        ("conditional", RecipeConfig()),
+        ("tokens", RecipeConfig()),
+    ],
+)
+def test_every_head_and_loss_is_the_same_of_packed_features(head, recipe, tmp_path):
     reader = reader_of(tmp_path, "bert")
     reader.prepare_head(head)
     rows = tiny.small(6)
     features = features_of_table(rows.with_format("arrow")[:], reader.encoder, WINDOWS)
     labels = build_labels(rows, features, every=head == "tokens", tagged=head == "tokens")
-    loss, found = choose_loss(RecipeConfig(), head), []
+    loss, found = choose_loss(recipe, head), []
     for packing in (None, PACKING):
         if packing is not None:
             reader.accept_packed(packing, max_length=MAX_LENGTH)

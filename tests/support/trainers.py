@@ -12,7 +12,6 @@ from qa.config import FeaturesConfig, RecipeConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.features.collation import collate
 from qa.features.labels import build_labels
-from qa.features.packing import Packing
 from qa.features.windows import Encoder, build_features
 from qa.modeling.loss import choose_loss, span_loss
 from qa.modeling.quirks import model_inputs
@@ -52,8 +51,8 @@ def loop_for(rows=None, *, family="bert", model=None, dropout=False, loss=None, 
     reader = reader_of(model or tiny.model(family, **({} if dropout or family != "bert" else CALM)), family)
     features = build_features(rows, reader.tokenizer, WINDOWS)
     plan = plan_for(rows, features, reader, **planned)
-    if (packing := Packing.of(plan.config)) is not None:
-        reader.accept_packed(packing, max_length=WINDOWS.max_length)
+    if plan.packing is not None:
+        reader.accept_packed(plan.packing, max_length=WINDOWS.max_length)
     reader.configure_for_training(plan.config, plan.recipe, accelerator.device)
     prepared, optimizer = accelerator.prepare(
         reader.model,
