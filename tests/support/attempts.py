@@ -108,9 +108,9 @@ class Attempt:
             process.join()
 
 
-def finish(folder, reader, *flags, **options):
+def finish(folder, reader, *flags, within=BOUND, **options):
     attempt = Attempt(folder, reader, *flags, **options)
-    assert set(attempt.statuses()) == {0}, attempt.output()
+    assert set(attempt.statuses(within)) == {0}, attempt.output()
     return attempt.output()
 
 
