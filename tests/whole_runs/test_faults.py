@@ -306,7 +306,7 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the limit of memo
             MANY_WEIGHTS,
             "out of memory in the optimizer's step: AdamW keeps two values for every parameter, ",
         ),
-        (300, "averaged", WIDE, "out of memory in an evaluation with batches of up to 20 features"),
+        (100, "averaged", WIDE, "out of memory in an evaluation with batches of up to 20 features"),
     ],
 )
 def test_a_limit_of_the_system_is_named(mebibytes, method, model, said, tmp_path):
@@ -322,7 +322,7 @@ def test_a_limit_of_the_system_is_named(mebibytes, method, model, said, tmp_path
 
 
 @ON_LINUX
-@pytest.mark.parametrize(("mebibytes", "method"), [(450, "step"), (300, "averaged")])
+@pytest.mark.parametrize(("mebibytes", "method"), [(450, "step"), (100, "averaged")])
 def test_batches_are_halved_until_the_system_s_limit_holds_them(mebibytes, method, tmp_path):
     reader = tiny.save_reader(tmp_path / "reader", "bert", **WIDE)
     before = partial(faults.scarce_memory, mebibytes, method)
