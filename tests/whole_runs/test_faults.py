@@ -292,27 +292,30 @@ WIDE = {"intermediate_size": 2**15, "num_hidden_layers": 1}
 MANY_WEIGHTS = {"type_vocab_size": 500_000, "num_hidden_layers": 1}
 LARGE = ["--training.max-steps", "2", "--training.batch-size", "16", "--training.save-every", "0"]
 LARGE += ["--decoding.batch-size", "32", "--max-validation-examples", "60"]
+SMALL_STEPS = [*LARGE, "--training.batch-size", "2"]
+"""Before an evaluation that is to run out of memory: the heap of large steps stays mapped, and could serve it."""
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is set by what /proc tells")
 
 
 @ON_LINUX
 @pytest.mark.parametrize(
-    ("mebibytes", "method", "model", "said"),
+    ("mebibytes", "method", "model", "flags", "said"),
     [
-        (150, "step", WIDE, r"out of memory in a batch of 1\d features × "),
+        (150, "step", WIDE, LARGE, r"out of memory in a batch of 1\d features × "),
         (
             20,
             "apply",
             MANY_WEIGHTS,
+            LARGE,
             "out of memory in the optimizer's step: AdamW keeps two values for every parameter, ",
         ),
-        (100, "averaged", WIDE, "out of memory in an evaluation with batches of up to 20 features"),
+        (200, "averaged", WIDE, SMALL_STEPS, "out of memory in an evaluation with batches of up to 20 features"),
     ],
 )
-def test_a_limit_of_the_system_is_named(mebibytes, method, model, said, tmp_path):
+def test_a_limit_of_the_system_is_named(mebibytes, method, model, flags, said, tmp_path):
     """The allocator itself fails, in the pass, the optimizer's first step, or the evaluation."""
     reader = tiny.save_reader(tmp_path / "reader", "bert", **model)
-    run = Attempt(tmp_path / "named", reader, *LARGE, before=partial(faults.scarce_memory, mebibytes, method))
+    run = Attempt(tmp_path / "named", reader, *flags, before=partial(faults.scarce_memory, mebibytes, method))
     assert run.statuses() == [1], run.output()
     assert re.search(said, run.output()), run.output()
     assert "Traceback" not in run.output()
@@ -322,12 +325,14 @@ def test_a_limit_of_the_system_is_named(mebibytes, method, model, said, tmp_path
 
 
 @ON_LINUX
-@pytest.mark.parametrize(("mebibytes", "method"), [(450, "step"), (100, "averaged")])
-def test_batches_are_halved_until_the_system_s_limit_holds_them(mebibytes, method, tmp_path):
+@pytest.mark.parametrize(
+    ("mebibytes", "method", "flags"), [(450, "step", LARGE), (200, "averaged", SMALL_STEPS)], ids=["step", "averaged"]
+)
+def test_batches_are_halved_until_the_system_s_limit_holds_them(mebibytes, method, flags, tmp_path):
     reader = tiny.save_reader(tmp_path / "reader", "bert", **WIDE)
     before = partial(faults.scarce_memory, mebibytes, method)
     folder = tmp_path / "auto"
-    output = finish(folder, reader, *LARGE, "--training.auto-batch-size", before=before)
+    output = finish(folder, reader, *flags, "--training.auto-batch-size", before=before)
     assert "going on with halved batches" in output
     end = json.loads((folder / "checkpoints" / "step-00000002" / "state.json").read_text())
     limit = end["progress"]["batch_limit"]
