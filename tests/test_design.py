@@ -3,9 +3,15 @@
 import ast
 import re
 
+import numpy as np
 import pytest
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import TypeCheckError
 
 import qa
+from qa.evaluation.calibration import log_loss
+from qa.features.graphemes import is_white
+from qa.modeling.settings import load_settings
 from tests.support.source import FILES, PACKAGE, ROOT, definitions, imports, reachable
 
 LINES = (
@@ -139,3 +145,19 @@ def test_the_map_is_the_tree():
         mapped |= {f"{folder}{name}" for name in names.split() if name.endswith(".py")}
     found = {str(path.relative_to(PACKAGE)) for path in FILES.values() if not path.stem.startswith("__")}
     assert mapped == found
+
+
+# --- types ---
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        (load_settings, ["reader"]),  # in a module that names no shapes
+        (log_loss, [np.zeros(3), np.zeros(4, dtype=bool)]),  # that names them by an alias
+        (is_white, [np.zeros(3)]),
+    ],
+)
+def test_types_and_shapes_are_checked_in_tests(call, given):
+    with pytest.raises((BeartypeCallHintViolation, TypeCheckError)):
+        call(*given)
