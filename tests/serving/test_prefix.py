@@ -14,11 +14,14 @@ def asked(path, *, root_path, kind="http"):
     async def app(scope, _receive, _send):
         seen.append((scope["path"], scope.get("root_path", "")))
 
+    async def receive():
+        raise AssertionError("nothing is read of what comes after a request's head")
+
     async def send(message):
         sent.append(message)
 
     scope = {"type": kind, "path": path, "method": "GET", "headers": [], "query_string": b"", "root_path": ""}
-    asyncio.run(Prefix(app, root_path=root_path)(scope, None, send))
+    asyncio.run(Prefix(app, root_path=root_path)(scope, receive, send))
     return seen, sent
 
 
