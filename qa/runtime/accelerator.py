@@ -150,7 +150,7 @@ def require_whole_layers(plugin: FullyShardedDataParallelPlugin) -> None:
         "fsdp_version: 2": plugin.fsdp_version != _FSDP_VERSION,
         "fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP": plugin.auto_wrap_policy is not transformer_auto_wrap_policy,
         "fsdp_offload_params: false": offloads,
-        "fsdp_cpu_ram_efficient_loading: false": plugin.cpu_ram_efficient_loading,
+        "fsdp_cpu_ram_efficient_loading: false (weights are mapped, once a machine)": plugin.cpu_ram_efficient_loading,
         "fsdp_activation_checkpointing: false (see training.gradient-checkpointing)": plugin.activation_checkpointing,
     }
     wanted = [setting for setting, is_wrong in wrong.items() if is_wrong]

@@ -1,13 +1,15 @@
 """Kill runs at drawn moments of every phase, resume each, compare its end with the undisturbed run's bit by bit.
 
-    python -m tests.benchmarks.kills [--kills 1000] [--jobs 1] [--minutes M] [--seed 0] [--output kills.json]
+    python -m tests.benchmarks.kills [--kills 1000] [--jobs 1] [--minutes M] [--sharded] [--output kills.json]
 
-Runs of one and of two processes (gloo) in turn, which save after every step and evaluate after every third. An attempt
-is forked from a process that has imported everything and computed nothing; one in fifty is started anew, by
-`accelerate launch`. It is killed (SIGKILL, its processes in any order) soon after it has come, for the first or a later
-time, into a phase drawn evenly from all; then it is resumed and killed again, three to nine times, until it may come to
-its end. In which phase the main process really died, it has noted itself. The speed of the machine, which MFU needs, is
-not measured in forks: it would take half of their time. Exits with 1, and keeps the folder, if an end differs.
+Runs of one and of two processes (gloo) in turn, or of two that shard the model by FSDP and write their parts of a
+checkpoint while they train. They save after every step and evaluate after every third. An attempt is forked from a
+process that has imported everything and computed nothing; one in fifty is started anew, by `accelerate launch`, except
+with shards: a launcher shards on accelerators only. It is killed (SIGKILL, its processes in any order) soon after it
+has come, for the first or a later time, into a phase drawn evenly from all; then it is resumed and killed again, three
+to nine times, until it may come to its end. In which phase the main process really died, it has noted itself. The speed
+of the machine, which MFU needs, is not measured in forks: it would take half of their time. Exits with 1, and keeps the
+folder, if an end differs.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from pathlib import Path
 import psutil
 
 from qa.training import throughput
-from tests.support import tiny
+from tests.support import faults, tiny
 from tests.support.attempts import ROOT, WINDOWS, Attempt, assert_same_end, finish
 from tests.support.phases import PHASES, await_phase, note_phases, phase_of
 
@@ -50,6 +52,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="after which nothing is killed any more")
     parser.add_argument("--seed", default="0", help="of the moments")
+    parser.add_argument("--sharded", action="store_true", help="by FSDP, in two processes")
     parser.add_argument("--output", type=Path, help="JSON file for the count, rewritten after every run")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="qa-kills-"))
@@ -78,8 +81,12 @@ class Bench:
         self._lock, self._runs = threading.Lock(), 0
         self.reader = tiny.save_reader(folder / "reader", "bert", num_hidden_layers=1)
         self.data = self._data()
-        for processes in (1, 2):
-            finish(self.whole(processes), self.reader, *self.flags, processes=processes)
+        self.numbers = (2,) if arguments.sharded else (1, 2)
+        for processes in self.numbers:
+            before = partial(begin, sharded=arguments.sharded)
+            finish(self.whole(processes), self.reader, *self.flags, processes=processes, before=before)
+            environment = json.loads((self.whole(processes) / "environment.json").read_text(encoding="utf-8"))
+            assert (environment["distributed_type"] == "FSDP") == arguments.sharded
 
     def __str__(self) -> str:
         ends = ", ".join(f"{number} with {processes}" for processes, number in sorted(self.ends.items()))
@@ -103,7 +110,7 @@ class Bench:
             with self._lock:
                 self._runs += 1
                 number = self._runs
-            processes, folder = 1 + number % 2, self.folder / f"killed-{number}"
+            processes, folder = self.numbers[number % len(self.numbers)], self.folder / f"killed-{number}"
             try:
                 self._kill_and_finish(folder / "run", processes, chance)
             except AssertionError as error:
@@ -115,7 +122,7 @@ class Bench:
         for _ in range(chance.randint(3, 9)):
             if not self._goes_on():
                 continue
-            is_fresh = chance.random() < FRESH
+            is_fresh = chance.random() < FRESH and not self.arguments.sharded
             died_in = (self._kill_fresh if is_fresh else self._kill_fork)(folder, processes, chance)
             with self._lock:
                 self.kills += died_in is not None
@@ -124,7 +131,8 @@ class Bench:
             if died_in is None:
                 break
         else:
-            last = Attempt(folder, self.reader, *self.flags, "--resume", processes=processes, before=unmeasured)
+            before = partial(begin, sharded=self.arguments.sharded)
+            last = Attempt(folder, self.reader, *self.flags, "--resume", processes=processes, before=before)
             assert set(last.statuses(PATIENCE)) == {0}, last.output()
         assert_same_end(folder, self.whole(processes))
         with self._lock:
@@ -137,7 +145,7 @@ class Bench:
         """Go on with a run and kill it; return the phase in which its main process died, None if it came to its end."""
         notes = folder.with_name("phases")
         notes.unlink(missing_ok=True)
-        before = partial(unmeasured, notes)
+        before = partial(begin, notes, sharded=self.arguments.sharded)
         attempt = Attempt(folder, self.reader, *self.flags, "--resume", processes=processes, before=before)
         phase = chance.choice(PHASES)
         if await_phase(notes, PHASES.index(phase), chance.randint(1, VISITS.get(phase, 1)), attempt.is_running):
@@ -195,9 +203,11 @@ class Bench:
         self.arguments.output.write_text(json.dumps(count, indent=2) + "\n", encoding="utf-8")
 
 
-def unmeasured(notes: Path | None = None) -> None:
-    """Say how fast the machine is without measuring it, and note the phases."""
+def begin(notes: Path | None = None, *, sharded: bool) -> None:
+    """Say how fast the machine is without measuring it, shard, and note the phases."""
     throughput.peak_flops = lambda *_: 1e12
+    if sharded:
+        faults.sharded_by_fsdp(faults.fsdp_settings())
     if notes is not None:
         note_phases(notes)
 

@@ -1,6 +1,9 @@
 """A reader loads with float32 weights and fits its tokenizer and the run, or an error says what is wrong."""
 
 import json
+import re
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,6 +41,23 @@ def test_half_precision_checkpoint_has_float32_weights(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "float16"
     reader = load_reader(str(tmp_path), max_length=64)
     assert {parameter.dtype for parameter in reader.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the pages of a process are read from Linux's /proc")
+def test_float32_weights_stay_in_their_file(tmp_path):
+    """So all processes of a machine share one copy: FSDP has nothing to gain from models without weights."""
+    tiny.save_reader(tmp_path, intermediate_size=1 << 18)
+    before = own_mebibytes()
+    reader = load_reader(str(tmp_path), max_length=64)
+    weights = sum(parameter.numel() * 4 for parameter in reader.model.parameters()) >> 20
+    assert weights > 50
+    assert own_mebibytes() - before < weights / 2
+
+
+def own_mebibytes():
+    """Memory that is in no file, so that no other process shares it."""
+    pages = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
+    return int(re.search(r"Anonymous:\s+(\d+)", pages)[1]) >> 10
 
 
 def test_checkpoint_with_three_classes_gets_a_span_head(tmp_path):

@@ -118,7 +118,10 @@ def assert_same_end(one, two):
     """Compare what two runs have left, bit by bit: weights, optimizer, progress, best model, results and history."""
     last = [max((folder / "checkpoints").glob("step-*")) for folder in (one, two)]
     assert last[0].name == last[1].name
-    for file in ("model.safetensors", "optimizer.safetensors"):
+    files = [sorted(path.name for path in at.glob("*.safetensors")) for at in last]  # of shards several
+    assert files[0] == files[1]
+    assert files[0]
+    for file in files[0]:
         tensors = [load_file(path / file) for path in last]
         assert tensors[0].keys() == tensors[1].keys()
         assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0]), file

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import torch
+import yaml
 from accelerate import utils
 from accelerate.state import PartialState
 
@@ -20,6 +21,8 @@ from qa.features import shards
 from qa.modeling import span_loss
 from qa.run_folder import checkpoints
 from qa.training import TrainingLoop
+
+_FSDP = Path(__file__).parents[2] / "accelerate_configs" / "fsdp2.yaml"
 
 
 def say(word):
@@ -131,6 +134,12 @@ def stuck_second_save():
         write(folder)
 
     checkpoints.write_manifest = stuck
+
+
+def fsdp_settings(**others):
+    """The variables that the launcher makes of `accelerate_configs/fsdp2.yaml`, with other values in it."""
+    options = yaml.safe_load(_FSDP.read_text(encoding="utf-8"))["fsdp_config"] | others
+    return {name.upper(): str(value) for name, value in options.items()}
 
 
 def sharded_by_fsdp(variables):

@@ -29,18 +29,13 @@ BUILD = 900.0  # seconds: DeepSpeed's first run on a machine compiles its exchan
 EVALUATE = ["--training.max-steps", "0"]
 
 
-def settings(name):
-    return yaml.safe_load((ROOT / "accelerate_configs" / name).read_text())
-
-
 def fsdp(**others):
-    """By the variables that the launcher makes of the file, with other values in it."""
-    options = settings("fsdp2.yaml")["fsdp_config"] | others
-    return partial(faults.sharded_by_fsdp, {name.upper(): str(value) for name, value in options.items()})
+    return partial(faults.sharded_by_fsdp, faults.fsdp_settings(**others))
 
 
 def deepspeed():
-    return partial(faults.sharded_by_deepspeed, settings("deepspeed_zero2.yaml")["deepspeed_config"])
+    settings = yaml.safe_load((ROOT / "accelerate_configs" / "deepspeed_zero2.yaml").read_text())
+    return partial(faults.sharded_by_deepspeed, settings["deepspeed_config"])
 
 
 def run(folder, reader, *flags, before=None, kind="MULTI_CPU", **options):
