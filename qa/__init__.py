@@ -115,13 +115,14 @@ The map, a folder per station of the pipeline; a file may know what stands above
       spans.py             Run a model over batches and keep the best spans of every feature.
       candidates.py        Spans of all features -> candidates of all examples, in characters.
       predictions.py       Candidates of all examples -> one prediction per example.
+      platt.py             Shares of the probability -> how likely answers are right.
       tokens.py            Tags of tokens of all windows -> predictions.
       heads.py             Which heads there are, and what becomes of their logits.
     evaluation/          How good a reader is.
       evaluator.py         A model over a set of examples, on any number of processes.
       grading.py           Predictions + references -> scores per example and overall.
       several.py           The same where all answers are wanted, and the threshold for them.
-      calibration.py       Threshold and temperature, fitted on one half, measured on the other.
+      calibration.py       Threshold and confidence, fitted on one half, measured on the other.
       mistakes.py          Answers -> what is wrong with them, and which are worth a look.
       intervals.py         How far a mean over examples can be trusted.
       retrieval.py         What shared words count beside a reader in a search, fitted and measured.

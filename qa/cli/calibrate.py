@@ -1,4 +1,4 @@
-"""`qa calibrate`: threshold and temperature, fitted on held-out examples and saved with the model."""
+"""`qa calibrate`: threshold and confidence, fitted on held-out examples and saved with the model."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,9 +10,10 @@ from qa.cli.loading import load_predictor
 from qa.cli.model_flags import Calibrate
 from qa.cli.searches import fit_searches, show_searches
 from qa.data.examples import Examples
+from qa.decoding.platt import Platt
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError, UsageError
-from qa.evaluation.calibration import Calibration, calibrate
+from qa.evaluation.calibration import Calibration, Values, calibrate
 from qa.evaluation.grading import grade
 from qa.evaluation.retrieval import RetrievalFit
 from qa.evaluation.several import grade_answers
@@ -67,12 +68,14 @@ def _settings(
     own: ReaderSettings, options: AnswerOptions, found: Calibration, searches: RetrievalFit | None
 ) -> ReaderSettings:
     """Return the reader's settings with what was fitted; as they were where nothing is new."""
-    if (found.threshold, found.temperature) != (options.threshold, options.temperature):
+    if used_by(found) != values_of(options):
         own = replace(
             own,
             null_possible=options.null_possible,
             no_answer_threshold=found.threshold,
             temperature=found.temperature,
+            confidence_slope=found.slope,
+            confidence_shift=found.shift,
         )
     return own if searches is None else replace(own, lexical_weight=searches.weight)
 
@@ -83,7 +86,17 @@ def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, lan
     predictions = Predictions.concatenate(parts, ids=examples.rows["id"][:])
     references = [answers["text"] for answers in examples.rows["answers"][:]]
     graded = (grade_answers if options.answers == "all" else grade)(predictions, references, language=language)
-    return calibrate(graded, threshold=options.threshold, temperature=options.temperature)
+    return calibrate(graded, values_of(options))
+
+
+def values_of(options: AnswerOptions) -> Values:
+    """Return the values that a reader answers with."""
+    return Values(options.threshold, options.temperature, options.platt)
+
+
+def used_by(found: Calibration) -> Values:
+    """Return the values that it is to answer with."""
+    return Values(found.threshold, found.temperature, Platt(found.slope, found.shift))
 
 
 def _show(found: Calibration, was: AnswerOptions, folder: Path | None) -> None:
@@ -94,6 +107,8 @@ def _show(found: Calibration, was: AnswerOptions, folder: Path | None) -> None:
         [
             ("no-answer threshold (log odds)", 0.0, was.threshold, found.fitted_threshold),
             ("temperature", 1.0, was.temperature, found.fitted_temperature),
+            ("slope of log odds", 1.0, was.platt.slope, found.fitted_slope),
+            ("shift of log odds", 0.0, was.platt.shift, found.fitted_shift),
             *((label, untuned[name], before[name], fitted[name]) for name, label in _MEASURES.items()),
         ],
     )
@@ -106,5 +121,6 @@ def _show(found: Calibration, was: AnswerOptions, folder: Path | None) -> None:
         print_line(f"kept as it was: {reason}")
     if folder is not None:
         print_line(
-            f"threshold {found.threshold:.4g} and temperature {found.temperature:.4g} saved in {folder / SETTINGS_FILE}"
+            f"threshold {found.threshold:.4g}, temperature {found.temperature:.4g}, slope {found.slope:.4g} and shift "
+            f"{found.shift:.4g} saved in {folder / SETTINGS_FILE}"
         )

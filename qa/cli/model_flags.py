@@ -11,10 +11,10 @@ from qa.cli.flags import DataFlags, Json, ModelFlags, OnBadExampleFlag
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrate:
-    """Fit the no-answer threshold and the temperature of a model on held-out examples, and save them with it.
+    """Fit the no-answer threshold of a model, and how likely answers are right, on held-out examples; save it with it.
 
-    Both are fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other half.
-    A value that does no better there is not saved; with fewer than 50 examples, none is.
+    All is fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other half.
+    What does no better there is not saved; with fewer than 50 examples, nothing is.
     """
 
     model: ModelFlags

@@ -1,7 +1,7 @@
-"""Threshold and temperature, fitted on one half of held-out examples, and kept out where the other half says no.
+"""Threshold, temperature and Platt's line, fitted on one half of held-out examples, kept where the other half says no.
 
-An answer is right if it is an exact match of a reference, or "no answer" where there is none; its confidence is its
-probability. Pure functions of arrays.
+An answer is right if it is an exact match of a reference, or "no answer" where there is none; its confidence is how
+likely it is said to be right. Pure functions of arrays.
 """
 
 import hashlib
@@ -10,19 +10,24 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
+from qa.decoding.platt import UNCHANGED, Platt, log_odds
 from qa.errors import DataError
 from qa.evaluation.grading import Flags, GradedPredictions, Shares
 
 BINS = 15  # of confidence, as Guo et al., 2017
 CURVE_POINTS = 20
-UNTUNED = (0.0, 1.0)  # threshold and temperature of a model that nothing was fitted for
 _SMALLEST = 1e-12  # probability that a certain and wrong answer is taken to have left to others
 _TEMPERATURES = (0.05, 20.0)
 _GRID = 121
 LEAST = 50
 """Examples from which on values are changed: a share measured on half of fewer is off by ten points and more."""
 _PRIOR = 0.5  # standard deviation of the temperature's logarithm before anything is seen: 0.6 to 1.6 is what is usual
+_LINE_PRIOR = np.array([0.25, 0.5])  # those of the slope, which must stay above 0, and of the shift
+_ROUNDS = 50  # of Newton's method, which is done in ten
+_STILL = 1e-6  # a step as small ends it
+_STEEPEST = 30.0  # log odds beyond which a share is as good as certain
 _AT_BOUND = 1.01  # factor
 _LEAST_ANSWERED = 0.05  # a reader that answers less is no reader of such examples
 
@@ -54,11 +59,15 @@ class Calibration:
     threshold: float
     """The one to use: the fitted one, or the old one where that does not stand the test."""
     temperature: float
-    """The one to use."""
+    """The one to use, as the line of log odds."""
+    slope: float
+    shift: float
     kept: tuple[str, ...]
-    """Why old values are to be used; empty where both are new."""
+    """Why old values are to be used; empty where all are new."""
     fitted_threshold: float
     fitted_temperature: float
+    fitted_slope: float
+    fitted_shift: float
     fitted_examples: int
     measured_examples: int
     untuned: Reliability
@@ -68,23 +77,23 @@ class Calibration:
 
 
 class Values(NamedTuple):
-    """A no-answer threshold and a temperature."""
+    """What answers and their confidence depend on; by default what a model has that nothing was fitted for."""
 
-    threshold: float
-    temperature: float
+    threshold: float = 0.0
+    temperature: float = 1.0
+    platt: Platt = UNCHANGED
 
 
-def calibrate(graded: GradedPredictions, *, threshold: float, temperature: float = 1.0) -> Calibration:
+def calibrate(graded: GradedPredictions, old: Values) -> Calibration:
     """Fit on half of the examples, chosen by a hash of their ids, and measure on the other half.
 
-    The threshold is the one with the best F1; without unanswerable examples it stays as it is. The temperature is then
-    the one with the best log loss of right or wrong, with a prior that counts where examples are few. New values are to
-    be used only where they do better on the other half.
+    The threshold is the one with the best F1; without unanswerable examples it stays as it is. The temperature, and the
+    line for answers other than "no answer", are then those with the best log loss of right or wrong, with priors that
+    count where examples are few. New values are to be used only where they do better on the other half.
 
     Args:
         graded: the examples' answers.
-        threshold: the old one.
-        temperature: the old one.
+        old: the values that were fitted before.
 
     Raises:
         DataError: too few examples for two halves.
@@ -93,32 +102,41 @@ def calibrate(graded: GradedPredictions, *, threshold: float, temperature: float
     fit = first_half(graded.predictions.ids)
     if not fit.any() or fit.all():
         raise DataError(f"{len(fit)} examples do not make two halves, to fit on one and measure on the other")
-    old, fitted = Values(threshold, temperature), _fitted(graded, fit, threshold)
+    fitted = _fitted(graded, fit, graded.best_threshold(fit, otherwise=old.threshold))
     chosen, kept = _chosen(graded, fit, old, fitted)
     return Calibration(
         threshold=chosen.threshold,
         temperature=chosen.temperature,
+        slope=chosen.platt.slope,
+        shift=chosen.platt.shift,
         kept=kept,
         fitted_threshold=fitted.threshold,
         fitted_temperature=fitted.temperature,
+        fitted_slope=fitted.platt.slope,
+        fitted_shift=fitted.platt.shift,
         fitted_examples=int(fit.sum()),
         measured_examples=int((~fit).sum()),
-        untuned=reliability(graded, ~fit, *UNTUNED),
-        before=reliability(graded, ~fit, *old),
-        fitted=reliability(graded, ~fit, *fitted),
+        untuned=reliability(graded, ~fit, Values()),
+        before=reliability(graded, ~fit, old),
+        fitted=reliability(graded, ~fit, fitted),
     )
 
 
 def _fitted(graded: GradedPredictions, fit: Flags, threshold: float) -> Values:
-    best = graded.best_threshold(fit, otherwise=threshold)
-    return Values(best, _fitted_temperature(graded, fit, best))
+    """Fit the confidence of what is answered at a threshold: each temperature is tried with the best line for it."""
+    right, is_span = graded.right(threshold)[fit], ~graded.is_null(threshold)[fit]
 
+    def share_and_line(temperature: float) -> tuple[Shares, Platt]:
+        share = graded.confidence(threshold, temperature)[fit]
+        return share, best_line(share[is_span], right[is_span])
 
-def _fitted_temperature(graded: GradedPredictions, fit: Flags, threshold: float) -> float:
-    right, weight = graded.right(threshold)[fit], 2.0 * _PRIOR**2 * int(fit.sum())
-    return best_temperature(
-        lambda value: log_loss(graded.confidence(threshold, value)[fit], right) + float(np.log(value)) ** 2 / weight
-    )
+    def loss(temperature: float) -> float:
+        share, line = share_and_line(temperature)
+        prior = (float(np.log(temperature)) / _PRIOR) ** 2 / 2 + _line_prior(np.array(line))
+        return log_loss(np.where(is_span, line.likelihood(share), share), right) + prior / len(right)
+
+    temperature = best_temperature(loss)
+    return Values(threshold, temperature, share_and_line(temperature)[1])
 
 
 def _chosen(graded: GradedPredictions, fit: Flags, old: Values, fitted: Values) -> tuple[Values, tuple[str, ...]]:
@@ -133,7 +151,7 @@ def _chosen(graded: GradedPredictions, fit: Flags, old: Values, fitted: Values) 
         return fitted, ()
     if fitted.threshold == old.threshold:
         return old, against
-    with_old = Values(old.threshold, _fitted_temperature(graded, fit, old.threshold))
+    with_old = _fitted(graded, fit, old.threshold)
     more = _objections(graded, ~fit, old, with_old)
     return (old, (*against, *more)) if more else (with_old, against)
 
@@ -152,11 +170,17 @@ def _objections(graded: GradedPredictions, among: Flags, old: Values, new: Value
         before, after = (graded.mean_f1(values.threshold, among) for values in (old, new))
         if after <= before:
             said.append(f"F1 with threshold {new.threshold:.3g} is {after:.2f}, not above {before:.2f} as it is")
+    if new.platt.slope <= 0.0:
+        said.append(f"slope {new.platt.slope:.3g} is not above 0: answers with higher scores are wrong more often")
+        return tuple(said)
     before, after = (
         log_loss(graded.confidence(*values)[among], graded.right(values.threshold)[among]) for values in (old, new)
     )
     if after >= before:
-        said.append(f"log loss with temperature {new.temperature:.3g} is {after:.4f}, not below {before:.4f} as it is")
+        said.append(
+            f"log loss with temperature {new.temperature:.3g}, slope {new.platt.slope:.3g} and shift "
+            f"{new.platt.shift:.3g} is {after:.4f}, not below {before:.4f} as it is"
+        )
     return tuple(said)
 
 
@@ -183,9 +207,40 @@ def best_temperature(loss: Callable[[float], float]) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def reliability(graded: GradedPredictions, among: Flags, threshold: float, temperature: float) -> Reliability:
-    """Measure the confidence of some examples' answers at a threshold and a temperature."""
-    confidence, right = graded.confidence(threshold, temperature)[among], graded.right(threshold)[among]
+def best_line(share: Shares, right: Flags) -> Platt:
+    """Find the line of log odds with the smallest log loss of answers being right or wrong.
+
+    The loss is convex, and its least value found by Newton's method with steps halved until they gain something. A
+    prior keeps the line finite where all answers are right.
+    """
+    odds = np.clip(log_odds(np.clip(share, _SMALLEST, 1.0 - _SMALLEST)), -_STEEPEST, _STEEPEST)
+    columns, line = np.stack([odds, np.ones(len(odds))], axis=1), np.array(UNCHANGED)
+
+    def loss(at: Float64[np.ndarray, "2"]) -> float:
+        return float(np.logaddexp(0.0, np.where(right, -1.0, 1.0) * (columns @ at)).sum()) + _line_prior(at)
+
+    for _ in range(_ROUNDS):
+        likelihood = np.exp(-np.logaddexp(0.0, -(columns @ line)))
+        gradient = columns.T @ (likelihood - right) + (line - UNCHANGED) / _LINE_PRIOR**2
+        curvature = columns.T @ (columns * (likelihood * (1.0 - likelihood))[:, None]) + np.diag(1 / _LINE_PRIOR**2)
+        step = -np.linalg.solve(curvature, gradient)
+        while np.abs(step).max() >= _STILL and loss(line + step) > loss(line):
+            step = step / 2
+        line = line + step
+        if np.abs(step).max() < _STILL:
+            break
+    return Platt(*line.tolist())
+
+
+def _line_prior(line: Float64[np.ndarray, "2"]) -> float:
+    """Return the negative logarithm of the prior of a line, a normal distribution around one that changes nothing."""
+    return float(((line - UNCHANGED) ** 2 / _LINE_PRIOR**2).sum() / 2)
+
+
+def reliability(graded: GradedPredictions, among: Flags, values: Values) -> Reliability:
+    """Measure some examples' answers and their confidence."""
+    threshold = values.threshold
+    confidence, right = graded.confidence(*values)[among], graded.right(threshold)[among]
     risk = risks(confidence, right)
     counts = np.unique(np.ceil(np.arange(1, CURVE_POINTS + 1) * len(risk) / CURVE_POINTS).astype(np.int64))
     return Reliability(

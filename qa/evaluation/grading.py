@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from qa import metrics
+from qa.decoding.platt import UNCHANGED, Platt
 from qa.decoding.predictions import Predictions
 from qa.metrics import Scores
 
@@ -32,13 +33,13 @@ class GradedPredictions:
         """Return the F1 at that threshold over some examples, in percent."""
         return float(100.0 * np.where(self.is_null(threshold), ~self.answerable, self.f1)[among].mean())
 
-    def confidence(self, threshold: float, temperature: float) -> Shares:
-        """Return the probability of what is answered at that threshold; 0 for an example without any valid span."""
+    def confidence(self, threshold: float, temperature: float, platt: Platt = UNCHANGED) -> Shares:
+        """Return how likely what is answered at that threshold is right; 0 for an example without any valid span."""
         scored = self.predictions.calibrated(temperature=temperature, threshold=threshold)
         best = np.zeros(len(scored))
         has_span = np.diff(scored.bounds) > 0
         best[has_span] = scored.probability[scored.bounds[:-1][has_span]]
-        return np.where(self.is_null(threshold), scored.null_probability, best)
+        return np.where(self.is_null(threshold), scored.null_probability, platt.likelihood(best))
 
     def best_threshold(self, among: Flags, *, otherwise: float) -> float:
         """Return the threshold with the best F1 over some examples; `otherwise` where all are to be answered."""

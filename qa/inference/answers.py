@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from qa.decoding.predictions import Predictions
 from qa.inference.documents import KnownOfDocument
+from qa.inference.options import AnswerOptions
 from qa.inference.words import word_borders
 
 
@@ -15,15 +16,16 @@ class Answer(TypedDict):
     """One answer to one question. `answer` is `context[start:end]`; "no answer" is the empty text, at 0 to 0."""
 
     score: float
-    """Its probability: the softmax over the n-best answers and, where that is possible, "no answer"."""
+    """How likely it is right: its share of the softmax over the n-best answers and, where that is possible, "no
+    answer", as `qa calibrate` has found that such shares turn out."""
     start: int
     end: int
     answer: str
     no_answer_score: float
     """Probability of "no answer"; 0 where that is not possible."""
     place_score: float
-    """Probability that the answer is at this place: the sum over the n-best answers that are taken for one with it.
-    Answers are one with the best answer that they overlap."""
+    """Probability that the answer is at this place: the sum over the n-best answers that are taken for one with it, at
+    least `score`. Answers are one with the best answer that they overlap."""
 
 
 class PassageAnswer(TypedDict):
@@ -64,34 +66,27 @@ class PassageSpan(NamedTuple):
     text: str
 
 
-def answers_of(
-    predictions: Predictions,
-    contexts: Sequence[str],
-    *,
-    threshold: float,
-    top_k: int,
-    align_to_words: bool,
-    overlap: float = 1.0,
-) -> Iterator[list[Answer]]:
+def answers_of(predictions: Predictions, contexts: Sequence[str], options: AnswerOptions) -> Iterator[list[Answer]]:
     """Yield the best answers of every example, at least one and at most `top_k`.
 
-    "No answer" comes before the first span whose null odds are above `threshold`, so that it is first exactly where
+    "No answer" comes before the first span whose null odds are above the threshold, so that it is first exactly where
     evaluation predicts it. Of answers that have more than the share `overlap` in common only the best is listed.
     """
     columns = (predictions.start, predictions.end, predictions.probability, predictions.counted)
     starts, ends, probabilities, counted = (column.tolist() for column in columns)
-    null_places = _null_places(predictions, threshold).tolist()
+    null_places = _null_places(predictions, options.threshold).tolist()
     bounds = predictions.bounds.tolist()
+    likelihood = options.platt.likelihood(predictions.probability).tolist()
     for at, (context, null) in enumerate(zip(contexts, predictions.null_probability.tolist(), strict=True)):
         rows = slice(bounds[at], bounds[at + 1])
         spans = [Span(0, start, end) for start, end in zip(starts[rows], ends[rows], strict=True)]
-        if align_to_words:
+        if options.align_to_words:
             spans = [Span(0, *word_borders(context, start, end)) for _, start, end in spans]
         places = place_shares(spans, probabilities[rows], counted[rows])
-        listed = listed_spans(spans, most=top_k, overlap=overlap, once=align_to_words)
+        listed = listed_spans(spans, most=options.top_k, overlap=options.overlap, once=options.align_to_words)
         found = [
             Answer(
-                score=(score := probabilities[rows][row]),
+                score=(score := likelihood[rows][row]),
                 start=spans[row].start,
                 end=spans[row].end,
                 answer=context[spans[row].start : spans[row].end],
@@ -103,7 +98,7 @@ def answers_of(
         if predictions.null_possible or not found:
             # Of the spans before "no answer", those that are listed.
             found.insert(sum(row < null_places[at] for row in listed), _no_answer(null))
-        yield found[:top_k]
+        yield found[: options.top_k]
 
 
 def spans_of(

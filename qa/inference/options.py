@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 import numpy as np
 
 from qa.config import Answers, DecodingConfig, FeaturesConfig
+from qa.decoding.platt import Platt
 from qa.errors import ConfigError
 from qa.inference.inputs import INPUTS_AT_ONCE
 from qa.modeling.settings import ReaderSettings
@@ -84,6 +85,8 @@ class AnswerOptions:
     threshold: float
     """Null odds above which the answer is "no answer"."""
     temperature: float
+    platt: Platt
+    """From shares of the probability to how likely an answer is right."""
     top_k: int
     align_to_words: bool
     overlap: float
@@ -119,6 +122,7 @@ def answer_options(given: CallOptions, own: ReaderSettings, *, longest: int, spe
         null_possible=own.null_possible if no_answer is None else no_answer is not False,
         threshold=own.no_answer_threshold if no_answer is None or isinstance(no_answer, bool) else no_answer,
         temperature=own.temperature,
+        platt=Platt(own.confidence_slope, own.confidence_shift),
         top_k=_most(said, own),
         align_to_words=said.get("align_to_words", False),
         overlap=said.get("overlap", 1.0),

@@ -52,8 +52,8 @@ class Predictor(_Shown):
     differences:
 
     - `score` is the softmax over the example's n-best answers (20, or what was saved with the model) and "no answer"
-      where that is possible. The pipeline multiplied two softmaxes over one window's tokens, which are not comparable
-      between windows.
+      where that is possible, or, after `qa calibrate`, how often answers with such a share are right. The pipeline's
+      product of two softmaxes over one window's tokens was not comparable between windows.
     - The search is exact over all windows, and a span in two windows counts once. The pipeline took the best starts
       and ends of each window by themselves, and could return the same span twice.
     - Whether "no answer" is possible, its threshold, lengths and strides default to what was saved with the model; the
@@ -286,22 +286,8 @@ class Predictor(_Shown):
             assert isinstance(chunk.spans, FeatureSpans), "options refuse such scores of another head"
             words = word_ids(texts, features, self.encoder.backend) if options.align_to_words else None
             return window_answers(chunk.spans, features, ids=chunk.ids, contexts=texts, words=words, options=options)
-        if options.answers == "all":
-            return all_answers_of(
-                chunk.calibrated(options),
-                chunk.contexts,
-                threshold=options.threshold,
-                most=options.top_k,
-                align_to_words=options.align_to_words,
-            )
-        return answers_of(
-            chunk.calibrated(options),
-            chunk.contexts,
-            threshold=options.threshold,
-            top_k=options.top_k,
-            align_to_words=options.align_to_words,
-            overlap=options.overlap,
-        )
+        listed = all_answers_of if options.answers == "all" else answers_of
+        return listed(chunk.calibrated(options), chunk.contexts, options)
 
     def features(self, rows: Sequence[Row], options: AnswerOptions) -> Features:
         """Cut rows into windows."""

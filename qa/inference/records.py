@@ -1,6 +1,7 @@
 """Predictions -> what is written for every row: its answer, and what other thresholds need."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import NotRequired, cast
 
@@ -30,25 +31,9 @@ def records_of(contexts: Sequence[str], predictions: Predictions, options: Answe
 
     """
     wants_all = options.answers == "all"
-    found = answers_of(
-        predictions,
-        contexts,
-        threshold=options.threshold,
-        top_k=2 if wants_all else max(options.top_k, 2),  # "no answer" may be the first
-        align_to_words=options.align_to_words,
-        overlap=options.overlap,
-    )
-    every = (
-        all_answers_of(
-            predictions,
-            contexts,
-            threshold=options.threshold,
-            most=options.top_k,
-            align_to_words=options.align_to_words,
-        )
-        if wants_all
-        else repeat([], len(contexts))
-    )
+    listed = 2 if wants_all else max(options.top_k, 2)  # "no answer" may be the first
+    found = answers_of(predictions, contexts, replace(options, top_k=listed))
+    every = all_answers_of(predictions, contexts, options) if wants_all else repeat([], len(contexts))
     for answers, own, null_odds in zip(found, every, predictions.null_odds.tolist(), strict=True):
         best_span = next((answer["answer"] for answer in answers if answer["answer"]), "")
         record = cast("Record", {**answers[0], "best_span": best_span, "null_odds": null_odds})

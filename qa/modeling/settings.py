@@ -33,6 +33,10 @@ class ReaderSettings:
     """Null odds above which the answer is "no answer"; fitted on the validation data."""
     temperature: float = 1.0
     """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
+    confidence_slope: float = 1.0
+    """What the log odds of an answer's probability are multiplied by to say how likely it is right; fitted after it."""
+    confidence_shift: float = 0.0
+    """What is then added."""
     lexical_weight: float = 0.0
     """What BM25 counts beside log odds when passages are ranked; fitted by `qa calibrate --searches`."""
     head: Head = "spans"

@@ -14,8 +14,15 @@ def test_calibrate_saves_what_does_better_with_the_model(capsys, tmp_path):
     before = Predictor.from_pretrained(folder)(question=QUESTION, context=CONTEXT, no_answer=0.0)
     report = json.loads(output(capsys, "calibrate", folder, "sample", "--max-examples", "60", "--json").out)
     settings = load_settings(folder)
-    assert settings == replace(SETTINGS, no_answer_threshold=report["threshold"], temperature=report["temperature"])
+    assert settings == replace(
+        SETTINGS,
+        no_answer_threshold=report["threshold"],
+        temperature=report["temperature"],
+        confidence_slope=report["slope"],
+        confidence_shift=report["shift"],
+    )
     assert settings.temperature != 0.1
+    assert settings.confidence_slope != 1.0
     assert report["fitted_examples"] + report["measured_examples"] == 60
     assert {"exact", "f1", "calibration_error", "area", "log_loss"} <= report["fitted"].keys()
     after = Predictor.from_pretrained(folder)(question=QUESTION, context=CONTEXT, no_answer=0.0)
@@ -28,6 +35,7 @@ def test_calibrate_keeps_what_it_cannot_better_and_says_why(capsys, tmp_path):
     content = (folder / SETTINGS_FILE).read_bytes()
     shown = output(capsys, "calibrate", folder, "sample", "--max-examples", "12").out
     assert "expected calibration error" in shown
+    assert "slope of log odds" in shown
     assert "kept as it was: found 12 examples; wanted 50 or more" in " ".join(shown.split())
     assert "saved in" not in shown
     assert (folder / SETTINGS_FILE).read_bytes() == content

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qa.decoding.platt import Platt
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError
 from qa.evaluation.calibration import (
     LEAST,
+    Values,
+    best_line,
     best_temperature,
     calibrate,
     expected_calibration_error,
@@ -101,8 +104,8 @@ def test_log_loss_is_that_of_right_or_wrong():
 def test_reliability_gathers_the_measures_of_some_examples():
     graded = random_graded(200, temperature=1.0)
     among = np.arange(200) < 70
-    found = reliability(graded, among, 0.5, 2.0)
-    confidence, right = graded.confidence(0.5, 2.0)[among], graded.right(0.5)[among]
+    found = reliability(graded, among, Values(0.5, 2.0, Platt(0.8, 0.4)))
+    confidence, right = graded.confidence(0.5, 2.0, Platt(0.8, 0.4))[among], graded.right(0.5)[among]
     assert found.exact == pytest.approx(100 * right.mean())
     assert found.f1 == pytest.approx(graded.mean_f1(0.5, among))
     assert found.confidence == pytest.approx(100 * confidence.mean())
@@ -131,7 +134,7 @@ def random_graded(count, *, temperature, null_bias=0.0, seed=7):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_that_the_scores_were_made_with_is_found(temperature):
     graded = random_graded(6000, temperature=temperature)
-    found = calibrate(graded, threshold=0.0)
+    found = calibrate(graded, Values(0.0))
     assert found.temperature == pytest.approx(temperature, rel=0.12)
     assert found.fitted.calibration_error < 3
     assert found.fitted.log_loss <= found.untuned.log_loss + 0.01
@@ -139,8 +142,58 @@ def test_the_temperature_that_the_scores_were_made_with_is_found(temperature):
         assert found.untuned.calibration_error > 10
 
 
+@pytest.mark.parametrize("null_possible", [False, True])
+def test_the_line_makes_up_for_answers_of_which_several_are_right(null_possible):
+    """As with an article and without: each has half of the share of the right answer; "no answer" has its own."""
+    random = np.random.default_rng(3)
+    scores = -np.sort(-random.normal(0, 2, (8000, 4)), axis=1)
+    nulls = random.normal(0, 2, 8000) if null_possible else np.full(8000, -np.inf)
+    shares = [softmax([*row, null]) for row, null in zip(scores, nulls, strict=True)]
+    right = np.array([random.choice(5, p=share) for share in shares])
+    exact = (right == 0).astype(np.float64)
+    nulls = np.where(np.isfinite(nulls), nulls, 0.0)
+    made = predictions(np.repeat(scores, 2, axis=1).tolist(), nulls.tolist(), null_possible=null_possible)
+    graded = GradedPredictions(predictions=made, exact=exact, f1=exact, answerable=right != 4)
+    found = calibrate(graded, Values())
+    by_line, by_temperature = used(found), Values(found.threshold, best_temperature_alone(graded, found.threshold))
+    errors = [reliability(graded, ~first_half(made.ids), one).calibration_error for one in (by_line, by_temperature)]
+    assert errors[0] < 5
+    assert errors[1] > errors[0] + 2
+
+
+def best_temperature_alone(graded, threshold):
+    fit = first_half(graded.predictions.ids)
+    right = graded.right(threshold)[fit]
+    return best_temperature(lambda value: log_loss(graded.confidence(threshold, value)[fit], right))
+
+
+@pytest.mark.parametrize("line", [Platt(), Platt(0.6, 0.9), Platt(1.8, -1.5)])
+def test_the_line_that_answers_were_drawn_by_is_found(line):
+    random = np.random.default_rng(5)
+    share = random.uniform(0.0, 1.0, 40_000)
+    right = random.random(len(share)) < line.likelihood(share)
+    assert best_line(share, right) == pytest.approx(line, abs=0.05)
+
+
+@given(confidences)
+@settings(max_examples=200, deadline=None)
+def test_no_line_nearby_is_likelier(pairs):
+    share, right = arrays(pairs)
+
+    def loss(slope, shift):
+        likelihood = Platt(slope, shift).likelihood(np.clip(share, 1e-12, 1 - 1e-12))
+        prior = (slope - 1) ** 2 / (2 * 0.25**2) + shift**2 / (2 * 0.5**2)
+        return len(share) * log_loss(np.clip(likelihood, 0, 1), right) + prior
+
+    found = best_line(share, right)
+    assert np.isfinite(found).all()
+    if found.slope > 0:
+        near = [(found.slope + a, found.shift + b) for a in (-1e-3, 0, 1e-3) for b in (-1e-3, 0, 1e-3)]
+        assert loss(*found) <= min(loss(*line) for line in near) + 1e-6
+
+
 def test_the_threshold_takes_the_bias_off_the_null_score():
-    found = calibrate(random_graded(6000, temperature=1.0, null_bias=4.0), threshold=0.0)
+    found = calibrate(random_graded(6000, temperature=1.0, null_bias=4.0), Values())
     assert found.threshold == pytest.approx(4.0, abs=0.7)
     assert found.fitted.f1 > found.untuned.f1 + 5
     assert found.fitted.area < found.untuned.area
@@ -155,8 +208,8 @@ def test_a_fit_sees_its_half_only():
         f1=np.where(half, graded.f1, 1.0),
         answerable=np.where(half, graded.answerable, True),
     )
-    one, other = (calibrate(given_, threshold=0.0) for given_ in (graded, changed))
-    assert (one.fitted_threshold, one.fitted_temperature) == (other.fitted_threshold, other.fitted_temperature)
+    one, other = (calibrate(given_, Values(0.0)) for given_ in (graded, changed))
+    assert fitted(one) == fitted(other)
     assert one.fitted != other.fitted
     assert one.fitted_examples == half.sum()
     assert one.measured_examples == (~half).sum()
@@ -167,7 +220,7 @@ def test_without_unanswerable_examples_the_threshold_stays():
     answerable = GradedPredictions(
         predictions=graded.predictions, exact=graded.exact, f1=graded.f1, answerable=np.ones(400, dtype=bool)
     )
-    assert calibrate(answerable, threshold=1.25).threshold == 1.25
+    assert calibrate(answerable, Values(1.25)).threshold == 1.25
 
 
 # --- what does no better is not used ---
@@ -181,39 +234,43 @@ def other_half_wrong(graded):
 
 
 def used(found):
-    return found.threshold, found.temperature
+    return Values(found.threshold, found.temperature, Platt(found.slope, found.shift))
+
+
+def fitted(found):
+    return Values(found.fitted_threshold, found.fitted_temperature, Platt(found.fitted_slope, found.fitted_shift))
 
 
 def test_of_few_examples_nothing_is_taken_over_and_the_number_is_said():
-    found = calibrate(random_graded(LEAST - 1, temperature=3.0), threshold=0.25, temperature=1.5)
-    assert used(found) == (0.25, 1.5)
+    found = calibrate(random_graded(LEAST - 1, temperature=3.0), Values(0.25, 1.5))
+    assert used(found) == Values(0.25, 1.5)
     assert found.kept == (
         "found 49 examples; wanted 50 or more: a share measured on half of fewer is off by 10 points",
     )
 
 
 def test_new_values_that_do_better_on_the_other_half_are_used():
-    found = calibrate(random_graded(4000, temperature=3.0, null_bias=5.0), threshold=0.0)
+    found = calibrate(random_graded(4000, temperature=3.0, null_bias=5.0), Values(0.0))
     assert found.kept == ()
-    assert used(found) == (found.fitted_threshold, found.fitted_temperature)
+    assert used(found) == fitted(found)
     assert found.fitted.log_loss < found.before.log_loss
     assert found.fitted.f1 > found.before.f1
 
 
 @given(st.integers(0, 10**6), st.sampled_from([50, 80, 300]), st.sampled_from([0.3, 1.0, 4.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_what_is_used_is_never_worse_on_the_other_half(seed, count, temperature):
     graded = random_graded(count, temperature=temperature, seed=seed)
-    found = calibrate(graded, threshold=0.5, temperature=1.2)
+    found = calibrate(graded, Values(0.5, 1.2))
     among = ~first_half(graded.predictions.ids)
-    after = reliability(graded, among, *used(found))
+    after = reliability(graded, among, used(found))
     assert after.log_loss <= found.before.log_loss
     assert after.f1 >= found.before.f1
-    assert (used(found) == (0.5, 1.2)) <= bool(found.kept)
+    assert (used(found) == Values(0.5, 1.2)) <= bool(found.kept)
 
 
 def test_a_temperature_that_harms_is_not_used():
-    found = calibrate(other_half_wrong(random_graded(400, temperature=0.2)), threshold=0.0, temperature=2.0)
+    found = calibrate(other_half_wrong(random_graded(400, temperature=0.2)), Values(0.0, 2.0))
     assert found.temperature == 2.0
     assert any(reason.startswith("log loss with temperature") for reason in found.kept)
 
@@ -221,7 +278,7 @@ def test_a_temperature_that_harms_is_not_used():
 def test_a_temperature_at_the_end_of_the_search_is_said_and_not_used():
     """As confidence that has nothing to do with being right."""
     graded = random_graded(4000, temperature=400.0)
-    found = calibrate(replace(graded, exact=graded.exact[::-1].copy(), f1=graded.f1[::-1].copy()), threshold=0.0)
+    found = calibrate(replace(graded, exact=graded.exact[::-1].copy(), f1=graded.f1[::-1].copy()), Values(0.0))
     assert found.fitted_temperature == pytest.approx(20.0, rel=0.01)
     assert found.temperature == 1.0
     assert any("is the last that is tried" in reason for reason in found.kept)
@@ -230,17 +287,16 @@ def test_a_temperature_at_the_end_of_the_search_is_said_and_not_used():
 def test_a_threshold_at_which_next_to_nothing_is_answered_is_said_and_not_used():
     graded = random_graded(400, temperature=1.0)
     none_right = replace(graded, exact=np.zeros(400), f1=np.zeros(400), answerable=graded.predictions.null_odds < -9)
-    found = calibrate(none_right, threshold=0.0)
+    found = calibrate(none_right, Values(0.0))
     assert found.threshold == 0.0
     assert any("% of the questions are answered" in reason for reason in found.kept)
 
 
-def test_the_prior_holds_the_temperature_where_examples_are_few():
-    few, many = (
-        calibrate(random_graded(count, temperature=6.0), threshold=0.0).fitted_temperature for count in (50, 6000)
-    )
-    assert many == pytest.approx(6.0, rel=0.15)
-    assert few < many
+def test_the_prior_holds_what_is_fitted_where_examples_are_few():
+    few, many = (fitted(calibrate(random_graded(count, temperature=6.0), Values())) for count in (50, 6000))
+    assert many.temperature / many.platt.slope == pytest.approx(6.0, rel=0.15)
+    assert few.temperature < many.temperature
+    assert few.platt.slope > 0.3
 
 
 def test_halves_are_by_the_hash_of_the_id():
@@ -254,7 +310,7 @@ def test_halves_are_by_the_hash_of_the_id():
 
 def test_too_few_examples_are_refused():
     with pytest.raises(DataError, match="1 examples do not make two halves"):
-        calibrate(random_graded(1, temperature=1.0), threshold=0.0)
+        calibrate(random_graded(1, temperature=1.0), Values(0.0))
 
 
 @pytest.mark.parametrize("place", [0.05, 0.3, 1.0, 7.7, 20.0])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.evaluation.calibration import calibrate
+from qa.evaluation.calibration import Values, calibrate
 from qa.evaluation.several import SEVERAL_SCORES, fit_threshold, grade_answers, score_several
 from qa.metrics import multi_span_score
 from tests.support.scored import predictions
@@ -100,7 +100,7 @@ def test_threshold_and_temperature_are_fitted_to_answers_as_to_examples():
         pairs.append(([float(score) for score in scores], right))
     found = dataclasses.replace(made_of(pairs, null_possible=True), independent=True)
     graded = grade_answers(found, [right for _, right in pairs])
-    fitted = calibrate(graded, threshold=0.0, temperature=1.0)
+    fitted = calibrate(graded, Values())
     assert fitted.fitted.f1 > fitted.untuned.f1
     assert fitted.fitted.log_loss < fitted.untuned.log_loss
     assert (fitted.threshold, fitted.temperature) == (fitted.fitted_threshold, fitted.fitted_temperature)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qa.decoding.platt import Platt
 from qa.inference.answers import Span, listed_spans, place_shares
+from qa.inference.records import records_of
 from qa.inference.words import word_borders
 from tests.support.predictors import CONTEXT, QUESTION, pairs, with_settings
 
@@ -41,6 +43,24 @@ def test_aligned_answers_end_at_words_and_come_once(predictor):
 
 
 # --- one score ---
+
+
+@pytest.mark.parametrize("call", [{}, {"align_to_words": True}, {"answers": "all", "no_answer": 30.0}])
+def test_the_fitted_line_changes_scores_only(predictor, call):
+    fitted = Platt(0.7, 1.2)
+    tuned = with_settings(predictor, confidence_slope=fitted.slope, confidence_shift=fitted.shift)
+    plain, scored = (one(question=QUESTION, context=CONTEXT, top_k=4, **call) for one in (predictor, tuned))
+    assert [one["answer"] for one in scored] == [one["answer"] for one in plain]
+    shares = [one["score"] for one in plain]
+    likelihoods = fitted.likelihood(np.array(shares)).tolist()
+    wanted = [score if one["answer"] else share for one, score, share in zip(plain, likelihoods, shares, strict=True)]
+    assert [one["score"] for one in scored] == pytest.approx(wanted, rel=1e-9)
+    assert [one["no_answer_score"] for one in scored] == [one["no_answer_score"] for one in plain]
+    assert all(one["place_score"] >= one["score"] for one in scored)
+    rows = [{"question": QUESTION, "context": CONTEXT}]
+    options = tuned.options(top_k=4, **call)
+    (record,) = records_of([CONTEXT], next(tuned.predictions(rows, options))[1], options)
+    assert record["answers"] == scored
 
 
 def test_the_score_of_an_answer_does_not_depend_on_how_many_are_asked_for(predictor):

@@ -68,11 +68,13 @@ def test_evidence_of_a_reader_of_tokens_stands_in_its_document(several):
     assert all(one["text"] == CONTEXT[one["start"] : one["end"]] for one in found)
 
 
-def test_answers_that_overlap_once_they_are_grown_to_words_are_listed_once():
+def test_answers_that_overlap_once_they_are_grown_to_words_are_listed_once(several):
     made = predictions([[3.0, 2.0]], [0.0])
     made = dataclasses.replace(made, start=np.array([0, 3]), end=np.array([3, 6]), independent=True)
+    given = {"answers": "all", "top_k": 5, "no_answer": 0.0}
     grown, plain = (
-        list(all_answers_of(made, ["twowords"], threshold=0.0, most=5, align_to_words=align)) for align in (True, False)
+        list(all_answers_of(made, ["twowords"], several.options(align_to_words=align, **given)))
+        for align in (True, False)
     )
     assert [one["answer"] for one in grown[0]] == ["twowords"]
     assert [one["answer"] for one in plain[0]] == ["two", "wor"]
