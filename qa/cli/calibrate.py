@@ -10,7 +10,6 @@ from qa.cli.loading import load_predictor
 from qa.cli.model_flags import Calibrate
 from qa.cli.searches import fit_searches, show_searches
 from qa.data.examples import Examples
-from qa.decoding.platt import Platt
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError, UsageError
 from qa.evaluation.calibration import Calibration, Values, calibrate
@@ -68,7 +67,7 @@ def _settings(
     own: ReaderSettings, options: AnswerOptions, found: Calibration, searches: RetrievalFit | None
 ) -> ReaderSettings:
     """Return the reader's settings with what was fitted; as they were where nothing is new."""
-    if used_by(found) != values_of(options):
+    if found.used != _values_of(options):
         own = replace(
             own,
             null_possible=options.null_possible,
@@ -86,17 +85,11 @@ def fit(predictor: Predictor, examples: Examples, options: AnswerOptions, *, lan
     predictions = Predictions.concatenate(parts, ids=examples.rows["id"][:])
     references = [answers["text"] for answers in examples.rows["answers"][:]]
     graded = (grade_answers if options.answers == "all" else grade)(predictions, references, language=language)
-    return calibrate(graded, values_of(options))
+    return calibrate(graded, _values_of(options))
 
 
-def values_of(options: AnswerOptions) -> Values:
-    """Return the values that a reader answers with."""
+def _values_of(options: AnswerOptions) -> Values:
     return Values(options.threshold, options.temperature, options.platt)
-
-
-def used_by(found: Calibration) -> Values:
-    """Return the values that it is to answer with."""
-    return Values(found.threshold, found.temperature, Platt(found.slope, found.shift))
 
 
 def _show(found: Calibration, was: AnswerOptions, folder: Path | None) -> None:

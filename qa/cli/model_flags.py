@@ -13,8 +13,8 @@ from qa.cli.flags import DataFlags, Json, ModelFlags, OnBadExampleFlag
 class Calibrate:
     """Fit the no-answer threshold of a model, and how likely answers are right, on held-out examples; save it with it.
 
-    All is fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other half.
-    What does no better there is not saved; with fewer than 50 examples, nothing is.
+    Everything is fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other
+    half. What does no better there is not saved; with fewer than 50 examples, nothing is.
     """
 
     model: ModelFlags

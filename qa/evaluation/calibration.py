@@ -1,4 +1,4 @@
-"""Threshold, temperature and Platt's line, fitted on one half of held-out examples, kept where the other half says no.
+"""Threshold, temperature and Platt's line: fitted on one half of held-out examples, used if the other half agrees.
 
 An answer is right if it is an exact match of a reference, or "no answer" where there is none; its confidence is how
 likely it is said to be right. Pure functions of arrays.
@@ -52,6 +52,14 @@ class Reliability:
     """Points of that curve: share of examples answered, the most confident first, and wrong ones of these; percent."""
 
 
+class Values(NamedTuple):
+    """What answers and their confidence depend on; by default what a model has that nothing was fitted for."""
+
+    threshold: float = 0.0
+    temperature: float = 1.0
+    platt: Platt = UNCHANGED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What was fitted on one half of the examples, and how the other half is answered without and with it."""
@@ -59,8 +67,9 @@ class Calibration:
     threshold: float
     """The one to use: the fitted one, or the old one where that does not stand the test."""
     temperature: float
-    """The one to use, as the line of log odds."""
+    """The one to use."""
     slope: float
+    """Of the line of log odds to use."""
     shift: float
     kept: tuple[str, ...]
     """Why old values are to be used; empty where all are new."""
@@ -75,13 +84,10 @@ class Calibration:
     """With the old values."""
     fitted: Reliability
 
-
-class Values(NamedTuple):
-    """What answers and their confidence depend on; by default what a model has that nothing was fitted for."""
-
-    threshold: float = 0.0
-    temperature: float = 1.0
-    platt: Platt = UNCHANGED
+    @property
+    def used(self) -> Values:
+        """The values to use."""
+        return Values(self.threshold, self.temperature, Platt(self.slope, self.shift))
 
 
 def calibrate(graded: GradedPredictions, old: Values) -> Calibration:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PositiveFloat, TypeAdapter, ValidationError
 
 from qa.config import Answers, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
 from qa.errors import ModelError
@@ -31,9 +31,9 @@ class ReaderSettings:
     """Whether it was trained, or evaluated, on questions that the context does not answer."""
     no_answer_threshold: float = 0.0
     """Null odds above which the answer is "no answer"; fitted on the validation data."""
-    temperature: float = 1.0
+    temperature: PositiveFloat = 1.0
     """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
-    confidence_slope: float = 1.0
+    confidence_slope: PositiveFloat = 1.0
     """What the log odds of an answer's probability are multiplied by to say how likely it is right; fitted after it."""
     confidence_shift: float = 0.0
     """What is then added."""

@@ -170,7 +170,7 @@ class Search(Options):
 class Answer(BaseModel):
     """One answer; "no answer" is the empty text, from 0 to 0."""
 
-    score: float = Field(ge=0, le=1, description="Its probability.")
+    score: float = Field(ge=0, le=1, description="How likely it is right.")
     start: int = Field(ge=0, description="First character in the context, counted in Unicode code points.")
     end: int = Field(ge=0, description="Character after the last one.")
     answer: str

@@ -155,7 +155,7 @@ def test_the_line_makes_up_for_answers_of_which_several_are_right(null_possible)
     made = predictions(np.repeat(scores, 2, axis=1).tolist(), nulls.tolist(), null_possible=null_possible)
     graded = GradedPredictions(predictions=made, exact=exact, f1=exact, answerable=right != 4)
     found = calibrate(graded, Values())
-    by_line, by_temperature = used(found), Values(found.threshold, best_temperature_alone(graded, found.threshold))
+    by_line, by_temperature = found.used, Values(found.threshold, best_temperature_alone(graded, found.threshold))
     errors = [reliability(graded, ~first_half(made.ids), one).calibration_error for one in (by_line, by_temperature)]
     assert errors[0] < 5
     assert errors[1] > errors[0] + 2
@@ -233,17 +233,13 @@ def other_half_wrong(graded):
     return replace(graded, exact=wrong, f1=wrong)
 
 
-def used(found):
-    return Values(found.threshold, found.temperature, Platt(found.slope, found.shift))
-
-
 def fitted(found):
     return Values(found.fitted_threshold, found.fitted_temperature, Platt(found.fitted_slope, found.fitted_shift))
 
 
 def test_of_few_examples_nothing_is_taken_over_and_the_number_is_said():
     found = calibrate(random_graded(LEAST - 1, temperature=3.0), Values(0.25, 1.5))
-    assert used(found) == Values(0.25, 1.5)
+    assert found.used == Values(0.25, 1.5)
     assert found.kept == (
         "found 49 examples; wanted 50 or more: a share measured on half of fewer is off by 10 points",
     )
@@ -252,7 +248,7 @@ def test_of_few_examples_nothing_is_taken_over_and_the_number_is_said():
 def test_new_values_that_do_better_on_the_other_half_are_used():
     found = calibrate(random_graded(4000, temperature=3.0, null_bias=5.0), Values(0.0))
     assert found.kept == ()
-    assert used(found) == fitted(found)
+    assert found.used == fitted(found)
     assert found.fitted.log_loss < found.before.log_loss
     assert found.fitted.f1 > found.before.f1
 
@@ -263,10 +259,10 @@ def test_what_is_used_is_never_worse_on_the_other_half(seed, count, temperature)
     graded = random_graded(count, temperature=temperature, seed=seed)
     found = calibrate(graded, Values(0.5, 1.2))
     among = ~first_half(graded.predictions.ids)
-    after = reliability(graded, among, used(found))
+    after = reliability(graded, among, found.used)
     assert after.log_loss <= found.before.log_loss
     assert after.f1 >= found.before.f1
-    assert (used(found) == Values(0.5, 1.2)) <= bool(found.kept)
+    assert (found.used == Values(0.5, 1.2)) <= bool(found.kept)
 
 
 def test_a_temperature_that_harms_is_not_used():
@@ -282,6 +278,19 @@ def test_a_temperature_at_the_end_of_the_search_is_said_and_not_used():
     assert found.fitted_temperature == pytest.approx(20.0, rel=0.01)
     assert found.temperature == 1.0
     assert any("is the last that is tried" in reason for reason in found.kept)
+
+
+def test_a_line_that_turns_the_order_of_answers_round_is_said_and_not_used():
+    graded = random_graded(4000, temperature=1.0)
+    order = np.argsort(graded.confidence(0.0, 1.0))
+    exact = np.zeros(4000)
+    exact[order[:1500]] = 1.0  # the least certain ones are right
+    made = replace(graded.predictions, null_possible=False)
+    turned = GradedPredictions(predictions=made, exact=exact, f1=exact, answerable=np.ones(4000, dtype=bool))
+    found = calibrate(turned, Values())
+    assert found.fitted_slope < 0
+    assert found.used == Values()
+    assert any("answers with higher scores are wrong more often" in reason for reason in found.kept)
 
 
 def test_a_threshold_at_which_next_to_nothing_is_answered_is_said_and_not_used():

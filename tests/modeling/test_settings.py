@@ -10,12 +10,14 @@ from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.errors import ModelError
 from qa.modeling.reader import load_reader
 from qa.modeling.settings import (
+    DEFAULT_SETTINGS,
     FORMAT,
     SETTINGS_FILE,
     ReaderSettings,
     find_file,
     find_settings,
     load_settings,
+    save_settings,
     settings_of,
 )
 from tests.support import tiny
@@ -57,6 +59,16 @@ def test_a_file_beside_the_weights_is_found_in_a_folder_of_the_folder(tmp_path):
 def test_torn_settings_are_an_error_that_names_the_file(content, tmp_path):
     (tmp_path / SETTINGS_FILE).write_bytes(content.encode("latin-1"))
     with pytest.raises(ModelError, match=rf"{SETTINGS_FILE} is not what a run saves"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["temperature", "confidence_slope"])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_scores_that_would_turn_the_order_round_are_an_error(name, value, tmp_path):
+    save_settings(DEFAULT_SETTINGS, tmp_path)
+    content = json.loads((tmp_path / SETTINGS_FILE).read_text())
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(content | {name: value}))
+    with pytest.raises(ModelError, match=rf"(?s){SETTINGS_FILE} is not what a run saves.*{name}"):
         load_settings(tmp_path)
 
 
