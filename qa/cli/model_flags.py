@@ -11,7 +11,7 @@ from qa.cli.flags import DataFlags, Json, ModelFlags, OnBadExampleFlag
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrate:
-    """Fit the no-answer threshold of a model, and how likely answers are right, on held-out examples; save it with it.
+    """Fit the no-answer threshold and the confidence of a model on held-out examples, and save them with it.
 
     Everything is fitted on half of the examples, chosen by a hash of their ids; what is shown is measured on the other
     half. What does no better there is not saved; with fewer than 50 examples, nothing is.

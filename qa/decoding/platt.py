@@ -7,7 +7,7 @@ from jaxtyping import Float64
 
 
 class Platt(NamedTuple):
-    """A line of log odds, fitted to answers that were right or wrong (Platt, 1999).
+    """A line of log odds, fitted to examples' best answers, which were right or wrong (Platt, 1999).
 
     A softmax lets one candidate be right. Of people's answers several are, with an article and without, so that the
     best one is right more often than its share says. No temperature makes up for that; a shift does.
@@ -16,6 +16,7 @@ class Platt(NamedTuple):
     slope: float = 1.0
     """Above 0, so that the order of answers stays."""
     shift: float = 0.0
+    """In log odds."""
 
     def likelihood(self, share: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
         """Return how likely answers with such shares are right; 0 and 1 stay."""

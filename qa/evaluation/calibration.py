@@ -24,10 +24,10 @@ _GRID = 121
 LEAST = 50
 """Examples from which on values are changed: a share measured on half of fewer is off by ten points and more."""
 _PRIOR = 0.5  # standard deviation of the temperature's logarithm before anything is seen: 0.6 to 1.6 is what is usual
-_LINE_PRIOR = np.array([0.25, 0.5])  # those of the slope, which must stay above 0, and of the shift
+_LINE_PRIOR = np.array([0.25, 0.5])  # those of the slope and of the shift
 _ROUNDS = 50  # of Newton's method, which is done in ten
 _STILL = 1e-6  # a step as small ends it
-_STEEPEST = 30.0  # log odds beyond which a share is as good as certain
+_STEEPEST = 10.0  # log odds beyond which a share steers a line no more: a certain and wrong one would turn it over
 _AT_BOUND = 1.01  # factor
 _LEAST_ANSWERED = 0.05  # a reader that answers less is no reader of such examples
 
@@ -56,8 +56,11 @@ class Values(NamedTuple):
     """What answers and their confidence depend on; by default what a model has that nothing was fitted for."""
 
     threshold: float = 0.0
+    """Null odds above which the answer is "no answer"."""
     temperature: float = 1.0
+    """What scores are divided by."""
     platt: Platt = UNCHANGED
+    """From shares to how likely answers other than "no answer" are right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +72,9 @@ class Calibration:
     temperature: float
     """The one to use."""
     slope: float
-    """Of the line of log odds to use."""
+    """The one to use, of the line of log odds."""
     shift: float
+    """The one to use, in log odds."""
     kept: tuple[str, ...]
     """Why old values are to be used; empty where all are new."""
     fitted_threshold: float
@@ -134,7 +138,8 @@ def _fitted(graded: GradedPredictions, fit: Flags, threshold: float) -> Values:
 
     def share_and_line(temperature: float) -> tuple[Shares, Platt]:
         share = graded.confidence(threshold, temperature)[fit]
-        return share, best_line(share[is_span], right[is_span])
+        line = best_line(share[is_span], right[is_span])
+        return share, line if line.slope > 0.0 else UNCHANGED
 
     def loss(temperature: float) -> float:
         share, line = share_and_line(temperature)
@@ -176,9 +181,6 @@ def _objections(graded: GradedPredictions, among: Flags, old: Values, new: Value
         before, after = (graded.mean_f1(values.threshold, among) for values in (old, new))
         if after <= before:
             said.append(f"F1 with threshold {new.threshold:.3g} is {after:.2f}, not above {before:.2f} as it is")
-    if new.platt.slope <= 0.0:
-        said.append(f"slope {new.platt.slope:.3g} is not above 0: answers with higher scores are wrong more often")
-        return tuple(said)
     before, after = (
         log_loss(graded.confidence(*values)[among], graded.right(values.threshold)[among]) for values in (old, new)
     )
@@ -217,9 +219,10 @@ def best_line(share: Shares, right: Flags) -> Platt:
     """Find the line of log odds with the smallest log loss of answers being right or wrong.
 
     The loss is convex, and its least value found by Newton's method with steps halved until they gain something. A
-    prior keeps the line finite where all answers are right.
+    prior keeps the line finite where all answers are right. Shares of 0 and 1, which no line changes, do not count.
     """
-    odds = np.clip(log_odds(np.clip(share, _SMALLEST, 1.0 - _SMALLEST)), -_STEEPEST, _STEEPEST)
+    between = (share > 0.0) & (share < 1.0)
+    odds, right = np.clip(log_odds(share[between]), -_STEEPEST, _STEEPEST), right[between]
     columns, line = np.stack([odds, np.ones(len(odds))], axis=1), np.array(UNCHANGED)
 
     def loss(at: Float64[np.ndarray, "2"]) -> float:

@@ -17,22 +17,24 @@ class Answer(TypedDict):
 
     score: float
     """How likely it is right: its share of the softmax over the n-best answers and, where that is possible, "no
-    answer", as `qa calibrate` has found that such shares turn out."""
+    answer", or, as `qa calibrate` fits it, how often best answers with such a share are right. Several answers of a
+    list can be right, so that fitted scores may sum to more than 1; their order is that of the shares."""
     start: int
     end: int
     answer: str
     no_answer_score: float
     """Probability of "no answer"; 0 where that is not possible."""
     place_score: float
-    """Probability that the answer is at this place: the sum over the n-best answers that are taken for one with it, at
-    least `score`. Answers are one with the best answer that they overlap."""
+    """Probability that the answer is at this place: the sum of the shares of the n-best answers that are taken for one
+    with it, at least their best `score`. Answers are one with the best answer that they overlap."""
 
 
 class PassageAnswer(TypedDict):
     """One answer of a search: `answer` is `contexts[passage][start:end]`."""
 
     score: float
-    """Its probability: the softmax over the n-best answers of all passages and, where that is possible, "no answer"."""
+    """Its probability: the softmax over the n-best answers of all passages and, where that is possible, "no answer",
+    as it is: what `qa calibrate` fits beyond the temperature is for answers from one text."""
     passage: int
     start: int
     end: int
@@ -82,16 +84,17 @@ def answers_of(predictions: Predictions, contexts: Sequence[str], options: Answe
         spans = [Span(0, start, end) for start, end in zip(starts[rows], ends[rows], strict=True)]
         if options.align_to_words:
             spans = [Span(0, *word_borders(context, start, end)) for _, start, end in spans]
-        places = place_shares(spans, probabilities[rows], counted[rows])
+        scores = likelihood[rows]
+        places = place_shares(spans, probabilities[rows], counted[rows], scores)
         listed = listed_spans(spans, most=options.top_k, overlap=options.overlap, once=options.align_to_words)
         found = [
             Answer(
-                score=(score := likelihood[rows][row]),
+                score=scores[row],
                 start=spans[row].start,
                 end=spans[row].end,
                 answer=context[spans[row].start : spans[row].end],
                 no_answer_score=null,
-                place_score=max(places[row], score),
+                place_score=places[row],
             )
             for row in listed
         ]
@@ -141,7 +144,7 @@ def passage_answers(
     weights = np.exp((np.append(scores, null_score) - max(scores.max(), null_score)) / temperature)
     shares = (weights[:-1] / (weights[:-1][:n_best].sum() + weights[-1])).tolist()
     spans = [Span(span.passage, span.start, span.end) for span in ranked]
-    places = place_shares(spans, shares, [at < n_best for at in range(len(spans))])
+    places = place_shares(spans, shares, [at < n_best for at in range(len(spans))], shares)
     return [
         PassageAnswer(
             score=shares[row],
@@ -150,7 +153,7 @@ def passage_answers(
             end=ranked[row].end,
             answer=ranked[row].text,
             log_odds=-ranked[row].negative_score,
-            place_score=max(places[row], shares[row]),
+            place_score=places[row],
         )
         for row in listed_spans(spans, most=top_k, overlap=overlap)
     ]
@@ -179,10 +182,13 @@ def listed_spans(ranked: Sequence[Span], *, most: int, overlap: float, once: boo
     return kept
 
 
-def place_shares(ranked: Sequence[Span], shares: Sequence[float], counted: Sequence[bool]) -> list[float]:
-    """Return, for each of ranked spans, the sum over the counted spans that are one place with it.
+def place_shares(
+    ranked: Sequence[Span], shares: Sequence[float], counted: Sequence[bool], scores: Sequence[float]
+) -> list[float]:
+    """Return, for each of ranked spans, the sum of the shares of the counted spans that are one place with it.
 
-    A span is one place with the best span that it overlaps and that is itself one with no better.
+    A span is one place with the best span that it overlaps and that is itself one with no better. A place has at least
+    the best score of its spans.
     """
     heads: list[int] = []
     place_of: list[int] = []
@@ -194,6 +200,8 @@ def place_shares(ranked: Sequence[Span], shares: Sequence[float], counted: Seque
     sums = dict.fromkeys(heads, 0.0)
     for head, share, counts in zip(place_of, shares, counted, strict=True):
         sums[head] += share if counts else 0.0
+    for head, score in zip(place_of, scores, strict=True):
+        sums[head] = max(sums[head], score)
     return [sums[head] for head in place_of]
 
 

@@ -54,8 +54,8 @@ class CallOptions(TypedDict, total=False):
     """Largest share of an answer, or of a better one, that both may have in common: above it only the better one is
     listed. 0: answers are disjoint; 1, or left out: all are listed."""
     score: ScoreKind | None
-    """What scores are: "probability", over the n-best answers of all windows; or "window", the removed pipeline's:
-    products of the softmaxes over each window's tokens, added up where candidates become the same text."""
+    """What scores are: "probability", over the n-best answers of all windows, as calibrated; or "window", the removed
+    pipeline's: products of the softmaxes over each window's tokens, added up where candidates become the same text."""
     answers: Answers | None
     """Which answers are returned: "any", the best ones, `top_k` of them; or "all": a list of all disjoint answers that
     stand against "no answer" each by itself, which may be empty, best first and at most `top_k`. Left out in a call of

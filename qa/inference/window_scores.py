@@ -101,7 +101,7 @@ def _answers(
 ) -> list[Answer]:
     spans = [Span(0, start, end) for _, start, end in ranked]
     shares = [score for score, _, _ in ranked]
-    places = place_shares(spans, shares, [True] * len(spans))
+    places = place_shares(spans, shares, [True] * len(spans), shares)
     listed = listed_spans(spans, most=options.top_k, overlap=options.overlap)
     found = [
         Answer(

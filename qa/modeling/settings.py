@@ -3,9 +3,10 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 from huggingface_hub import hf_hub_download
-from pydantic import PositiveFloat, TypeAdapter, ValidationError
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from qa.config import Answers, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
 from qa.errors import ModelError
@@ -15,6 +16,8 @@ SETTINGS_FILE = "reader.json"
 """File of a saved model's folder."""
 FORMAT = 2
 """Counts changes of what is saved: since 2 a head of tokens says where answers begin and end. No number: 1."""
+
+_Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +34,12 @@ class ReaderSettings:
     """Whether it was trained, or evaluated, on questions that the context does not answer."""
     no_answer_threshold: float = 0.0
     """Null odds above which the answer is "no answer"; fitted on the validation data."""
-    temperature: PositiveFloat = 1.0
+    temperature: _Factor = 1.0
     """What scores are divided by before they become probabilities; fitted by `qa calibrate`."""
-    confidence_slope: PositiveFloat = 1.0
-    """What the log odds of an answer's probability are multiplied by to say how likely it is right; fitted after it."""
-    confidence_shift: float = 0.0
-    """What is then added."""
+    confidence_slope: _Factor = 1.0
+    """What the log odds of an answer's probability are multiplied by to say how likely it is right; fitted with it."""
+    confidence_shift: FiniteFloat = 0.0
+    """What is then added, in log odds."""
     lexical_weight: float = 0.0
     """What BM25 counts beside log odds when passages are ranked; fitted by `qa calibrate --searches`."""
     head: Head = "spans"

@@ -234,7 +234,7 @@ def _confidence(summary: Summary, plot: Plot) -> list[str]:
     said = (
         f"How often answers of a confidence are right, with 95 % intervals, of the {summary.examples:,} validation "
         f"examples; on the dashed line, confidence is the share of right ones. The expected calibration error is "
-        f"{100 * summary.calibration_error:.1f} points. `qa calibrate` fits it."
+        f"{100 * summary.calibration_error:.1f} points. `qa calibrate` lowers it."
     )
     return ["### Confidence", said, _image(RELIABILITY, plot)]
 

@@ -170,12 +170,16 @@ class Search(Options):
 class Answer(BaseModel):
     """One answer; "no answer" is the empty text, from 0 to 0."""
 
-    score: float = Field(ge=0, le=1, description="How likely it is right.")
+    score: float = Field(
+        ge=0, le=1, description="How likely it is right, as `qa calibrate` fitted it; before that, its share."
+    )
     start: int = Field(ge=0, description="First character in the context, counted in Unicode code points.")
     end: int = Field(ge=0, description="Character after the last one.")
     answer: str
     no_answer_score: float = Field(ge=0, le=1, description='Probability of "no answer".')
-    place_score: float = Field(ge=0, description="Probability of its place: with that of the answers it overlaps.")
+    place_score: float = Field(
+        ge=0, description="Probability of its place: the shares of all answers there, at least its score."
+    )
 
 
 class UnknownShares(BaseModel):
@@ -215,7 +219,9 @@ class PassageAnswer(BaseModel):
     start: int = Field(ge=0, description="First character in that passage, counted in Unicode code points.")
     end: int = Field(ge=0, description="Character after the last one.")
     answer: str
-    place_score: float = Field(ge=0, description="Probability of its place: with that of the answers it overlaps.")
+    place_score: float = Field(
+        ge=0, description="Probability of its place: the shares of all answers there, at least its score."
+    )
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
     id: str | None = Field(None, description="Of its passage, where that is a document; so are these.")
     meta: dict[str, Any] | None = None

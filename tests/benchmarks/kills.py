@@ -1,6 +1,6 @@
 """Kill runs at drawn moments of every phase, resume each, compare its end with the undisturbed run's bit by bit.
 
-    python -m tests.benchmarks.kills [--kills 1000] [--jobs 1] [--minutes M] [--sharded] [--output kills.json]
+    python -m tests.benchmarks.kills [--kills 1000] [--jobs 1] [--minutes M] [--seed 0] [--sharded] [--output FILE]
 
 Runs of one and of two processes (gloo) in turn, or of two that shard the model by FSDP and write their parts of a
 checkpoint while they train. They save after every step and evaluate after every third. An attempt is forked from a

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.decoding.platt import Platt
+from qa.decoding.platt import UNCHANGED, Platt
 from qa.decoding.predictions import Predictions
 from qa.errors import DataError
 from qa.evaluation.calibration import (
@@ -179,11 +179,13 @@ def test_the_line_that_answers_were_drawn_by_is_found(line):
 @settings(max_examples=200, deadline=None)
 def test_no_line_nearby_is_likelier(pairs):
     share, right = arrays(pairs)
+    inside = (share > 0) & (share < 1)
+    share, right = share[inside], right[inside]
 
     def loss(slope, shift):
-        likelihood = Platt(slope, shift).likelihood(np.clip(share, 1e-12, 1 - 1e-12))
+        likelihood = Platt(slope, shift).likelihood(share)
         prior = (slope - 1) ** 2 / (2 * 0.25**2) + shift**2 / (2 * 0.5**2)
-        return len(share) * log_loss(np.clip(likelihood, 0, 1), right) + prior
+        return (len(share) * log_loss(likelihood, right) if len(share) else 0.0) + prior
 
     found = best_line(share, right)
     assert np.isfinite(found).all()
@@ -280,17 +282,26 @@ def test_a_temperature_at_the_end_of_the_search_is_said_and_not_used():
     assert any("is the last that is tried" in reason for reason in found.kept)
 
 
-def test_a_line_that_turns_the_order_of_answers_round_is_said_and_not_used():
+def test_a_line_that_would_turn_the_order_of_answers_round_is_none():
     graded = random_graded(4000, temperature=1.0)
     order = np.argsort(graded.confidence(0.0, 1.0))
     exact = np.zeros(4000)
     exact[order[:1500]] = 1.0  # the least certain ones are right
     made = replace(graded.predictions, null_possible=False)
     turned = GradedPredictions(predictions=made, exact=exact, f1=exact, answerable=np.ones(4000, dtype=bool))
-    found = calibrate(turned, Values())
-    assert found.fitted_slope < 0
-    assert found.used == Values()
-    assert any("answers with higher scores are wrong more often" in reason for reason in found.kept)
+    assert best_line(turned.confidence(0.0, 1.0), turned.right(0.0)).slope < 0
+    assert fitted(calibrate(turned, Values())).platt == UNCHANGED
+
+
+def test_certain_and_wrong_answers_do_not_steer_the_line():
+    """Examples with one candidate: no line and no temperature changes their share."""
+    random = np.random.default_rng(2)
+    share = random.uniform(0.0, 1.0, 500)
+    right = random.random(500) < share
+    line = best_line(share, right)
+    assert best_line(np.append(share, np.ones(50)), np.append(right, np.zeros(50, dtype=bool))) == line
+    close = best_line(np.append(share, np.full(5, 1 - 1e-15)), np.append(right, np.zeros(5, dtype=bool)))
+    assert close.slope > 0.5 * line.slope
 
 
 def test_a_threshold_at_which_next_to_nothing_is_answered_is_said_and_not_used():

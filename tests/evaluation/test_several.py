@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qa.decoding.platt import UNCHANGED
 from qa.evaluation.calibration import Values, calibrate
 from qa.evaluation.several import SEVERAL_SCORES, fit_threshold, grade_answers, score_several
 from qa.metrics import multi_span_score
@@ -103,4 +104,5 @@ def test_threshold_and_temperature_are_fitted_to_answers_as_to_examples():
     fitted = calibrate(graded, Values())
     assert fitted.fitted.f1 > fitted.untuned.f1
     assert fitted.fitted.log_loss < fitted.untuned.log_loss
-    assert (fitted.threshold, fitted.temperature) == (fitted.fitted_threshold, fitted.fitted_temperature)
+    assert fitted.kept == ()
+    assert fitted.used.platt == (fitted.fitted_slope, fitted.fitted_shift) != UNCHANGED

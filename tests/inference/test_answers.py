@@ -51,6 +51,7 @@ def test_the_fitted_line_changes_scores_only(predictor, call):
     tuned = with_settings(predictor, confidence_slope=fitted.slope, confidence_shift=fitted.shift)
     plain, scored = (one(question=QUESTION, context=CONTEXT, top_k=4, **call) for one in (predictor, tuned))
     assert [one["answer"] for one in scored] == [one["answer"] for one in plain]
+    assert [one["score"] for one in scored] != [one["score"] for one in plain]
     shares = [one["score"] for one in plain]
     likelihoods = fitted.likelihood(np.array(shares)).tolist()
     wanted = [score if one["answer"] else share for one, score, share in zip(plain, likelihoods, shares, strict=True)]
@@ -155,4 +156,9 @@ def test_place_shares_equal_the_dull_way(ranked, data):
         else:
             group.append(row)
     wanted = {row: sum(values[at] for at in group if counted[at]) for group in groups for row in group}
-    assert place_shares(ranked, values.tolist(), counted) == pytest.approx([wanted[row] for row in range(len(ranked))])
+    found = place_shares(ranked, values.tolist(), counted, [0.0] * len(ranked))
+    assert found == pytest.approx([wanted[row] for row in range(len(ranked))])
+    scores = data.draw(st.lists(st.floats(0.0, 20.0), min_size=len(ranked), max_size=len(ranked)))
+    least = {row: max(wanted[row], *(scores[at] for at in group)) for group in groups for row in group}
+    found = place_shares(ranked, values.tolist(), counted, scores)
+    assert found == pytest.approx([least[row] for row in range(len(ranked))])

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -62,9 +63,14 @@ def test_torn_settings_are_an_error_that_names_the_file(content, tmp_path):
         load_settings(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["temperature", "confidence_slope"])
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
-def test_scores_that_would_turn_the_order_round_are_an_error(name, value, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("temperature", "confidence_slope") for value in (0.0, -1.0, math.nan, math.inf)),
+        *(("confidence_shift", value) for value in (math.nan, math.inf)),
+    ],
+)
+def test_values_that_turn_the_order_round_or_make_no_numbers_are_an_error(name, value, tmp_path):
     save_settings(DEFAULT_SETTINGS, tmp_path)
     content = json.loads((tmp_path / SETTINGS_FILE).read_text())
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(content | {name: value}))
