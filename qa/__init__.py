@@ -123,6 +123,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       grading.py           Predictions + references -> scores per example and overall.
       several.py           The same where all answers are wanted, and the threshold for them.
       calibration.py       Threshold and confidence, fitted on one half, measured on the other.
+      newton.py            Where a convex loss of a few numbers is least.
       mistakes.py          Answers -> what is wrong with them, and which are worth a look.
       intervals.py         How far a mean over examples can be trusted.
       retrieval.py         What shared words count beside a reader in a search, fitted and measured.

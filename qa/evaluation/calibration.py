@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from qa.decoding.platt import UNCHANGED, Platt, log_odds
 from qa.errors import DataError
 from qa.evaluation.grading import Flags, GradedPredictions, Shares
+from qa.evaluation.newton import Point, least
 
 BINS = 15  # of confidence, as Guo et al., 2017
 CURVE_POINTS = 20
@@ -25,8 +25,6 @@ LEAST = 50
 """Examples from which on values are changed: a share measured on half of fewer is off by ten points and more."""
 _PRIOR = 0.5  # standard deviation of the temperature's logarithm before anything is seen: 0.6 to 1.6 is what is usual
 _LINE_PRIOR = np.array([0.25, 0.5])  # those of the slope and of the shift
-_ROUNDS = 50  # of Newton's method, which is done in ten
-_STILL = 1e-6  # a step as small ends it
 _STEEPEST = 10.0  # log odds beyond which a share steers a line no more: a certain and wrong one would turn it over
 _AT_BOUND = 1.01  # factor
 _LEAST_ANSWERED = 0.05  # a reader that answers less is no reader of such examples
@@ -218,30 +216,25 @@ def best_temperature(loss: Callable[[float], float]) -> float:
 def best_line(share: Shares, right: Flags) -> Platt:
     """Find the line of log odds with the smallest log loss of answers being right or wrong.
 
-    The loss is convex, and its least value found by Newton's method with steps halved until they gain something. A
-    prior keeps the line finite where all answers are right. Shares of 0 and 1, which no line changes, do not count.
+    A prior keeps the line finite where all answers are right. Shares of 0 and 1, which no line changes, do not count.
     """
     between = (share > 0.0) & (share < 1.0)
     odds, right = np.clip(log_odds(share[between]), -_STEEPEST, _STEEPEST), right[between]
-    columns, line = np.stack([odds, np.ones(len(odds))], axis=1), np.array(UNCHANGED)
+    columns = np.stack([odds, np.ones(len(odds))], axis=1)
 
-    def loss(at: Float64[np.ndarray, "2"]) -> float:
-        return float(np.logaddexp(0.0, np.where(right, -1.0, 1.0) * (columns @ at)).sum()) + _line_prior(at)
+    def loss(line: Point) -> float:
+        return float(np.logaddexp(0.0, np.where(right, -1.0, 1.0) * (columns @ line)).sum()) + _line_prior(line)
 
-    for _ in range(_ROUNDS):
+    def step(line: Point) -> Point:
         likelihood = np.exp(-np.logaddexp(0.0, -(columns @ line)))
         gradient = columns.T @ (likelihood - right) + (line - UNCHANGED) / _LINE_PRIOR**2
         curvature = columns.T @ (columns * (likelihood * (1.0 - likelihood))[:, None]) + np.diag(1 / _LINE_PRIOR**2)
-        step = -np.linalg.solve(curvature, gradient)
-        while np.abs(step).max() >= _STILL and loss(line + step) > loss(line):
-            step = step / 2
-        line = line + step
-        if np.abs(step).max() < _STILL:
-            break
-    return Platt(*line.tolist())
+        return -np.linalg.solve(curvature, gradient)
+
+    return Platt(*least(loss, step, np.array(UNCHANGED)).tolist())
 
 
-def _line_prior(line: Float64[np.ndarray, "2"]) -> float:
+def _line_prior(line: Point) -> float:
     """Return the negative logarithm of the prior of a line, a normal distribution around one that changes nothing."""
     return float(((line - UNCHANGED) ** 2 / _LINE_PRIOR**2).sum() / 2)
 

@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from qa.evaluation.calibration import first_half
+from qa.evaluation.newton import least
 
 LEAST = 50
 """Questions from which on a weight is changed: the share found first, of half of fewer, is off by ten points."""
-_ROUNDS = 50  # of Newton's method, which is done in ten
-_STILL = 1e-9  # a step as small ends it
 _RIDGE = 1e-3  # keeps the fit finite where one passage is always first
 _SMALLEST = 1e-2  # of the reader's part: a weight above a hundred is as good as words alone
 
@@ -85,20 +84,13 @@ def share_found(questions: Sequence[SearchedQuestion], weight: float) -> float:
 def best_weight(questions: Sequence[SearchedQuestion]) -> float:
     """Return the weight of BM25 beside log odds by which the right passages are likeliest.
 
-    The likelihood is that of a conditional logit with two coefficients (McFadden, 1974), found by Newton's method with
-    steps halved until they gain something: full ones can overshoot where readers are sure. The weight is their ratio.
+    The likelihood is that of a conditional logit with two coefficients (McFadden, 1974). The weight is their ratio.
     """
     features = [np.stack([_finite(one.log_odds), one.lexical], axis=1) for one in questions]
     rights = [one.right for one in questions]
-    coefficients = np.zeros(2)
-    for _ in range(_ROUNDS):
-        step = _newton_step(features, rights, coefficients)
-        reached = _log_likelihood(features, rights, coefficients)
-        while np.abs(step).max() >= _STILL and _log_likelihood(features, rights, coefficients + step) < reached:
-            step = step / 2
-        coefficients = coefficients + step
-        if np.abs(step).max() < _STILL:
-            break
+    coefficients = least(
+        lambda at: -_log_likelihood(features, rights, at), lambda at: _newton_step(features, rights, at), np.zeros(2)
+    )
     return max(0.0, float(coefficients[1] / max(coefficients[0], _SMALLEST)))
 
 

@@ -134,7 +134,7 @@ def random_graded(count, *, temperature, null_bias=0.0, seed=7):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_that_the_scores_were_made_with_is_found(temperature):
     graded = random_graded(6000, temperature=temperature)
-    found = calibrate(graded, Values(0.0))
+    found = calibrate(graded, Values())
     assert found.temperature == pytest.approx(temperature, rel=0.12)
     assert found.fitted.calibration_error < 3
     assert found.fitted.log_loss <= found.untuned.log_loss + 0.01
@@ -210,7 +210,7 @@ def test_a_fit_sees_its_half_only():
         f1=np.where(half, graded.f1, 1.0),
         answerable=np.where(half, graded.answerable, True),
     )
-    one, other = (calibrate(given_, Values(0.0)) for given_ in (graded, changed))
+    one, other = (calibrate(given_, Values()) for given_ in (graded, changed))
     assert fitted(one) == fitted(other)
     assert one.fitted != other.fitted
     assert one.fitted_examples == half.sum()
@@ -248,7 +248,7 @@ def test_of_few_examples_nothing_is_taken_over_and_the_number_is_said():
 
 
 def test_new_values_that_do_better_on_the_other_half_are_used():
-    found = calibrate(random_graded(4000, temperature=3.0, null_bias=5.0), Values(0.0))
+    found = calibrate(random_graded(4000, temperature=3.0, null_bias=5.0), Values())
     assert found.kept == ()
     assert found.used == fitted(found)
     assert found.fitted.log_loss < found.before.log_loss
@@ -276,7 +276,7 @@ def test_a_temperature_that_harms_is_not_used():
 def test_a_temperature_at_the_end_of_the_search_is_said_and_not_used():
     """As confidence that has nothing to do with being right."""
     graded = random_graded(4000, temperature=400.0)
-    found = calibrate(replace(graded, exact=graded.exact[::-1].copy(), f1=graded.f1[::-1].copy()), Values(0.0))
+    found = calibrate(replace(graded, exact=graded.exact[::-1].copy(), f1=graded.f1[::-1].copy()), Values())
     assert found.fitted_temperature == pytest.approx(20.0, rel=0.01)
     assert found.temperature == 1.0
     assert any("is the last that is tried" in reason for reason in found.kept)
@@ -307,7 +307,7 @@ def test_certain_and_wrong_answers_do_not_steer_the_line():
 def test_a_threshold_at_which_next_to_nothing_is_answered_is_said_and_not_used():
     graded = random_graded(400, temperature=1.0)
     none_right = replace(graded, exact=np.zeros(400), f1=np.zeros(400), answerable=graded.predictions.null_odds < -9)
-    found = calibrate(none_right, Values(0.0))
+    found = calibrate(none_right, Values())
     assert found.threshold == 0.0
     assert any("% of the questions are answered" in reason for reason in found.kept)
 
@@ -330,7 +330,7 @@ def test_halves_are_by_the_hash_of_the_id():
 
 def test_too_few_examples_are_refused():
     with pytest.raises(DataError, match="1 examples do not make two halves"):
-        calibrate(random_graded(1, temperature=1.0), Values(0.0))
+        calibrate(random_graded(1, temperature=1.0), Values())
 
 
 @pytest.mark.parametrize("place", [0.05, 0.3, 1.0, 7.7, 20.0])
