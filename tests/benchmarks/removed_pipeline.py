@@ -2,11 +2,12 @@
 
     python -m venv OLD && OLD/bin/pip install torch transformers==5.2.0
     python -m tests.support.removed_pipeline FOLDER [--data SQUAD]  # writes the reader and the questions
-    OLD/bin/python tests/benchmarks/removed_pipeline.py FOLDER      # writes tests/support/removed_pipeline_*.json.gz
+    OLD/bin/python tests/benchmarks/removed_pipeline.py FOLDER      # writes FOLDER/removed_pipeline_*.json.gz
+    python -m tests.support.removed_pipeline FOLDER --compare       # asks qa.pipeline the same, and counts what differs
     python -m tests.benchmarks --removed OLD/bin/python --only question   # asks it beside the predictor, in turns
 
-This file knows nothing of the project: that needs a newer transformers. The tables are compared with by
-`tests/inference/test_pipeline.py`.
+This file knows nothing of the project: that needs a newer transformers. The table of the embedded set lies in
+`tests/support` too, for `tests/inference/test_removed_pipeline.py`.
 """
 
 import gzip
@@ -29,7 +30,6 @@ OPTIONS = (
 )
 """The grid: every option with two values at least, alone and together."""
 WANTED = "5.2.0"
-TABLES = Path(__file__).parents[1] / "support"
 
 
 def main(folder):
@@ -38,7 +38,7 @@ def main(folder):
         rows = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()]
         table = {row["id"]: [plain(answer, row, options) for options in OPTIONS] for row in rows}
         content = json.dumps({"transformers": WANTED, "options": OPTIONS, "answers": table})
-        path = TABLES / f"removed_pipeline_{questions.stem}.json.gz"
+        path = folder / f"removed_pipeline_{questions.stem}.json.gz"
         path.write_bytes(gzip.compress(content.encode(), 9, mtime=0))
         print(path, len(rows), path.stat().st_size)
 
