@@ -154,6 +154,10 @@ class TrainingConfig(Settings):
         require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 
 
+LARGEST_COST = 100.0
+"""Of a token, in log odds: more than a span can be better than another."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodingConfig(Settings):
     """How logits become answers."""
@@ -164,6 +168,9 @@ class DecodingConfig(Settings):
     """Longest answer, in tokens."""
     search: Search = "exact"
     """The best valid spans exactly, or the 20 × 20 lists of the well-known script."""
+    length_cost: float | None = None
+    """What an answer's score loses for every token after its first, in log odds; none: in training 0, where a model is
+    only evaluated its own."""
     no_answer: bool | None = None
     """Whether "no answer" is possible; none: as the reader was trained."""
     no_answer_threshold: float | None = None
@@ -177,8 +184,11 @@ class DecodingConfig(Settings):
 
     def __post_init__(self) -> None:
         self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1, batch_tokens=1)
-        threshold = self.no_answer_threshold
+        threshold, cost = self.no_answer_threshold, self.length_cost or 0.0
         require(threshold is None or math.isfinite(threshold), "decoding.no_answer_threshold", threshold, "a number")
+        most = LARGEST_COST if self.search == "exact" else 0.0  # the lists of hf_parity know no such cost
+        wanted = f"{-most:g} to {most:g}" if most else f"0 with the search {self.search}"
+        require(abs(cost) <= most, "decoding.length_cost", cost, wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +279,8 @@ class RunConfig(Settings):
         other = {recipe.objective, recipe.label_smoothing, recipe.teacher, search} - {"independent", 0, (), "exact"}
         wanted = "spans with an objective, smoothing, a teacher or search"
         require(not other or self.head == "spans", "head", self.head, wanted)
+        cost = self.decoding.length_cost
+        require(not cost or self.head != "tokens", "decoding.length_cost", cost, "0 with the head tokens")
         packed, longest = self.training.packed_length, self.features.max_length
         require(packed is None or packed >= longest, "training.packed_length", packed, f"at least {longest}, a window")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)

@@ -50,6 +50,8 @@ def test_configuration_cannot_be_changed():
         (DecodingConfig, "max_answer_tokens", 0),
         (DecodingConfig, "batch_size", 0),
         (DecodingConfig, "no_answer_threshold", float("nan")),
+        (DecodingConfig, "length_cost", float("nan")),
+        (DecodingConfig, "length_cost", 1e39),
         (TrackingConfig, "table_rows", -1),
         (RunConfig, "max_train_examples", 0),
         (RunConfig, "max_validation_examples", 0),
@@ -78,6 +80,17 @@ def test_what_is_of_spans_goes_with_the_head_of_spans(other, head):
     RunConfig(**other)
     with pytest.raises(ConfigError, match=f"head is '{head}'; wanted spans with an objective"):
         RunConfig(head=head, **other)
+
+
+def test_length_costs_something_only_where_spans_are_searched_for_exactly():
+    dear = DecodingConfig(length_cost=0.1)
+    for head in ("spans", "conditional"):
+        RunConfig(head=head, decoding=dear)
+    RunConfig(head="tokens", decoding=DecodingConfig(length_cost=0.0))
+    with pytest.raises(ConfigError, match=r"decoding\.length-cost is 0\.1; wanted 0 with the search hf_parity"):
+        DecodingConfig(length_cost=0.1, search="hf_parity")
+    with pytest.raises(ConfigError, match=r"decoding\.length-cost is 0\.1; wanted 0 with the head tokens"):
+        RunConfig(head="tokens", decoding=dear)
 
 
 def test_evaluating_only_or_judging_models_needs_validation_data():

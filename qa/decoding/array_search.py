@@ -4,7 +4,7 @@ Arguments and results are those of the functions there, in NumPy's arrays. Of sp
 kept.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -33,14 +33,20 @@ def best_spans(
     *,
     k: int,
     max_tokens: int,
+    length_cost: float = 0.0,
 ) -> ArrayCandidates:
-    """Find the k valid spans with the largest sum of start and end logit, exactly."""
+    """Find the k valid spans with the largest sum of start and end logit, less what their length costs, exactly."""
     tokens = start_logits.shape[1]
     width = min(max_tokens, tokens)
     start, end = _only(start_logits, in_context), _only(end_logits, in_context)
     ends_from = np.pad(end, ((0, 0), (0, width - 1)), constant_values=-np.inf)
-    ends = sliding_window_view(ends_from, width, axis=1)
-    return _from_best_starts(start, ends, k)
+    ends, costs = sliding_window_view(ends_from, width, axis=1), _costs(width, length_cost)
+    if not length_cost:
+        return _from_best_starts(start, ends, ends.max(axis=2), costs, k)
+    best_end = np.full_like(end, -np.inf)
+    for length in range(width):  # one at a time: all at once are many times the logits
+        np.maximum(best_end, ends_from[:, length : length + tokens] - costs[length], out=best_end)
+    return _from_best_starts(start, ends, best_end, costs, k)
 
 
 def best_conditional_spans(
@@ -49,9 +55,11 @@ def best_conditional_spans(
     in_context: Bool[np.ndarray, "feature token"],
     *,
     k: int,
+    length_cost: float = 0.0,
 ) -> ArrayCandidates:
     """Find the same where an end's logit depends on the start."""
-    return _from_best_starts(_only(start_logits, in_context), np.where(ends < np.inf, ends, np.float32(-np.inf)), k)
+    ends, costs = np.where(ends < np.inf, ends, np.float32(-np.inf)), _costs(ends.shape[2], length_cost)
+    return _from_best_starts(_only(start_logits, in_context), ends, (ends - costs).max(axis=2), costs, k)
 
 
 def conditional_ends(
@@ -133,22 +141,27 @@ def log_share(
     return np.asarray(logits - highest - np.log(np.exp(kept - highest).sum(axis=1, keepdims=True)))
 
 
-SEARCHES: dict[str, Callable[..., ArrayCandidates]] = {"exact": best_spans, "hf_parity": hf_parity_spans}
-"""By the names of `DecodingConfig.search`."""
-
-
 def _from_best_starts(
-    start: Float32[np.ndarray, "feature token"], ends: Float32[np.ndarray, "feature token length"], k: int
+    start: Float32[np.ndarray, "feature token"],
+    ends: Float32[np.ndarray, "feature token length"],
+    best_end: Float32[np.ndarray, "feature token"],
+    costs: Float32[np.ndarray, "length"],
+    k: int,
 ) -> ArrayCandidates:
     """Compare the spans of the k starts whose best span is largest: the k best are among them."""
-    starts, width = _largest(start + ends.max(axis=2), k), ends.shape[2]
-    kept = np.take_along_axis(ends, starts[:, :, None], 1)
+    starts, width = _largest(start + best_end, k), ends.shape[2]
+    kept = np.take_along_axis(ends, starts[:, :, None], 1) - costs
     flat = (np.take_along_axis(start, starts, 1)[:, :, None] + kept).reshape(len(start), -1)
     at = _largest(flat, k)
     first = np.take_along_axis(starts, at // width, 1)
     end = np.take_along_axis(kept.reshape(len(start), -1), at, 1)
     spans = ArrayCandidates(first, first + at % width, np.take_along_axis(start, first, 1), end)
     return _filled(spans, np.take_along_axis(flat, at, 1), k)
+
+
+def _costs(lengths: int, length_cost: float) -> Float32[np.ndarray, "length"]:
+    """Return what spans of 1, 2, … tokens lose."""
+    return np.asarray(np.float32(length_cost) * np.arange(lengths, dtype=np.float32))
 
 
 def _log_softmax(scores: Float32[np.ndarray, "feature start end"]) -> Float32[np.ndarray, "feature start end"]:

@@ -26,7 +26,8 @@ _CERTAIN = 700.0  # log odds: exp(710) is more than a float
 class Predictions:
     """The candidates of all examples, best first: those of example `i` are rows `bounds[i]:bounds[i + 1]`.
 
-    `start` and `end` are half-open and count characters of the example's context; `text` is that substring.
+    `start` and `end` are half-open and count characters of the example's context; `text` is that substring. What an
+    answer's length costs is taken off its `end_logit`.
     `null_logits` are, of the example's features, those with the smallest sum: "no answer" must win in every window.
     Probabilities are the softmax over the scores of an example's `counted` candidates, and of "no answer" where it is
     possible; candidates beyond these are weighed against the same sum. Where they are `independent`, since several may

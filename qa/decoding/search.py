@@ -30,8 +30,9 @@ def best_spans(
     *,
     k: int,
     max_tokens: int,
+    length_cost: float = 0.0,
 ) -> SpanCandidates:
-    """Find the k valid spans with the largest sum of start and end logit, exactly.
+    """Find the k valid spans with the largest sum of start and end logit, less what their length costs, exactly.
 
     A span is valid if it lies in the context, does not end before it starts and has at most `max_tokens` tokens. Each
     of the k best spans begins at one of the k starts whose best span is largest, so only their spans are compared:
@@ -43,14 +44,21 @@ def best_spans(
         in_context: which tokens belong to the context.
         k: candidates per feature; positions are `NO_SPAN` and logits −inf where a feature has fewer valid spans.
         max_tokens: longest span, in tokens.
+        length_cost: what a span loses for every token after its first; its end logit is returned less that.
 
     """
     tokens = start_logits.shape[1]
     width = min(max_tokens, tokens)
     start, end = _only(start_logits, in_context), _only(end_logits, in_context)
     ends_from = pad(end, (0, width - 1), value=-torch.inf)
-    best_end = max_pool1d(ends_from.unsqueeze(1), kernel_size=width, stride=1).squeeze(1)
-    return _from_best_starts(start, ends_from.unfold(1, width, 1), best_end, k)
+    costs = _costs(width, length_cost, start)
+    if length_cost:
+        best_end = torch.full_like(end, -torch.inf)
+        for length in range(width):  # one at a time: all at once are many times the logits
+            best_end = torch.maximum(best_end, ends_from[:, length : length + tokens] - costs[length])
+    else:
+        best_end = max_pool1d(ends_from.unsqueeze(1), kernel_size=width, stride=1).squeeze(1)
+    return _from_best_starts(start, ends_from.unfold(1, width, 1), best_end, costs, k)
 
 
 def best_conditional_spans(
@@ -59,10 +67,12 @@ def best_conditional_spans(
     in_context: Bool[Tensor, "feature token"],
     *,
     k: int,
+    length_cost: float = 0.0,
 ) -> SpanCandidates:
     """Find the same where an end's logit depends on the start: by start and length, as `conditional_ends` makes it."""
     start, ends = _only(start_logits, in_context), torch.where(ends < torch.inf, ends, -torch.inf)
-    return _from_best_starts(start, ends, ends.amax(dim=2), k)
+    costs = _costs(ends.shape[2], length_cost, start)
+    return _from_best_starts(start, ends, (ends - costs).amax(dim=2), costs, k)
 
 
 def conditional_ends(
@@ -143,16 +153,22 @@ def _from_best_starts(
     start: Float[Tensor, "feature token"],
     ends: Float[Tensor, "feature token length"],
     best_end: Float[Tensor, "feature token"],
+    costs: Float[Tensor, "length"],
     k: int,
 ) -> SpanCandidates:
     """Compare the spans of the k starts whose best span is largest: the k best are among them."""
     starts = (start + best_end).topk(min(k, start.shape[1]), dim=1).indices
     row, width = torch.arange(len(start), device=start.device).unsqueeze(1), ends.shape[2]
-    kept = ends[row, starts]
+    kept = ends[row, starts] - costs
     score, at = _best(start.gather(1, starts).unsqueeze(2) + kept, k)
     first = starts.gather(1, at // width)
     spans = SpanCandidates(first, first + at % width, start.gather(1, first), kept.flatten(1).gather(1, at))
     return _filled(spans, score, k)
+
+
+def _costs(lengths: int, length_cost: float, like: Float[Tensor, "feature token"]) -> Float[Tensor, "length"]:
+    """Return what spans of 1, 2, … tokens lose."""
+    return length_cost * torch.arange(lengths, dtype=like.dtype, device=like.device)
 
 
 def _only(logits: Float[Tensor, "feature some"], kept: Bool[Tensor, "feature some"]) -> Float[Tensor, "feature some"]:

@@ -153,11 +153,13 @@ def _log_shares(logits: _Logits) -> _Logits:
 
 def _decoded(logits: _Logits, config: DecodingConfig) -> FeatureSpans:
     start, end = logits.start_logits, logits.end_logits
+    k, most, cost = config.n_best, config.max_answer_tokens, config.length_cost or 0.0
     if end.ndim > start.ndim:
-        spans, end = best_conditional_spans(start, end, logits.in_context, k=config.n_best), end[..., 0]
+        spans, end = best_conditional_spans(start, end, logits.in_context, k=k, length_cost=cost), end[..., 0]
+    elif config.search == "exact":
+        spans = best_spans(start, end, logits.in_context, k=k, max_tokens=most, length_cost=cost)
     else:
-        search = best_spans if config.search == "exact" else hf_parity_spans
-        spans = search(start, end, logits.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+        spans = hf_parity_spans(start, end, logits.in_context, k=k, max_tokens=most)
     origin = logits.context_begin.unsqueeze(1)
     return FeatureSpans(
         feature=logits.feature.cpu().numpy(),

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from qa.config import Backend, DecodingConfig
-from qa.decoding.array_search import SEARCHES, best_conditional_spans, conditional_ends, log_share, null_logits
+from qa.decoding.array_search import (
+    best_conditional_spans,
+    best_spans,
+    conditional_ends,
+    hf_parity_spans,
+    log_share,
+    null_logits,
+)
 from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.tokens import find_tokens
@@ -133,11 +140,13 @@ def _logits(output: SpanLogits, rows: Rows, config: DecodingConfig, *, window_sh
 
 def _decoded(logits: SpanLogits, rows: Rows, config: DecodingConfig) -> FeatureSpans:
     start, end = logits
+    k, most, cost = config.n_best, config.max_answer_tokens, config.length_cost or 0.0
     if end.ndim > start.ndim:
-        spans, end = best_conditional_spans(start, end, rows.in_context, k=config.n_best), end[..., 0]
+        spans, end = best_conditional_spans(start, end, rows.in_context, k=k, length_cost=cost), end[..., 0]
+    elif config.search == "exact":
+        spans = best_spans(start, end, rows.in_context, k=k, max_tokens=most, length_cost=cost)
     else:
-        search = SEARCHES[config.search]
-        spans = search(start, end, rows.in_context, k=config.n_best, max_tokens=config.max_answer_tokens)
+        spans = hf_parity_spans(start, end, rows.in_context, k=k, max_tokens=most)
     first, last = (np.where(at == NO_SPAN, NO_SPAN, at - rows.context_begin[:, None]) for at in spans[:2])
     return FeatureSpans(
         feature=rows.feature,

@@ -165,6 +165,7 @@ def _decoding(said: dict[str, Any], own: ReaderSettings, windows: FeaturesConfig
         n_best=min(wanted, max(own.n_best, windows.max_length * longest)),  # there are no more in a window
         max_answer_tokens=longest,
         search="exact" if by_window else own.search,
+        length_cost=0.0 if by_window else own.length_cost,
         batch_size=said.get("batch_size", DecodingConfig.batch_size),
     )
 

@@ -1,6 +1,7 @@
 """reader.json: how a trained reader is used. The only code that reads or writes it."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +9,11 @@ from typing import Annotated
 from huggingface_hub import hf_hub_download
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from qa.config import Answers, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
+from qa.config import LARGEST_COST, Answers, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
 from qa.errors import ModelError
 from qa.files import write_json
+
+log = logging.getLogger(__name__)
 
 SETTINGS_FILE = "reader.json"
 """File of a saved model's folder."""
@@ -30,6 +33,8 @@ class ReaderSettings:
     n_best: int
     max_answer_tokens: int
     search: Search
+    length_cost: Annotated[float, Field(ge=-LARGEST_COST, le=LARGEST_COST, allow_inf_nan=False)] = 0.0
+    """What an answer's score loses for every token after its first, in log odds; 0 where `search` is not exact."""
     null_possible: bool
     """Whether it was trained, or evaluated, on questions that the context does not answer."""
     no_answer_threshold: float = 0.0
@@ -70,6 +75,7 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
         n_best=config.decoding.n_best,
         max_answer_tokens=config.decoding.max_answer_tokens,
         search=config.decoding.search,
+        length_cost=config.decoding.length_cost or 0.0,
         null_possible=null_possible,
         no_answer_threshold=threshold,
         head=config.head,
@@ -80,6 +86,17 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
 def head_of(config: RunConfig, settings: ReaderSettings | None) -> Head:
     """Return the head of a run's model: its own where it is only evaluated, else the one that it is to learn."""
     return settings.head if config.training.max_steps == 0 and settings is not None else config.head
+
+
+def length_cost_of(config: RunConfig, settings: ReaderSettings) -> float:
+    """Return what answers lose for their length: what is asked for; else the reader's own, which training unlearns."""
+    asked, own = config.decoding.length_cost, settings.length_cost
+    if asked is not None or not own:
+        return asked or 0.0
+    if config.training.max_steps == 0 and config.decoding.search == "exact":
+        return own
+    log.info("the model's length cost of %g is not used; --decoding.length-cost %g would keep it", own, own)
+    return 0.0
 
 
 def null_is_possible(settings: ReaderSettings | None, *, asked: bool | None, has_impossible: bool) -> bool:
@@ -123,6 +140,11 @@ def load_settings(folder: Path) -> ReaderSettings | None:
         settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(content)
     except ValidationError as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
+    if settings.length_cost and (settings.search != "exact" or settings.head == "tokens"):
+        raise ModelError(
+            f"{path} has length_cost {settings.length_cost:g}; wanted 0 with the search {settings.search} and the head "
+            f"{settings.head}: there is such a cost only in an exact search, and not for the head tokens"
+        )
     if settings.format > FORMAT:
         raise ModelError(
             f"{path} has format {settings.format}; wanted {FORMAT} at most: a newer version has written it"

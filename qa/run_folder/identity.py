@@ -67,6 +67,8 @@ _MODEL, _RECIPE = "model_config/", "recipe/"
 _NOT_OF_THE_RUN = ("resume", "extend", "push_to_hub", "epochs", "max_steps")
 _JUDGES = ("training/best_metric", "more_validation_data/", "decoding/")
 """What decides which model is the best: scores are not comparable when it has changed."""
+_SAID_SINCE = {"decoding/length_cost": "null"}
+"""What older checkpoints do not say of that, and had."""
 _BATCHES = "decoding/batch_"
 """What of that changes no score."""
 
@@ -164,7 +166,7 @@ class Identity:
 
     def judges_alike(self, state: Mapping[str, Any]) -> bool:
         """Return whether scores are comparable with those of the checkpoint."""
-        saved = state.get("changeable", {})
+        saved = _SAID_SINCE | state.get("changeable", {})
         names = (name for name in self.changeable if name.startswith(_JUDGES) and not name.startswith(_BATCHES))
         return all(saved.get(name, self.changeable[name]) == self.changeable[name] for name in names)
 

@@ -17,7 +17,7 @@ from qa.data.sources import HUB_IDS, is_hub_id
 from qa.errors import HubError, StorageError
 from qa.files import write_whole
 from qa.modeling.embedded import EMBEDDED_MODELS
-from qa.modeling.settings import load_settings
+from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, load_settings
 from qa.report.summary import Summary
 from qa.run_folder.illustrations import RELIABILITY, Plot, plots_of, slice_rows, summary_of, write_plots
 from qa.run_folder.paths import RunPaths
@@ -64,8 +64,9 @@ places = inputs.pop("offset_mapping")[0]
 with torch.no_grad():
     output = model(**inputs)
 start, end = (one[0].masked_fill(outside, -torch.inf) for one in (output.start_logits, output.end_logits))
-valid = torch.ones(len(start), len(start), dtype=torch.bool).triu().tril({longest} - 1)
-first, last = divmod(int((start[:, None] + end).masked_fill(~valid, -torch.inf).argmax()), len(start))
+further = torch.arange(len(start)) - torch.arange(len(start))[:, None]
+score = (start[:, None] + end{cost}).masked_fill((further < 0) | (further >= {longest}), -torch.inf)
+first, last = divmod(int(score.argmax()), len(start))
 print(context[places[first, 0] : places[last, 1]])
 """
 
@@ -216,11 +217,21 @@ def _plain_snippet(config: RunConfig, paths: RunPaths) -> str:
         where=config.push_to_hub or paths.model,
         max_length=config.features.max_length,
         longest=config.decoding.max_answer_tokens,
+        cost=f" {-cost:+g} * further" if (cost := _length_cost(paths.model)) else "",
     )
 
 
+def _length_cost(model: Path) -> float:
+    return (load_settings(model) or DEFAULT_SETTINGS).length_cost
+
+
 def _settings(model: Path) -> str:
-    settings = load_settings(model)
+    cost = _length_cost(model)
+    length = f" Every token of an answer after its first costs {cost:g} log odds." if cost else ""
+    return _no_answer(load_settings(model)) + length
+
+
+def _no_answer(settings: ReaderSettings | None) -> str:
     if settings is None or not settings.null_possible:
         return 'It takes every question to be answered by the text; pass `no_answer=True` to allow "no answer".'
     return (

@@ -11,18 +11,39 @@ from qa.decoding.kept import NO_SPAN
 
 
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 30), max_tokens=st.integers(1, 12))
-@pytest.mark.parametrize("name", ["best_spans", "hf_parity_spans"])
-def test_arrays_and_tensors_have_the_same_spans(name, seed, k, max_tokens):
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [("best_spans", {}), ("best_spans", {"length_cost": 0.3}), ("hf_parity_spans", {})],
+)
+def test_arrays_and_tensors_have_the_same_spans(name, cost, seed, k, max_tokens):
     random = np.random.default_rng(seed)
     features, tokens = random.integers(1, 4), random.integers(1, 20)
     # All different, so that no two spans score the same; some of what breaks sums besides.
     start, end = random.permutation(2 * features * tokens).reshape(2, features, tokens).astype(np.float32) ** 1.5
     start[random.random(start.shape) < 0.1] = -np.inf
     in_context = random.random(start.shape) < 0.7
-    found = getattr(array_search, name)(start, end, in_context, k=k, max_tokens=max_tokens)
-    wanted = getattr(search, name)(*map(torch.from_numpy, (start, end, in_context)), k=k, max_tokens=max_tokens)
+    found = getattr(array_search, name)(start, end, in_context, k=k, max_tokens=max_tokens, **cost)
+    tensors = map(torch.from_numpy, (start, end, in_context))
+    wanted = getattr(search, name)(*tensors, k=k, max_tokens=max_tokens, **cost)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other.numpy())
+
+
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 30), cost=st.floats(-1.0, 1.0, width=32))
+def test_ends_by_length_cost_the_same_as_ends_by_place(seed, k, cost):
+    """A search over ends that depend on their starts, of ends that do not, in arrays and in tensors."""
+    random = np.random.default_rng(seed)
+    start, end = random.normal(size=(2, 3, 12)).astype(np.float32)
+    in_context = random.random(start.shape) < 0.8
+    masked = np.where(in_context, end, np.float32(-np.inf))
+    padded = np.pad(masked, ((0, 0), (0, 4)), constant_values=-np.inf)
+    ends = np.stack([padded[:, length : length + 12] for length in range(5)], axis=2)
+    wanted = array_search.best_spans(start, end, in_context, k=k, max_tokens=5, length_cost=cost)
+    found = array_search.best_conditional_spans(start, ends, in_context, k=k, length_cost=cost)
+    again = search.best_conditional_spans(*map(torch.from_numpy, (start, ends, in_context)), k=k, length_cost=cost)
+    for one, two, three in zip(wanted, found, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three.numpy())
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

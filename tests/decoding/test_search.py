@@ -89,6 +89,32 @@ def test_exact_search_finds_the_best_of_all_pairs(rows, k, max_tokens):
         check_spans(real, start, end, in_context, max_tokens)
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    features(FEW_VALUES) | features(ANY_VALUES),
+    st.integers(1, 20),
+    st.integers(1, 15),
+    st.floats(-1.0, 1.0, width=32),
+)
+def test_a_cost_of_length_is_taken_off_the_end_logit_and_the_search_stays_exact(rows, k, max_tokens, cost):
+    found = found_rows(best_spans(*tensors(rows), k=k, max_tokens=max_tokens, length_cost=cost))
+    for (start, end, in_context), spans in zip(rows, found, strict=True):
+        every = {
+            (first, last): (
+                np.float32(start[first]),
+                np.float32(end[last]) - np.float32(cost) * np.float32(last - first),
+            )
+            for first in range(len(start))
+            for last in range(first, min(first + max_tokens, len(start)))
+            if in_context[first] and in_context[last]
+        }
+        wanted = sorted((score for one, other in every.values() if (score := one + other) > -np.inf), reverse=True)[:k]
+        real = [span for span in spans if span != NONE]
+        assert [np.float32(span[2]) + np.float32(span[3]) for span in real] == wanted
+        assert all((span[2], span[3]) == every[span[:2]] for span in real)
+        assert len({span[:2] for span in real}) == len(real)
+
+
 def check_spans(spans, start, end, in_context, max_tokens):
     assert len({span[:2] for span in spans}) == len(spans)
     for first, last, start_logit, end_logit in spans:

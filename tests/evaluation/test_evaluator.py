@@ -299,6 +299,52 @@ def test_threshold_is_the_configured_the_saved_or_zero():
     assert evaluator_for(reader_of()).threshold == 0.0
 
 
+# --- the cost of length ---
+
+
+def test_length_costs_what_is_configured_or_what_a_reader_says_that_is_used_as_it_is():
+    configured = dataclasses.replace(DECODING, length_cost=0.5)
+    own = dataclasses.replace(SETTINGS, length_cost=0.25)
+    costs = [
+        evaluator_for(reader_of(settings=settings), config=config, max_steps=max_steps).config.length_cost
+        for settings in (None, own)
+        for config in (DECODING, configured)
+        for max_steps in (0, None)
+    ]
+    assert costs == [0.0, 0.0, 0.5, 0.5, 0.25, 0.0, 0.5, 0.5]
+
+
+def test_it_is_said_where_a_readers_own_cost_of_length_is_not_used(caplog):
+    caplog.set_level("INFO")
+    own, lists = dataclasses.replace(SETTINGS, length_cost=0.25), dataclasses.replace(DECODING, search="hf_parity")
+    for config, max_steps in ((DECODING, None), (lists, 0)):
+        caplog.clear()
+        assert evaluator_for(reader_of(settings=own), config=config, max_steps=max_steps).config.length_cost == 0.0
+        assert "length cost of 0.25 is not used; --decoding.length-cost 0.25 would keep it" in caplog.text
+
+
+def test_the_cost_of_length_is_taken_off_what_is_scored():
+    reader = reader_of()
+    free, dear = (
+        evaluator_for(reader, config=dataclasses.replace(DECODING, length_cost=cost)).evaluate(reader.model).predictions
+        for cost in (0.0, 1.0)
+    )
+    assert sum(map(len, dear.best_texts)) < sum(map(len, free.best_texts))
+    assert (dear.null_logits == free.null_logits).all()
+
+
+def test_a_cost_of_length_is_refused_where_the_reader_has_none():
+    own = dataclasses.replace(SETTINGS, head="tokens")
+    config = dataclasses.replace(DECODING, length_cost=0.5)
+    with pytest.raises(
+        ConfigError, match=r"decoding\.length_cost is 0\.5, and the reader has the head tokens; wanted 0"
+    ):
+        evaluator_for(reader_of(settings=own), config=config, max_steps=0)
+
+
+# --- more of "no answer" ---
+
+
 def test_a_reader_that_is_used_as_it_is_says_whether_no_answer_is_possible():
     """Whatever the references are: `qa predict` goes by the same."""
     for rows in (None, answerable(), tiny.without_references(tiny.small(9))):

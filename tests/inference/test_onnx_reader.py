@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from qa.inference.predictor import Predictor
+from qa.modeling.settings import load_settings, save_settings
 from tests.support import tiny
 from tests.support.predictors import CONTEXT, QUESTION, finding_all
 
@@ -44,6 +47,19 @@ def test_answers_are_those_of_pytorch(reader, options, request):
         for a, b in zip(*([x] if isinstance(x, dict) else x for x in (one, other)), strict=True):
             assert (a["answer"], a["start"]) == (b["answer"], b["start"])
             assert a["score"] == pytest.approx(b["score"], abs=1e-4)
+
+
+def test_length_costs_the_same_as_in_pytorch(exported, tmp_path):
+    folder = tmp_path / "reader"
+    shutil.copytree(exported, folder)
+    save_settings(replace(load_settings(folder), length_cost=0.05), folder)
+    rows = [{"question": row["question"], "context": row["context"]} for row in tiny.sample_rows("validation")[:6]]
+    readers = (exported, "onnx"), (folder, "onnx"), (folder, "torch")
+    free, found, wanted = (
+        Predictor.from_pretrained(reader, device="cpu", backend=backend)(rows, top_k=3) for reader, backend in readers
+    )
+    answers = [[[(one["answer"], one["start"]) for one in row] for row in rows] for rows in (free, found, wanted)]
+    assert answers[0] != answers[1] == answers[2]
 
 
 def test_all_answers_of_a_reader_of_tokens_are_those_of_pytorch(exported, tmp_path):

@@ -119,6 +119,21 @@ def test_the_temperature_changes_scores_only(predictor):
     assert all(one["score"] > other["score"] for one, other in zip(cold, hot, strict=True))
 
 
+def test_answers_are_the_shorter_the_more_length_costs(predictor):
+    costs = (-0.2, 0.0, 100.0)
+    long, free, dearest = (with_settings(predictor, length_cost=cost)(pairs(15)) for cost in costs)
+    words = [sum(len(text.split()) for text, _, _ in as_texts(found)) for found in (long, free, dearest)]
+    assert words[0] > words[1] > words[2]
+    shortest = predictor(pairs(15), max_answer_length=1)
+    assert as_texts(dearest) == as_texts(shortest)
+
+
+def test_what_length_costs_has_no_part_in_the_removed_pipelines_scores(predictor):
+    dear = with_settings(predictor, length_cost=2.0)
+    assert dear(pairs(10)) != predictor(pairs(10))
+    assert dear(pairs(10), score="window") == predictor(pairs(10), score="window")
+
+
 def test_the_pipelines_names_of_arguments_mean_the_same(predictor):
     long = " ".join(["It rains.", CONTEXT] * 9)
     ours = {"max_answer_length": 2, "max_length": 64, "no_answer": True}

@@ -86,6 +86,20 @@ def test_settings_of_a_run_are_those_of_its_configuration():
     assert settings_of(config, null_possible=True, threshold=-1.25) == SETTINGS
 
 
+@pytest.mark.parametrize("asked", [None, 0.0, 0.25])
+def test_what_length_costs_is_saved_with_the_model(asked, tmp_path):
+    config = RunConfig(decoding=DecodingConfig(length_cost=asked))
+    save_settings(settings_of(config, null_possible=True, threshold=0.0), tmp_path)
+    assert load_settings(tmp_path).length_cost == (asked or 0.0)
+
+
+@pytest.mark.parametrize(("changes", "named"), [({"search": "hf_parity"}, "hf_parity"), ({"head": "tokens"}, "tokens")])
+def test_a_cost_of_length_where_there_is_none_is_refused_by_name(changes, named, tmp_path):
+    save_settings(dataclasses.replace(SETTINGS, **({"search": "exact", "length_cost": 0.25} | changes)), tmp_path)
+    with pytest.raises(ModelError, match=rf"has length_cost 0\.25; wanted 0 with .*{named}"):
+        load_settings(tmp_path)
+
+
 def test_a_head_of_tokens_that_tagged_what_goes_on_is_refused_by_name(tmp_path):
     values = dataclasses.asdict(dataclasses.replace(SETTINGS, head="tokens"))
     for written, refused in ((values, False), ({**values, "format": None}, True), ({**values, "head": "spans"}, False)):

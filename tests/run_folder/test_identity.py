@@ -174,6 +174,14 @@ def test_another_judge_forgets_the_best_score(tmp_path):
         assert other.progress.best_score == kept
 
 
+@pytest.mark.parametrize(("cost", "alike"), [(None, True), (0.5, False)])
+def test_a_checkpoint_that_does_not_say_what_length_costs_had_no_such_cost(cost, alike):
+    older = dict(identity_of(new_loop(max_steps=2), config=RUN).changeable)
+    del older["decoding/length_cost"]
+    now = identity_of(new_loop(max_steps=2), config=replace(RUN, decoding=DecodingConfig(length_cost=cost)))
+    assert now.judges_alike({"changeable": older}) == alike
+
+
 def test_other_content_of_a_further_set_forgets_the_best_score_and_is_named(tmp_path):
     loop = new_loop(max_steps=2)
     list(loop.steps())

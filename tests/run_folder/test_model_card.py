@@ -69,6 +69,12 @@ def test_the_text_has_hyperparameters_versions_scores_and_the_threshold(run_fold
         assert line in text
     assert "| HasAns_f1 | 65.0 |" in text
     assert "above 0.125, fitted" in text
+    assert "log odds." not in text
+
+
+def test_the_text_says_what_length_costs(run_folder):
+    save_settings(replace(DEFAULT_SETTINGS, length_cost=0.04), run_folder / "model")
+    assert "Every token of an answer after its first costs 0.04 log odds." in card(run_folder).text
 
 
 def snippets(folder, **changes):
@@ -82,9 +88,11 @@ def test_the_snippet_runs(run_folder, capsys):
     assert float(capsys.readouterr().out.split()[-1]) <= 1
 
 
+@pytest.mark.parametrize("cost", [0.0, 0.5, -0.5])
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "modernbert", "deberta-v2"])
-def test_the_snippet_without_this_package_answers_alike(family, run_folder, capsys):
+def test_the_snippet_without_this_package_answers_alike(family, cost, run_folder, capsys):
     tiny.save_reader(run_folder / "model", family)
+    save_settings(replace(DEFAULT_SETTINGS, null_possible=True, length_cost=cost), run_folder / "model")
     settings = FeaturesConfig(max_length=96, doc_stride=16)
     _, code = snippets(run_folder, features=settings, decoding=DecodingConfig(max_answer_tokens=3))
     assert "qa" not in re.findall(r"\w+", code)
