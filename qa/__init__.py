@@ -113,6 +113,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       search.py            The k best spans of every feature, exactly.
       array_search.py      The same for arrays, where PyTorch is not.
       spans.py             Run a model over batches and keep the best spans of every feature.
+      choice.py            Which of an example's candidates is its answer.
       candidates.py        Spans of all features -> candidates of all examples, in characters.
       predictions.py       Candidates of all examples -> one prediction per example.
       platt.py             Shares of the probability -> how likely answers are right.

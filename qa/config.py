@@ -14,6 +14,7 @@ from qa.recipe import RecipeConfig as RecipeConfig  # noqa: PLC0414  # all setti
 
 OnBadExample = Literal["error", "skip", "repair"]
 Search = Literal["exact", "hf_parity"]
+Choice = Literal["likeliest", "overlap"]
 Schedule = Literal["linear", "cosine", "polynomial", "inverse_sqrt", "constant"]
 Head = Literal["spans", "conditional", "tokens"]
 Answers = Literal["any", "all"]
@@ -171,6 +172,9 @@ class DecodingConfig(Settings):
     length_cost: float | None = None
     """What an answer's score loses for every token after its first, in log odds; none: in training 0, where a model is
     only evaluated its own."""
+    choice: Choice | None = None
+    """Which candidate is the answer: the likeliest, best for exact match; or the one that overlaps most with all, each
+    weighed by its likelihood, best for F1, with a length cost around 0.1. None: as for the length cost, likeliest."""
     no_answer: bool | None = None
     """Whether "no answer" is possible; none: as the reader was trained."""
     no_answer_threshold: float | None = None
@@ -189,6 +193,8 @@ class DecodingConfig(Settings):
         most = LARGEST_COST if self.search == "exact" else 0.0  # the lists of hf_parity know no such cost
         wanted = f"{-most:g} to {most:g}" if most else f"0 with the search {self.search}"
         require(abs(cost) <= most, "decoding.length_cost", cost, wanted)
+        overlap = self.choice == "overlap"
+        require(self.search == "exact" or not overlap, "decoding.choice", self.choice, "likeliest, or the search exact")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +286,9 @@ class RunConfig(Settings):
         wanted = "spans with an objective, smoothing, a teacher or search"
         require(not other or self.head == "spans", "head", self.head, wanted)
         cost = self.decoding.length_cost
-        require(not cost or self.head != "tokens", "decoding.length_cost", cost, "0 with the head tokens")
+        choice, tags = self.decoding.choice, self.head == "tokens"
+        require(not cost or not tags, "decoding.length_cost", cost, "0 with the head tokens")
+        require(choice != "overlap" or not tags, "decoding.choice", choice, "likeliest with the head tokens")
         packed, longest = self.training.packed_length, self.features.max_length
         require(packed is None or packed >= longest, "training.packed_length", packed, f"at least {longest}, a window")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)

@@ -93,6 +93,15 @@ def test_length_costs_something_only_where_spans_are_searched_for_exactly():
         RunConfig(head="tokens", decoding=dear)
 
 
+def test_answers_are_chosen_by_overlap_only_where_spans_are_searched_for_exactly():
+    agreed = DecodingConfig(choice="overlap")
+    RunConfig(head="conditional", decoding=agreed)
+    with pytest.raises(ConfigError, match=r"decoding\.choice is 'overlap'; wanted likeliest, or the search exact"):
+        DecodingConfig(choice="overlap", search="hf_parity")
+    with pytest.raises(ConfigError, match=r"decoding\.choice is 'overlap'; wanted likeliest with the head tokens"):
+        RunConfig(head="tokens", decoding=agreed)
+
+
 def test_evaluating_only_or_judging_models_needs_validation_data():
     judged = [TrainingConfig(patience=1), TrainingConfig(best_metric="f1"), TrainingConfig(keep_best=2)]
     for training in (TrainingConfig(max_steps=0), *judged):

@@ -8,6 +8,7 @@ logits in `qa.decoding.spans` and in `qa.inference.onnx_reader`, and here how th
 from collections.abc import Sequence
 
 from qa.config import DecodingConfig
+from qa.decoding.choice import with_most_overlapping_first
 from qa.decoding.kept import FeatureTokens, Found
 from qa.decoding.predictions import Predictions
 from qa.decoding.tokens import token_predictions
@@ -31,7 +32,7 @@ def predictions_of(
 ) -> Predictions:
     """Make predictions of what was kept; see `Predictions.from_spans`."""
     make = token_predictions if isinstance(found, FeatureTokens) else Predictions.from_spans
-    return make(
+    made = make(
         found,  # type: ignore[arg-type]  # of the type that goes with the function
         features,
         ids=ids,
@@ -40,3 +41,4 @@ def predictions_of(
         null_possible=null_possible,
         counted=counted,
     )
+    return with_most_overlapping_first(made) if config.choice == "overlap" else made

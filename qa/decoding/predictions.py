@@ -19,12 +19,16 @@ from qa.decoding.kept import FeatureSpans
 from qa.errors import IncompleteError, NotFiniteError
 from qa.features.windows import Features
 
+OF_CANDIDATES = ("start", "end", "start_logit", "end_logit", "probability", "counted")
+"""The columns of `Predictions` that have a row for every candidate; its texts are one more."""
 _CERTAIN = 700.0  # log odds: exp(710) is more than a float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Predictions:
     """The candidates of all examples, best first: those of example `i` are rows `bounds[i]:bounds[i + 1]`.
+
+    They are ranked by their scores, but for the first, which may be chosen otherwise (`qa.decoding.choice`).
 
     `start` and `end` are half-open and count characters of the example's context; `text` is that substring. What an
     answer's length costs is taken off its `end_logit`.
@@ -125,8 +129,7 @@ class Predictions:
     @classmethod
     def concatenate(cls, parts: Sequence["Predictions"], *, ids: Sequence[str]) -> "Predictions":
         """Put the predictions of chunks of examples one after the other, under the given ids."""
-        spans = ("start", "end", "start_logit", "end_logit", "probability", "counted")
-        arrays = (*spans, "null_logits", "null_probability")
+        arrays = (*OF_CANDIDATES, "null_logits", "null_probability")
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
         sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(part.bounds) for part in parts)])
         return cls(
@@ -148,11 +151,12 @@ class Predictions:
 
     @property
     def null_odds(self) -> Float[np.ndarray, "example"]:
-        """Null score minus the best span's score, in log odds; the largest float where there is no valid span."""
+        """Null score minus the best score of a span, in log odds; the largest float where there is no valid span."""
         any_span = np.diff(self.bounds) > 0
-        best = self.bounds[:-1][any_span]
         odds = np.full(len(self), sys.float_info.max)
-        odds[any_span] = _score(self.null_logits)[any_span] - (self.start_logit + self.end_logit)[best]
+        if any_span.any():
+            best = np.maximum.reduceat(self.start_logit + self.end_logit, self.bounds[:-1][any_span])
+            odds[any_span] = _score(self.null_logits)[any_span] - best
         return odds
 
     @property

@@ -31,7 +31,7 @@ from qa.features.windows import Features
 from qa.metrics import Scores
 from qa.modeling.conditional_head import rank_of
 from qa.modeling.reader import Reader
-from qa.modeling.settings import DEFAULT_SETTINGS, head_of, length_cost_of, null_is_possible
+from qa.modeling.settings import DEFAULT_SETTINGS, decoding_of, head_of, null_is_possible
 from qa.runtime.collectives import any_process, from_main, gather_on_main, on_main, require_same
 from qa.runtime.memory import evaluation_memory_error, free_memory, is_out_of_memory
 
@@ -135,7 +135,7 @@ class Evaluator:
             examples=examples,
             features=cached_features(examples, reader.encoder, config.features),
             input_names=reader.input_names,
-            config=replace(config.decoding, length_cost=length_cost_of(config, saved)),
+            config=decoding_of(config, saved),
             null_possible=null_possible,
             threshold=saved.no_answer_threshold if threshold is None else threshold,
             head=_searched_head(reader, config),
@@ -272,12 +272,14 @@ def _searched_head(reader: Reader, config: RunConfig) -> Head:
             or a cost of length, where there is none.
 
     """
-    search, cost = config.decoding.search, config.decoding.length_cost
+    search, cost, choice = config.decoding.search, config.decoding.length_cost, config.decoding.choice
     head: Head = "conditional" if rank_of(reader.model) else head_of(config, reader.settings)
     if head != "spans" and search != "exact":
         raise ConfigError(f"decoding.search is {search!r}, and the reader has the head {head}; wanted exact")
     if cost and head == "tokens":
         raise ConfigError(f"decoding.length_cost is {cost:g}, and the reader has the head tokens; wanted 0")
+    if choice == "overlap" and head == "tokens":
+        raise ConfigError("decoding.choice is 'overlap', and the reader has the head tokens; wanted likeliest")
     return head
 
 

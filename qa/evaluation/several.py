@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-from qa.decoding.predictions import Predictions
+from qa.decoding.predictions import OF_CANDIDATES, Predictions
 from qa.evaluation.grading import Flags, GradedPredictions
 from qa.metrics import Scores
 from qa.metrics.multi_span import Counts, counts_of, harmonic_mean, multi_span_score, normalised
@@ -94,7 +94,6 @@ def grade_answers(
         [normalised([predictions.text[row]], language) <= right[at] for row, at in zip(rows, example, strict=True)],
         dtype=bool,
     )
-    columns = ("start", "end", "start_logit", "end_logit", "probability", "counted")
     alone = replace(
         predictions,
         ids=[predictions.ids[at] for at in example],
@@ -104,7 +103,7 @@ def grade_answers(
         null_probability=1.0 - predictions.probability[rows],
         null_possible=True,
         independent=True,
-        **{name: getattr(predictions, name)[rows] for name in columns},
+        **{name: getattr(predictions, name)[rows] for name in OF_CANDIDATES},
     )
     return GradedAnswers(
         predictions=alone,

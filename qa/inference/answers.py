@@ -18,7 +18,8 @@ class Answer(TypedDict):
     score: float
     """How likely it is right: its share of the softmax over the n-best answers and, where that is possible, "no
     answer", or, as `qa calibrate` fits it, how often best answers with such a share are right. Several answers of a
-    list can be right, so that fitted scores may sum to more than 1; their order is that of the shares."""
+    list can be right, so that fitted scores may sum to more than 1; their order is that of the shares, but for
+    the first one of a reader that chooses by overlap."""
     start: int
     end: int
     answer: str

@@ -40,6 +40,7 @@ class LoadedReader(ABC):
             "window": f"{self.settings.max_length} tokens, {self.settings.doc_stride} of them shared",
             "longest answer": f"{self.settings.max_answer_tokens} tokens",
             **({"length cost": f"{cost:.3g} log odds a token"} if (cost := self.settings.length_cost) else {}),
+            **({"answers": "what likely ones agree about"} if self.settings.choice == "overlap" else {}),
             "no answer": f"above {threshold:.2f} log odds" if self.settings.null_possible else "impossible",
         }
 

@@ -2,14 +2,14 @@
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from huggingface_hub import hf_hub_download
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from qa.config import LARGEST_COST, Answers, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
+from qa.config import LARGEST_COST, Answers, Choice, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
 from qa.errors import ModelError
 from qa.files import write_json
 
@@ -35,6 +35,8 @@ class ReaderSettings:
     search: Search
     length_cost: Annotated[float, Field(ge=-LARGEST_COST, le=LARGEST_COST, allow_inf_nan=False)] = 0.0
     """What an answer's score loses for every token after its first, in log odds; 0 where `search` is not exact."""
+    choice: Choice = "likeliest"
+    """Which candidate is the answer; see `DecodingConfig.choice`."""
     null_possible: bool
     """Whether it was trained, or evaluated, on questions that the context does not answer."""
     no_answer_threshold: float = 0.0
@@ -76,6 +78,7 @@ def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> 
         max_answer_tokens=config.decoding.max_answer_tokens,
         search=config.decoding.search,
         length_cost=config.decoding.length_cost or 0.0,
+        choice=config.decoding.choice or "likeliest",
         null_possible=null_possible,
         no_answer_threshold=threshold,
         head=config.head,
@@ -88,15 +91,17 @@ def head_of(config: RunConfig, settings: ReaderSettings | None) -> Head:
     return settings.head if config.training.max_steps == 0 and settings is not None else config.head
 
 
-def length_cost_of(config: RunConfig, settings: ReaderSettings) -> float:
-    """Return what answers lose for their length: what is asked for; else the reader's own, which training unlearns."""
-    asked, own = config.decoding.length_cost, settings.length_cost
-    if asked is not None or not own:
-        return asked or 0.0
-    if config.training.max_steps == 0 and config.decoding.search == "exact":
-        return own
-    log.info("the model's length cost of %g is not used; --decoding.length-cost %g would keep it", own, own)
-    return 0.0
+def decoding_of(config: RunConfig, settings: ReaderSettings) -> DecodingConfig:
+    """Return how answers are chosen: as asked; else as the reader says, unless training unlearns it."""
+    asked = config.decoding
+    cost, choice = asked.length_cost, asked.choice
+    if config.training.max_steps == 0 and asked.search == "exact":
+        cost = settings.length_cost if cost is None else cost
+        return replace(asked, length_cost=cost, choice=settings.choice if choice is None else choice)
+    for flag, said, own in (("length-cost", cost, settings.length_cost), ("choice", choice, settings.choice)):
+        if said is None and own not in {0.0, "likeliest"}:
+            log.info("the model's %s %s is not used; --decoding.%s %s would keep it", flag, own, flag, own)
+    return asked
 
 
 def null_is_possible(settings: ReaderSettings | None, *, asked: bool | None, has_impossible: bool) -> bool:
@@ -140,11 +145,14 @@ def load_settings(folder: Path) -> ReaderSettings | None:
         settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(content)
     except ValidationError as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
-    if settings.length_cost and (settings.search != "exact" or settings.head == "tokens"):
-        raise ModelError(
-            f"{path} has length_cost {settings.length_cost:g}; wanted 0 with the search {settings.search} and the head "
-            f"{settings.head}: there is such a cost only in an exact search, and not for the head tokens"
-        )
+    if settings.search != "exact" or settings.head == "tokens":
+        for name in ("length_cost", "choice"):
+            value, wanted = getattr(settings, name), getattr(DEFAULT_SETTINGS, name)
+            if value != wanted:
+                raise ModelError(
+                    f"{path} has {name} {value}; wanted {wanted} with the search {settings.search} and the head "
+                    f"{settings.head}: another one goes with an exact search of spans only"
+                )
     if settings.format > FORMAT:
         raise ModelError(
             f"{path} has format {settings.format}; wanted {FORMAT} at most: a newer version has written it"

@@ -67,7 +67,7 @@ _MODEL, _RECIPE = "model_config/", "recipe/"
 _NOT_OF_THE_RUN = ("resume", "extend", "push_to_hub", "epochs", "max_steps")
 _JUDGES = ("training/best_metric", "more_validation_data/", "decoding/")
 """What decides which model is the best: scores are not comparable when it has changed."""
-_SAID_SINCE = {"decoding/length_cost": "null"}
+_SAID_SINCE = {"decoding/length_cost": "null", "decoding/choice": "null"}
 """What older checkpoints do not say of that, and had."""
 _BATCHES = "decoding/batch_"
 """What of that changes no score."""

@@ -226,13 +226,20 @@ def _length_cost(model: Path) -> float:
 
 
 def _settings(model: Path) -> str:
-    cost = _length_cost(model)
-    length = f" Every token of an answer after its first costs {cost:g} log odds." if cost else ""
-    return _no_answer(load_settings(model)) + length
+    settings = load_settings(model) or DEFAULT_SETTINGS
+    said = [_no_answer(settings)]
+    if settings.length_cost:
+        said.append(f"Every token of an answer after its first costs {settings.length_cost:g} log odds.")
+    if settings.choice == "overlap":
+        said.append(
+            f"Of the {settings.n_best} likeliest spans it answers with the one that overlaps most with all of them; "
+            "with transformers alone, below, the likeliest is the answer."
+        )
+    return " ".join(said)
 
 
-def _no_answer(settings: ReaderSettings | None) -> str:
-    if settings is None or not settings.null_possible:
+def _no_answer(settings: ReaderSettings) -> str:
+    if not settings.null_possible:
         return 'It takes every question to be answered by the text; pass `no_answer=True` to allow "no answer".'
     return (
         'It may say that a text does not answer: "no answer" is an empty text, given where its log odds are above '

@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from qa import metrics
 from qa.config import ComparedScore, DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
+from qa.decoding.choice import with_most_overlapping_first
 from qa.errors import ConfigError, IncompleteError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
 from qa.features.collation import collate
@@ -304,23 +305,27 @@ def test_threshold_is_the_configured_the_saved_or_zero():
 
 def test_length_costs_what_is_configured_or_what_a_reader_says_that_is_used_as_it_is():
     configured = dataclasses.replace(DECODING, length_cost=0.5)
-    own = dataclasses.replace(SETTINGS, length_cost=0.25)
-    costs = [
-        evaluator_for(reader_of(settings=settings), config=config, max_steps=max_steps).config.length_cost
+    own = dataclasses.replace(SETTINGS, length_cost=0.25, choice="overlap")
+    used = [
+        evaluator_for(reader_of(settings=settings), config=config, max_steps=max_steps).config
         for settings in (None, own)
         for config in (DECODING, configured)
         for max_steps in (0, None)
     ]
-    assert costs == [0.0, 0.0, 0.5, 0.5, 0.25, 0.0, 0.5, 0.5]
+    assert [config.length_cost or 0.0 for config in used] == [0.0, 0.0, 0.5, 0.5, 0.25, 0.0, 0.5, 0.5]
+    assert [config.choice == "overlap" for config in used] == [False, False, False, False, True, False, True, False]
 
 
-def test_it_is_said_where_a_readers_own_cost_of_length_is_not_used(caplog):
+def test_it_is_said_where_a_readers_own_choice_of_answers_is_not_used(caplog):
     caplog.set_level("INFO")
-    own, lists = dataclasses.replace(SETTINGS, length_cost=0.25), dataclasses.replace(DECODING, search="hf_parity")
+    own = dataclasses.replace(SETTINGS, length_cost=0.25, choice="overlap")
+    lists = dataclasses.replace(DECODING, search="hf_parity")
     for config, max_steps in ((DECODING, None), (lists, 0)):
         caplog.clear()
-        assert evaluator_for(reader_of(settings=own), config=config, max_steps=max_steps).config.length_cost == 0.0
-        assert "length cost of 0.25 is not used; --decoding.length-cost 0.25 would keep it" in caplog.text
+        used = evaluator_for(reader_of(settings=own), config=config, max_steps=max_steps).config
+        assert (used.length_cost, used.choice) == (None, None)
+        assert "length-cost 0.25 is not used; --decoding.length-cost 0.25 would keep it" in caplog.text
+        assert "choice overlap is not used; --decoding.choice overlap would keep it" in caplog.text
 
 
 def test_the_cost_of_length_is_taken_off_what_is_scored():
@@ -333,12 +338,28 @@ def test_the_cost_of_length_is_taken_off_what_is_scored():
     assert (dear.null_logits == free.null_logits).all()
 
 
-def test_a_cost_of_length_is_refused_where_the_reader_has_none():
+def test_what_overlaps_most_is_what_is_scored():
+    reader = reader_of()
+    with torch.no_grad():
+        reader.model.qa_outputs.weight.mul_(0.1)  # so that no span has nearly all
+    likeliest, agreed = (
+        evaluator_for(reader, config=dataclasses.replace(DECODING, n_best=20, choice=choice)).evaluate(reader.model)
+        for choice in ("likeliest", "overlap")
+    )
+    wanted = with_most_overlapping_first(likeliest.predictions)
+    assert wanted.best_texts != likeliest.predictions.best_texts
+    assert agreed.predictions.best_texts == wanted.best_texts
+    assert agreed.predictions.texts(0.0).count("") == likeliest.predictions.texts(0.0).count("")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [({"length_cost": 0.5}, "length_cost is 0.5, and"), ({"choice": "overlap"}, "choice is 'overlap'")],
+)
+def test_a_choice_of_answers_is_refused_where_the_reader_has_none(asked, message):
     own = dataclasses.replace(SETTINGS, head="tokens")
-    config = dataclasses.replace(DECODING, length_cost=0.5)
-    with pytest.raises(
-        ConfigError, match=r"decoding\.length_cost is 0\.5, and the reader has the head tokens; wanted 0"
-    ):
+    config = dataclasses.replace(DECODING, **asked)
+    with pytest.raises(ConfigError, match=f"decoding.{message}.* the head tokens; wanted"):
         evaluator_for(reader_of(settings=own), config=config, max_steps=0)
 
 

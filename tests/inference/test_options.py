@@ -134,6 +134,17 @@ def test_what_length_costs_has_no_part_in_the_removed_pipelines_scores(predictor
     assert dear(pairs(10), score="window") == predictor(pairs(10), score="window")
 
 
+def test_the_answer_may_be_what_likely_ones_agree_about(predictor):
+    agreed = with_settings(predictor, choice="overlap", length_cost=0.1)
+    likeliest = with_settings(predictor, length_cost=0.1)
+    assert as_texts(agreed(pairs(15))) != as_texts(likeliest(pairs(15)))
+    assert agreed(pairs(15), score="window") == predictor(pairs(15), score="window")
+    for found, other in zip(agreed(pairs(15), top_k=20), likeliest(pairs(15), top_k=20), strict=True):
+        key = lambda one: (one["start"], one["end"])  # noqa: E731
+        assert sorted(map(key, found)) == sorted(map(key, other))
+        assert [one["answer"] == "" for one in found[:1]] == [one["answer"] == "" for one in other[:1]]
+
+
 def test_the_pipelines_names_of_arguments_mean_the_same(predictor):
     long = " ".join(["It rains.", CONTEXT] * 9)
     ours = {"max_answer_length": 2, "max_length": 64, "no_answer": True}

@@ -86,17 +86,20 @@ def test_settings_of_a_run_are_those_of_its_configuration():
     assert settings_of(config, null_possible=True, threshold=-1.25) == SETTINGS
 
 
-@pytest.mark.parametrize("asked", [None, 0.0, 0.25])
-def test_what_length_costs_is_saved_with_the_model(asked, tmp_path):
-    config = RunConfig(decoding=DecodingConfig(length_cost=asked))
+@pytest.mark.parametrize(("cost", "choice"), [(None, None), (0.0, "likeliest"), (0.25, "overlap")])
+def test_how_answers_are_chosen_is_saved_with_the_model(cost, choice, tmp_path):
+    config = RunConfig(decoding=DecodingConfig(length_cost=cost, choice=choice))
     save_settings(settings_of(config, null_possible=True, threshold=0.0), tmp_path)
-    assert load_settings(tmp_path).length_cost == (asked or 0.0)
+    found = load_settings(tmp_path)
+    assert (found.length_cost, found.choice) == (cost or 0.0, choice or "likeliest")
 
 
 @pytest.mark.parametrize(("changes", "named"), [({"search": "hf_parity"}, "hf_parity"), ({"head": "tokens"}, "tokens")])
-def test_a_cost_of_length_where_there_is_none_is_refused_by_name(changes, named, tmp_path):
-    save_settings(dataclasses.replace(SETTINGS, **({"search": "exact", "length_cost": 0.25} | changes)), tmp_path)
-    with pytest.raises(ModelError, match=rf"has length_cost 0\.25; wanted 0 with .*{named}"):
+@pytest.mark.parametrize("own", [{"length_cost": 0.25}, {"choice": "overlap"}])
+def test_a_choice_of_answers_where_there_is_none_is_refused_by_name(own, changes, named, tmp_path):
+    save_settings(dataclasses.replace(SETTINGS, **({"search": "exact"} | own | changes)), tmp_path)
+    ((name, value),) = own.items()
+    with pytest.raises(ModelError, match=rf"has {name} {value}; wanted .* with .*{named}"):
         load_settings(tmp_path)
 
 

@@ -72,9 +72,12 @@ def test_the_text_has_hyperparameters_versions_scores_and_the_threshold(run_fold
     assert "log odds." not in text
 
 
-def test_the_text_says_what_length_costs(run_folder):
-    save_settings(replace(DEFAULT_SETTINGS, length_cost=0.04), run_folder / "model")
-    assert "Every token of an answer after its first costs 0.04 log odds." in card(run_folder).text
+def test_the_text_says_how_the_answer_is_chosen(run_folder):
+    assert "overlaps most" not in card(run_folder).text
+    save_settings(replace(DEFAULT_SETTINGS, length_cost=0.04, choice="overlap"), run_folder / "model")
+    text = card(run_folder).text
+    assert "Every token of an answer after its first costs 0.04 log odds." in text
+    assert "Of the 20 likeliest spans it answers with the one that overlaps most" in text
 
 
 def snippets(folder, **changes):

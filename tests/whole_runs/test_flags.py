@@ -134,6 +134,7 @@ CASES = {
     "decoding.max-answer-tokens": ("30", "1", {}),
     "decoding.search": ("exact", "hf_parity", {}),
     "decoding.length-cost": ("0.0", "2.0", {}),
+    "decoding.choice": ("likeliest", "overlap", {}),
     "decoding.no-answer": ("True", "False", {}),
     "decoding.no-answer-threshold": ("0.0", "100.0", {}),
     "decoding.batch-size": ("32", "1", {}),
