@@ -11,13 +11,13 @@ _PAIRS_AT_ONCE = 2**20
 
 
 def with_most_overlapping_first(predictions: Predictions) -> Predictions:
-    """Put, of each example's candidates, the one that is expected to overlap most with the truth before the others.
+    """Put, of each example's counted candidates, the one that is expected to overlap most with the truth first.
 
     So what many likely candidates have in common wins over what one of them adds. The others stay in their order, and
-    so does what decides on "no answer": the best score.
+    "no answer" is decided on as before, by the best score. How many candidates are kept does not matter.
     Source: minimum Bayes risk decoding (Goel and Byrne, 2000), of F1 in characters.
     """
-    expected, example = expected_overlap(predictions), predictions.example
+    expected, example = np.where(predictions.counted, expected_overlap(predictions), -1.0), predictions.example
     rows = np.arange(len(expected))
     by_overlap = np.lexsort((rows, -expected, example))  # sorted by example, so each keeps its rows
     is_first = np.zeros(len(rows), dtype=bool)

@@ -134,6 +134,12 @@ def test_what_length_costs_has_no_part_in_the_removed_pipelines_scores(predictor
     assert dear(pairs(10), score="window") == predictor(pairs(10), score="window")
 
 
+def test_the_answer_does_not_depend_on_how_many_are_asked_for(predictor):
+    agreed = with_settings(predictor, choice="overlap", n_best=5, length_cost=0.3, null_possible=False)
+    first = [found[0] for found in agreed(pairs(15), top_k=40)]
+    assert as_texts(first) == as_texts(agreed(pairs(15)))
+
+
 def test_the_answer_may_be_what_likely_ones_agree_about(predictor):
     agreed = with_settings(predictor, choice="overlap", length_cost=0.1)
     likeliest = with_settings(predictor, length_cost=0.1)
