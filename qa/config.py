@@ -173,8 +173,9 @@ class DecodingConfig(Settings):
     """What an answer's score loses for every token after its first, in log odds; none: in training 0, where a model is
     only evaluated its own."""
     choice: Choice | None = None
-    """Which candidate is the answer: the likeliest, best for exact match; or the one that overlaps most with all, each
-    weighed by its likelihood, best for F1, with a length cost around 0.1. None: as for the length cost, likeliest."""
+    """Which of the n best is the answer: the likeliest, best for exact match; or the one that overlaps most with all of
+    them, in characters, each weighed by its likelihood: best for F1, with a length cost around 0.1. Searches, evidence
+    and lists of all answers go by likelihood. None: in training likeliest, where a model is only evaluated its own."""
     no_answer: bool | None = None
     """Whether "no answer" is possible; none: as the reader was trained."""
     no_answer_threshold: float | None = None
@@ -193,8 +194,9 @@ class DecodingConfig(Settings):
         most = LARGEST_COST if self.search == "exact" else 0.0  # the lists of hf_parity know no such cost
         wanted = f"{-most:g} to {most:g}" if most else f"0 with the search {self.search}"
         require(abs(cost) <= most, "decoding.length_cost", cost, wanted)
-        overlap = self.choice == "overlap"
-        require(self.search == "exact" or not overlap, "decoding.choice", self.choice, "likeliest, or the search exact")
+        exact = self.search == "exact" and self.n_best > 1
+        wanted = "likeliest, or the search exact and an n-best of 2 or more"
+        require(exact or self.choice != "overlap", "decoding.choice", self.choice, wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +290,8 @@ class RunConfig(Settings):
         cost = self.decoding.length_cost
         choice, tags = self.decoding.choice, self.head == "tokens"
         require(not cost or not tags, "decoding.length_cost", cost, "0 with the head tokens")
-        require(choice != "overlap" or not tags, "decoding.choice", choice, "likeliest with the head tokens")
+        one = not tags and self.data.answers == "any"
+        require(choice != "overlap" or one, "decoding.choice", choice, "likeliest with the head tokens or all answers")
         packed, longest = self.training.packed_length, self.features.max_length
         require(packed is None or packed >= longest, "training.packed_length", packed, f"at least {longest}, a window")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)

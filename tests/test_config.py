@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from qa.config import (
+    DataConfig,
     DecodingConfig,
     FeaturesConfig,
     RecipeConfig,
@@ -98,6 +99,10 @@ def test_answers_are_chosen_by_overlap_only_where_spans_are_searched_for_exactly
     RunConfig(head="conditional", decoding=agreed)
     with pytest.raises(ConfigError, match=r"decoding\.choice is 'overlap'; wanted likeliest, or the search exact"):
         DecodingConfig(choice="overlap", search="hf_parity")
+    with pytest.raises(ConfigError, match="an n-best of 2 or more"):
+        DecodingConfig(choice="overlap", n_best=1)
+    with pytest.raises(ConfigError, match="wanted likeliest with the head tokens or all answers"):
+        RunConfig(data=DataConfig(answers="all"), decoding=agreed)
     with pytest.raises(ConfigError, match=r"decoding\.choice is 'overlap'; wanted likeliest with the head tokens"):
         RunConfig(head="tokens", decoding=agreed)
 

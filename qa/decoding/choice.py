@@ -14,10 +14,10 @@ def with_most_overlapping_first(predictions: Predictions) -> Predictions:
     """Put, of each example's counted candidates, the one that is expected to overlap most with the truth first.
 
     So what many likely candidates have in common wins over what one of them adds. The others stay in their order, and
-    "no answer" is decided on as before, by the best score. How many candidates are kept does not matter.
+    "no answer" is decided on as before, by the best score.
     Source: minimum Bayes risk decoding (Goel and Byrne, 2000), of F1 in characters.
     """
-    expected, example = np.where(predictions.counted, expected_overlap(predictions), -1.0), predictions.example
+    expected, example = expected_overlap(predictions), predictions.example
     rows = np.arange(len(expected))
     by_overlap = np.lexsort((rows, -expected, example))  # sorted by example, so each keeps its rows
     is_first = np.zeros(len(rows), dtype=bool)
@@ -28,30 +28,34 @@ def with_most_overlapping_first(predictions: Predictions) -> Predictions:
 
 
 def expected_overlap(predictions: Predictions) -> Float[np.ndarray, "candidate"]:
-    """Return what every candidate is expected to have in common with the truth: F1 in characters, 0 to 1.
+    """Return what every counted candidate is expected to have in common with the truth: F1 in characters, 0 to 1.
 
-    The truth is one of the example's counted candidates, each with its share of the softmax over their scores.
+    The truth is one of the example's counted candidates, each with its share of the softmax over their scores. Of
+    candidates that do not count it is -1.
     """
-    example, sizes = predictions.example, np.diff(predictions.bounds)
-    place = np.arange(len(example)) - np.repeat(predictions.bounds[:-1], sizes)
-    shape = len(sizes), int(sizes.max(initial=1))
+    counted = np.flatnonzero(predictions.counted)
+    example = predictions.example[counted]
+    sizes = np.bincount(example, minlength=len(predictions))
+    place = np.arange(len(counted)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    shape = len(predictions), int(sizes.max(initial=1))
 
-    def laid(column: Float[np.ndarray, "candidate"], filler: float) -> Float[np.ndarray, "example width"]:
+    def laid(column: Float[np.ndarray, "counted"], filler: float) -> Float[np.ndarray, "example width"]:
         rows = np.full(shape, filler)
         rows[example, place] = column
         return rows
 
-    score = (predictions.start_logit + predictions.end_logit).astype(np.float64)
-    share = laid(np.where(predictions.counted, score, -np.inf), -np.inf)
-    share = np.exp(share - np.maximum(share.max(axis=1, keepdims=True), np.finfo(np.float64).min))
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
-    own_start, own_end = predictions.start.astype(np.float64), predictions.end.astype(np.float64)
+    score = (predictions.start_logit + predictions.end_logit)[counted].astype(np.float64)
+    best = laid(score, -np.inf).max(axis=1)
+    weight = np.exp(score - best[example])
+    share = laid(weight / np.bincount(example, weights=weight, minlength=len(predictions))[example], 0.0)
+    own_start, own_end = (column[counted].astype(np.float64) for column in (predictions.start, predictions.end))
     start, end = laid(own_start, 0.0), laid(own_end, 0.0)
-    expected = np.empty(len(example))
+    expected = np.full(len(predictions.counted), -1.0)
     step = max(1, _PAIRS_AT_ONCE // shape[1])
-    for begin in range(0, len(example), step):
+    for begin in range(0, len(counted), step):
         block = slice(begin, begin + step)
         of, one_start, one_end = example[block], own_start[block, None], own_end[block, None]
         common = np.maximum(np.minimum(one_end, end[of]) - np.maximum(one_start, start[of]), 0.0)
-        expected[block] = (share[of] * 2.0 * common / (one_end - one_start + end[of] - start[of])).sum(axis=1)
+        both = (one_end - one_start) + (end[of] - start[of])
+        expected[counted[block]] = (share[of] * 2.0 * common / both).sum(axis=1)
     return expected

@@ -218,11 +218,19 @@ class Predictions:
         if self.null_possible:
             nothing = [""] * len(self), [None] * len(self), [None] * len(self)
             nulls = _records(*nothing, *self.null_logits.T.tolist(), self.null_probability.tolist())
-            above_null = self.start_logit + self.end_logit >= _score(self.null_logits)[self.example]
-            places = np.bincount(self.example[above_null], minlength=len(self)).tolist()
-            for listed, place, null in zip(records.values(), places, nulls, strict=True):
+            for listed, place, null in zip(records.values(), null_places(self, 0.0).tolist(), nulls, strict=True):
                 listed.insert(place, null)
         return records
+
+
+def null_places(predictions: Predictions, threshold: float) -> Int[np.ndarray, "example"]:
+    """Return how many of every example's spans come before "no answer": up to the last that stands against it."""
+    stands = predictions.own_null_odds <= threshold
+    places = np.bincount(predictions.example[stands], minlength=len(predictions))
+    any_stands = places > 0
+    chosen_falls = ~stands[predictions.bounds[:-1][any_stands]]  # and is first for what it has in common with others
+    places[any_stands] += chosen_falls
+    return places
 
 
 def _records(*columns: Sequence[Any]) -> list[dict[str, Any]]:

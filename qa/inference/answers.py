@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from jaxtyping import Int
 
-from qa.decoding.predictions import Predictions
+from qa.decoding.predictions import Predictions, null_places
 from qa.inference.documents import KnownOfDocument
 from qa.inference.options import AnswerOptions
 from qa.inference.words import word_borders
@@ -72,12 +71,12 @@ class PassageSpan(NamedTuple):
 def answers_of(predictions: Predictions, contexts: Sequence[str], options: AnswerOptions) -> Iterator[list[Answer]]:
     """Yield the best answers of every example, at least one and at most `top_k`.
 
-    "No answer" comes before the first span whose null odds are above the threshold, so that it is first exactly where
+    "No answer" comes after the last span whose null odds are not above the threshold, so that it is first exactly where
     evaluation predicts it. Of answers that have more than the share `overlap` in common only the best is listed.
     """
     columns = (predictions.start, predictions.end, predictions.probability, predictions.counted)
     starts, ends, probabilities, counted = (column.tolist() for column in columns)
-    null_places = _null_places(predictions, options.threshold).tolist()
+    before_null = null_places(predictions, options.threshold).tolist()
     bounds = predictions.bounds.tolist()
     likelihood = options.platt.likelihood(predictions.probability).tolist()
     for at, (context, null) in enumerate(zip(contexts, predictions.null_probability.tolist(), strict=True)):
@@ -101,7 +100,7 @@ def answers_of(predictions: Predictions, contexts: Sequence[str], options: Answe
         ]
         if predictions.null_possible or not found:
             # Of the spans before "no answer", those that are listed.
-            found.insert(sum(row < null_places[at] for row in listed), _no_answer(null))
+            found.insert(sum(row < before_null[at] for row in listed), _no_answer(null))
         yield found[: options.top_k]
 
 
@@ -212,14 +211,6 @@ def _shared(one: Span, other: Span) -> float:
         return 0.0
     common = min(one.end, other.end) - max(one.start, other.start)
     return common / min(one.end - one.start, other.end - other.start) if common > 0 else 0.0
-
-
-def _null_places(predictions: Predictions, threshold: float) -> Int[np.ndarray, "example"]:
-    """Count the spans of every example whose null odds are not above `threshold`, by the arithmetic of `null_odds`."""
-    example = predictions.example
-    null = predictions.null_logits[:, 0] + predictions.null_logits[:, 1]
-    odds = (null[example] - (predictions.start_logit + predictions.end_logit)).astype(np.float64)
-    return np.bincount(example[odds <= threshold], minlength=len(predictions))
 
 
 def _no_answer(score: float) -> Answer:

@@ -166,7 +166,7 @@ def _decoding(said: dict[str, Any], own: ReaderSettings, windows: FeaturesConfig
         max_answer_tokens=longest,
         search="exact" if by_window else own.search,
         length_cost=0.0 if by_window else own.length_cost,
-        choice="likeliest" if by_window else own.choice,
+        choice="likeliest" if by_window or said.get("answers") == "all" else own.choice,
         batch_size=said.get("batch_size", DecodingConfig.batch_size),
     )
 

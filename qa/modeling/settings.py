@@ -92,7 +92,7 @@ def head_of(config: RunConfig, settings: ReaderSettings | None) -> Head:
 
 
 def decoding_of(config: RunConfig, settings: ReaderSettings) -> DecodingConfig:
-    """Return how answers are chosen: as asked; else as the reader says, unless training unlearns it."""
+    """Return how answers are chosen: as asked; else as a reader says that is only evaluated, in an exact search."""
     asked = config.decoding
     cost, choice = asked.length_cost, asked.choice
     if config.training.max_steps == 0 and asked.search == "exact":
@@ -100,7 +100,9 @@ def decoding_of(config: RunConfig, settings: ReaderSettings) -> DecodingConfig:
         return replace(asked, length_cost=cost, choice=settings.choice if choice is None else choice)
     for flag, said, own in (("length-cost", cost, settings.length_cost), ("choice", choice, settings.choice)):
         if said is None and own not in {0.0, "likeliest"}:
-            log.info("the model's %s %s is not used; --decoding.%s %s would keep it", flag, own, flag, own)
+            takes = asked.search == "exact" and config.head != "tokens"
+            advice = f"; --decoding.{flag} {own} would keep it" if takes else ": the search or the head has none"
+            log.info("the model's %s %s is not used%s", flag, own, advice)
     return asked
 
 
@@ -145,14 +147,7 @@ def load_settings(folder: Path) -> ReaderSettings | None:
         settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(content)
     except ValidationError as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
-    if settings.search != "exact" or settings.head == "tokens":
-        for name in ("length_cost", "choice"):
-            value, wanted = getattr(settings, name), getattr(DEFAULT_SETTINGS, name)
-            if value != wanted:
-                raise ModelError(
-                    f"{path} has {name} {value}; wanted {wanted} with the search {settings.search} and the head "
-                    f"{settings.head}: another one goes with an exact search of spans only"
-                )
+    _require_a_choice_that_is_there(settings, path)
     if settings.format > FORMAT:
         raise ModelError(
             f"{path} has format {settings.format}; wanted {FORMAT} at most: a newer version has written it"
@@ -163,6 +158,20 @@ def load_settings(folder: Path) -> ReaderSettings | None:
             "says where answers end: train it again"
         )
     return settings
+
+
+def _require_a_choice_that_is_there(settings: ReaderSettings, path: Path) -> None:
+    if settings.choice == "overlap" and settings.answers == "all":
+        raise ModelError(f"{path} has choice overlap and answers all; wanted likeliest: overlap is for one answer")
+    if settings.search == "exact" and settings.head != "tokens":
+        return
+    for name in ("length_cost", "choice"):
+        value, wanted = getattr(settings, name), getattr(DEFAULT_SETTINGS, name)
+        if value != wanted:
+            raise ModelError(
+                f"{path} has {name} {value}; wanted {wanted} with the search {settings.search} and the head "
+                f"{settings.head}: another one goes with an exact search of spans only"
+            )
 
 
 def find_settings(source: str, *, revision: str | None = None) -> ReaderSettings | None:

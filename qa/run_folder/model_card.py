@@ -231,10 +231,9 @@ def _settings(model: Path) -> str:
     if settings.length_cost:
         said.append(f"Every token of an answer after its first costs {settings.length_cost:g} log odds.")
     if settings.choice == "overlap":
-        said.append(
-            f"Of the {settings.n_best} likeliest spans it answers with the one that overlaps most with all of them; "
-            "with transformers alone, below, the likeliest is the answer."
-        )
+        said.append("It answers with the span that overlaps most with all likely ones, each weighed by its likelihood.")
+        if settings.head == "spans":
+            said.append("With transformers alone, below, the likeliest is the answer.")
     return " ".join(said)
 
 

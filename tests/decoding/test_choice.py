@@ -36,8 +36,8 @@ def plain_overlap(one, other):
 def plain_expected(made, row):
     rows = range(*made.bounds[made.example[row] :][:2])
     counted = [at for at in rows if made.counted[at]]
-    if not counted:
-        return 0.0
+    if not made.counted[row]:
+        return -1.0
     shares = softmax([float(made.start_logit[at] + made.end_logit[at]) for at in counted])
     place = made.start[row], made.end[row]
     overlaps = (plain_overlap(place, (made.start[at], made.end[at])) for at in counted)
@@ -58,7 +58,7 @@ def test_the_best_comes_first_and_the_others_stay_in_their_order(examples):
     for at in range(len(made)):
         before = list(range(*made.bounds[at : at + 2]))
         if before:
-            first = max(before, key=lambda row: (made.counted[row], expected[row] * made.counted[row], -row))
+            first = max(before, key=lambda row: (expected[row], -row))
             before = [first, *(row for row in before if row != first)]
         after = slice(*moved.bounds[at : at + 2])
         assert moved.start[after].tolist() == made.start[before].tolist()
@@ -74,6 +74,27 @@ def test_what_likely_ones_agree_about_wins_over_the_likeliest():
     assert moved.best_texts[0] == moved.text[0]
     assert moved.null_odds == pytest.approx([0.5 - 1.0])
     assert sorted(moved.probability.tolist()) == sorted(made.probability.tolist())
+
+
+def test_no_answer_comes_after_all_that_stand_against_it_though_the_chosen_does_not():
+    rows = [((0, 30), 1.0, True), ((20, 10), 0.9, True), ((20, 8), 0.8, True)]
+    made = dataclasses.replace(with_most_overlapping_first(made_of([rows])), text=["chosen", "likeliest", "third"])
+    for null, wanted in (
+        (0.95, ["chosen", "likeliest", "", "third"]),
+        (0.85, ["chosen", "likeliest", "", "third"]),
+        (1.5, ["", "chosen", "likeliest", "third"]),
+        (0.1, ["chosen", "likeliest", "third", ""]),
+    ):
+        against = dataclasses.replace(made, null_logits=np.array([[null, 0.0]], dtype=np.float32))
+        assert [record["text"] for record in against.n_best()["q0"]] == wanted
+        assert (against.texts(0.0) == [""]) == (wanted[0] == "")
+
+
+def test_examples_without_candidates_lie_between_others():
+    made = made_of([[], [((0, 3), 1.0, True)], [], [((2, 3), 0.5, True), ((1, 4), 0.25, True)], []])
+    moved = with_most_overlapping_first(made)
+    assert moved.null_odds[[1, 3]] == pytest.approx([-0.5, 0.0])
+    assert (moved.null_odds[[0, 2, 4]] > 1e300).all()
 
 
 def test_candidates_that_share_nothing_stay_as_they_are():

@@ -324,8 +324,9 @@ def test_it_is_said_where_a_readers_own_choice_of_answers_is_not_used(caplog):
         caplog.clear()
         used = evaluator_for(reader_of(settings=own), config=config, max_steps=max_steps).config
         assert (used.length_cost, used.choice) == (None, None)
-        assert "length-cost 0.25 is not used; --decoding.length-cost 0.25 would keep it" in caplog.text
-        assert "choice overlap is not used; --decoding.choice overlap would keep it" in caplog.text
+        for flag, value in (("length-cost", 0.25), ("choice", "overlap")):
+            said = f"; --decoding.{flag} {value} would keep it" if config == DECODING else ": the search or the head"
+            assert f"the model's {flag} {value} is not used{said}" in caplog.text
 
 
 def test_the_cost_of_length_is_taken_off_what_is_scored():

@@ -52,7 +52,7 @@ def test_answers_are_those_of_pytorch(reader, options, request):
 def test_length_costs_the_same_as_in_pytorch(exported, tmp_path):
     folder = tmp_path / "reader"
     shutil.copytree(exported, folder)
-    save_settings(replace(load_settings(folder), length_cost=0.05), folder)
+    save_settings(replace(load_settings(folder), length_cost=0.05, choice="overlap"), folder)
     rows = [{"question": row["question"], "context": row["context"]} for row in tiny.sample_rows("validation")[:6]]
     readers = (exported, "onnx"), (folder, "onnx"), (folder, "torch")
     free, found, wanted = (

@@ -145,6 +145,10 @@ def test_the_answer_may_be_what_likely_ones_agree_about(predictor):
     likeliest = with_settings(predictor, length_cost=0.1)
     assert as_texts(agreed(pairs(15))) != as_texts(likeliest(pairs(15)))
     assert agreed(pairs(15), score="window") == predictor(pairs(15), score="window")
+    assert agreed(pairs(15), answers="all") == likeliest(pairs(15), answers="all")
+    contexts = [pair["context"] for pair in pairs(15)]
+    assert agreed.search(QUESTION, contexts) == likeliest.search(QUESTION, contexts)
+    assert agreed.evidence(QUESTION, contexts) == likeliest.evidence(QUESTION, contexts)
     for found, other in zip(agreed(pairs(15), top_k=20), likeliest(pairs(15), top_k=20), strict=True):
         key = lambda one: (one["start"], one["end"])  # noqa: E731
         assert sorted(map(key, found)) == sorted(map(key, other))

@@ -103,6 +103,12 @@ def test_a_choice_of_answers_where_there_is_none_is_refused_by_name(own, changes
         load_settings(tmp_path)
 
 
+def test_overlap_is_refused_where_all_answers_are_wanted(tmp_path):
+    save_settings(dataclasses.replace(SETTINGS, search="exact", choice="overlap", answers="all"), tmp_path)
+    with pytest.raises(ModelError, match="has choice overlap and answers all"):
+        load_settings(tmp_path)
+
+
 def test_a_head_of_tokens_that_tagged_what_goes_on_is_refused_by_name(tmp_path):
     values = dataclasses.asdict(dataclasses.replace(SETTINGS, head="tokens"))
     for written, refused in ((values, False), ({**values, "format": None}, True), ({**values, "head": "spans"}, False)):

@@ -174,11 +174,13 @@ def test_another_judge_forgets_the_best_score(tmp_path):
         assert other.progress.best_score == kept
 
 
-@pytest.mark.parametrize(("cost", "alike"), [(None, True), (0.5, False)])
-def test_a_checkpoint_that_does_not_say_what_length_costs_had_no_such_cost(cost, alike):
+@pytest.mark.parametrize(
+    ("asked", "alike"), [({}, True), ({"length_cost": 0.5}, False), ({"choice": "overlap"}, False)]
+)
+def test_a_checkpoint_that_does_not_say_how_answers_are_chosen_took_the_likeliest(asked, alike):
     older = dict(identity_of(new_loop(max_steps=2), config=RUN).changeable)
-    del older["decoding/length_cost"]
-    now = identity_of(new_loop(max_steps=2), config=replace(RUN, decoding=DecodingConfig(length_cost=cost)))
+    del older["decoding/length_cost"], older["decoding/choice"]
+    now = identity_of(new_loop(max_steps=2), config=replace(RUN, decoding=DecodingConfig(**asked)))
     assert now.judges_alike({"changeable": older}) == alike
 
 

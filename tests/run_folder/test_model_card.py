@@ -77,7 +77,10 @@ def test_the_text_says_how_the_answer_is_chosen(run_folder):
     save_settings(replace(DEFAULT_SETTINGS, length_cost=0.04, choice="overlap"), run_folder / "model")
     text = card(run_folder).text
     assert "Every token of an answer after its first costs 0.04 log odds." in text
-    assert "Of the 20 likeliest spans it answers with the one that overlaps most" in text
+    assert "overlaps most with all likely ones, each weighed by its likelihood. With transformers alone" in text
+    save_settings(replace(DEFAULT_SETTINGS, head="conditional", choice="overlap"), run_folder / "model")
+    assert "overlaps most" in (text := card(run_folder, head="conditional").text)
+    assert "the likeliest is the answer" not in text
 
 
 def snippets(folder, **changes):
