@@ -156,7 +156,7 @@ class TrainingConfig(Settings):
 
 
 LARGEST_COST = 100.0
-"""Of a token, in log odds: more than a span can be better than another."""
+"""Of a token, in log odds; with as much, answers are all as short, or as long, as they may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,12 +191,20 @@ class DecodingConfig(Settings):
         self._require_least("decoding.", n_best=1, max_answer_tokens=1, batch_size=1, batch_tokens=1)
         threshold, cost = self.no_answer_threshold, self.length_cost or 0.0
         require(threshold is None or math.isfinite(threshold), "decoding.no_answer_threshold", threshold, "a number")
-        most = LARGEST_COST if self.search == "exact" else 0.0  # the lists of hf_parity know no such cost
-        wanted = f"{-most:g} to {most:g}" if most else f"0 with the search {self.search}"
-        require(abs(cost) <= most, "decoding.length_cost", cost, wanted)
-        exact = self.search == "exact" and self.n_best > 1
-        wanted = "likeliest, or the search exact and an n-best of 2 or more"
-        require(exact or self.choice != "overlap", "decoding.choice", self.choice, wanted)
+        require(abs(cost) <= LARGEST_COST, "decoding.length_cost", cost, f"{-LARGEST_COST:g} to {LARGEST_COST:g}")
+        require(self.n_best > 1 or self.choice != "overlap", "decoding.n_best", self.n_best, "2 or more to choose from")
+
+    def require_choice(self, head: Head, answers: Answers) -> None:
+        """Check that length costs something, and overlap decides, only where there is such a thing.
+
+        Raises:
+            ConfigError: it is not an exact search for spans; or overlap is to decide on several answers.
+
+        """
+        exact, by_overlap = self.search == "exact" and head != "tokens", self.choice == "overlap"
+        where = f"with the search {self.search}, the head {head}, answers {answers}"
+        require(exact or not self.length_cost, "decoding.length_cost", self.length_cost, f"0 {where}")
+        require(not by_overlap or (exact and answers == "any"), "decoding.choice", self.choice, f"likeliest {where}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,11 +295,7 @@ class RunConfig(Settings):
         other = {recipe.objective, recipe.label_smoothing, recipe.teacher, search} - {"independent", 0, (), "exact"}
         wanted = "spans with an objective, smoothing, a teacher or search"
         require(not other or self.head == "spans", "head", self.head, wanted)
-        cost = self.decoding.length_cost
-        choice, tags = self.decoding.choice, self.head == "tokens"
-        require(not cost or not tags, "decoding.length_cost", cost, "0 with the head tokens")
-        one = not tags and self.data.answers == "any"
-        require(choice != "overlap" or one, "decoding.choice", choice, "likeliest with the head tokens or all answers")
+        self.decoding.require_choice(self.head, self.data.answers)
         packed, longest = self.training.packed_length, self.features.max_length
         require(packed is None or packed >= longest, "training.packed_length", packed, f"at least {longest}, a window")
         self._require_least("", max_train_examples=1, max_validation_examples=1, threads=1, seed=0)

@@ -114,7 +114,7 @@ class Evaluator:
 
         Raises:
             ConfigError: a language without rules for scores, a metric to compare by that the data cannot have, or a
-                search that is not of the reader's head.
+                search, a cost of length or a choice that is not of the reader's head.
             LaunchError: processes with different examples.
 
         """
@@ -130,15 +130,17 @@ class Evaluator:
         )
         if config.training.max_steps == 0:
             log.info('"no answer" is %s', "possible" if null_possible else "impossible")
+        head, decoding = _searched_head(reader, config), decoding_of(config, saved)
+        decoding.require_choice(head, config.data.answers)
         first = cls(
             accelerator=accelerator,
             examples=examples,
             features=cached_features(examples, reader.encoder, config.features),
             input_names=reader.input_names,
-            config=decoding_of(config, saved),
+            config=decoding,
             null_possible=null_possible,
             threshold=saved.no_answer_threshold if threshold is None else threshold,
-            head=_searched_head(reader, config),
+            head=head,
             several=config.data.answers == "all",
             pad_multiple=padding_multiple(compiled=config.training.compile),
             packing=Packing.of(config.training),
@@ -268,18 +270,13 @@ def _searched_head(reader: Reader, config: RunConfig) -> Head:
     """Return the model's head.
 
     Raises:
-        ConfigError: the lists of starts and ends are asked for, and it has not one of each for every token;
-            or a cost of length, where there is none.
+        ConfigError: the lists of starts and ends are asked for, and it has not one of each for every token.
 
     """
-    search, cost, choice = config.decoding.search, config.decoding.length_cost, config.decoding.choice
+    search = config.decoding.search
     head: Head = "conditional" if rank_of(reader.model) else head_of(config, reader.settings)
     if head != "spans" and search != "exact":
         raise ConfigError(f"decoding.search is {search!r}, and the reader has the head {head}; wanted exact")
-    if cost and head == "tokens":
-        raise ConfigError(f"decoding.length_cost is {cost:g}, and the reader has the head tokens; wanted 0")
-    if choice == "overlap" and head == "tokens":
-        raise ConfigError("decoding.choice is 'overlap', and the reader has the head tokens; wanted likeliest")
     return head
 
 

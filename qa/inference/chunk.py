@@ -32,8 +32,9 @@ class Chunk:
         return predictions.calibrated(temperature=options.temperature, threshold=options.threshold)
 
     def against_null(self, options: AnswerOptions) -> Predictions:
-        """Return predictions whose scores are log odds against "not in this window"."""
-        return self._joined(_less_null(self.spans), options, null_possible=False)
+        """Return predictions, ranked by scores alone, which are log odds against "not in this window"."""
+        by_score = replace(options, decoding=replace(options.decoding, choice="likeliest"))
+        return self._joined(_less_null(self.spans), by_score, null_possible=False)
 
     def _joined(self, spans: Found, options: AnswerOptions, *, null_possible: bool) -> Predictions:
         return predictions_of(

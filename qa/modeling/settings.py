@@ -9,8 +9,8 @@ from typing import Annotated
 from huggingface_hub import hf_hub_download
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from qa.config import LARGEST_COST, Answers, Choice, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
-from qa.errors import ModelError
+from qa.config import Answers, Choice, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
+from qa.errors import ConfigError, ModelError
 from qa.files import write_json
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class ReaderSettings:
     n_best: int
     max_answer_tokens: int
     search: Search
-    length_cost: Annotated[float, Field(ge=-LARGEST_COST, le=LARGEST_COST, allow_inf_nan=False)] = 0.0
+    length_cost: FiniteFloat = 0.0
     """What an answer's score loses for every token after its first, in log odds; 0 where `search` is not exact."""
     choice: Choice = "likeliest"
     """Which candidate is the answer; see `DecodingConfig.choice`."""
@@ -93,16 +93,15 @@ def head_of(config: RunConfig, settings: ReaderSettings | None) -> Head:
 
 def decoding_of(config: RunConfig, settings: ReaderSettings) -> DecodingConfig:
     """Return how answers are chosen: as asked; else as a reader says that is only evaluated, in an exact search."""
-    asked = config.decoding
-    cost, choice = asked.length_cost, asked.choice
+    asked, names = config.decoding, ("length_cost", "choice")
+    own = {name: getattr(settings, name) for name in names if getattr(asked, name) is None}
     if config.training.max_steps == 0 and asked.search == "exact":
-        cost = settings.length_cost if cost is None else cost
-        return replace(asked, length_cost=cost, choice=settings.choice if choice is None else choice)
-    for flag, said, own in (("length-cost", cost, settings.length_cost), ("choice", choice, settings.choice)):
-        if said is None and own not in {0.0, "likeliest"}:
-            takes = asked.search == "exact" and config.head != "tokens"
-            advice = f"; --decoding.{flag} {own} would keep it" if takes else ": the search or the head has none"
-            log.info("the model's %s %s is not used%s", flag, own, advice)
+        return replace(asked, **own)
+    for name, value in own.items():
+        if value != getattr(DEFAULT_SETTINGS, name):
+            log.info(
+                "the model's %s %s is not used: training, and a search that is not exact, begin without", name, value
+            )
     return asked
 
 
@@ -145,9 +144,10 @@ def load_settings(folder: Path) -> ReaderSettings | None:
     content = path.read_bytes()
     try:
         settings: ReaderSettings = TypeAdapter(ReaderSettings).validate_json(content)
-    except ValidationError as error:
+        decoding = DecodingConfig(search=settings.search, length_cost=settings.length_cost, choice=settings.choice)
+        decoding.require_choice(settings.head, settings.answers)
+    except (ValidationError, ConfigError) as error:
         raise ModelError(f"{path} is not what a run saves: {error}") from error
-    _require_a_choice_that_is_there(settings, path)
     if settings.format > FORMAT:
         raise ModelError(
             f"{path} has format {settings.format}; wanted {FORMAT} at most: a newer version has written it"
@@ -158,20 +158,6 @@ def load_settings(folder: Path) -> ReaderSettings | None:
             "says where answers end: train it again"
         )
     return settings
-
-
-def _require_a_choice_that_is_there(settings: ReaderSettings, path: Path) -> None:
-    if settings.choice == "overlap" and settings.answers == "all":
-        raise ModelError(f"{path} has choice overlap and answers all; wanted likeliest: overlap is for one answer")
-    if settings.search == "exact" and settings.head != "tokens":
-        return
-    for name in ("length_cost", "choice"):
-        value, wanted = getattr(settings, name), getattr(DEFAULT_SETTINGS, name)
-        if value != wanted:
-            raise ModelError(
-                f"{path} has {name} {value}; wanted {wanted} with the search {settings.search} and the head "
-                f"{settings.head}: another one goes with an exact search of spans only"
-            )
 
 
 def find_settings(source: str, *, revision: str | None = None) -> ReaderSettings | None:

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from qa import metrics
-from qa.config import ComparedScore, DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
+from qa.config import ComparedScore, DataConfig, DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
 from qa.decoding.choice import with_most_overlapping_first
 from qa.errors import ConfigError, IncompleteError, NotFiniteError
@@ -324,9 +324,8 @@ def test_it_is_said_where_a_readers_own_choice_of_answers_is_not_used(caplog):
         caplog.clear()
         used = evaluator_for(reader_of(settings=own), config=config, max_steps=max_steps).config
         assert (used.length_cost, used.choice) == (None, None)
-        for flag, value in (("length-cost", 0.25), ("choice", "overlap")):
-            said = f"; --decoding.{flag} {value} would keep it" if config == DECODING else ": the search or the head"
-            assert f"the model's {flag} {value} is not used{said}" in caplog.text
+        assert "the model's length_cost 0.25 is not used" in caplog.text
+        assert "the model's choice overlap is not used" in caplog.text
 
 
 def test_the_cost_of_length_is_taken_off_what_is_scored():
@@ -355,13 +354,25 @@ def test_what_overlaps_most_is_what_is_scored():
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [({"length_cost": 0.5}, "length_cost is 0.5, and"), ({"choice": "overlap"}, "choice is 'overlap'")],
+    [
+        ({"length_cost": 0.5}, "length-cost is 0.5; wanted 0"),
+        ({"choice": "overlap"}, "choice is 'overlap'; wanted likeliest"),
+    ],
 )
 def test_a_choice_of_answers_is_refused_where_the_reader_has_none(asked, message):
     own = dataclasses.replace(SETTINGS, head="tokens")
     config = dataclasses.replace(DECODING, **asked)
-    with pytest.raises(ConfigError, match=f"decoding.{message}.* the head tokens; wanted"):
+    with pytest.raises(ConfigError, match=f"decoding.{message} .*the head tokens"):
         evaluator_for(reader_of(settings=own), config=config, max_steps=0)
+
+
+def test_a_reader_that_chooses_by_overlap_is_not_asked_for_all_answers_in_silence():
+    run = RunConfig(
+        features=WINDOWS, decoding=DECODING, training=TrainingConfig(max_steps=0), data=DataConfig(answers="all")
+    )
+    reader = reader_of(settings=dataclasses.replace(SETTINGS, choice="overlap"))
+    with pytest.raises(ConfigError, match=r"decoding\.choice is 'overlap'; wanted likeliest .*answers all"):
+        Evaluator.for_reader(Accelerator(cpu=True), reader, Examples(rows=tiny.small(9)), run)
 
 
 # --- more of "no answer" ---

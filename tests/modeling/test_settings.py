@@ -66,6 +66,7 @@ def test_torn_settings_are_an_error_that_names_the_file(content, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        *(("length_cost", value) for value in (1e39, -101.0, math.nan)),
         *((name, value) for name in ("temperature", "confidence_slope") for value in (0.0, -1.0, math.nan, math.inf)),
         *(("confidence_shift", value) for value in (math.nan, math.inf)),
     ],
@@ -74,7 +75,7 @@ def test_values_that_turn_the_order_round_or_make_no_numbers_are_an_error(name, 
     save_settings(DEFAULT_SETTINGS, tmp_path)
     content = json.loads((tmp_path / SETTINGS_FILE).read_text())
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(content | {name: value}))
-    with pytest.raises(ModelError, match=rf"(?s){SETTINGS_FILE} is not what a run saves.*{name}"):
+    with pytest.raises(ModelError, match=rf"(?s){SETTINGS_FILE} is not what a run saves.*{name.replace('_', '.')}"):
         load_settings(tmp_path)
 
 
@@ -99,13 +100,13 @@ def test_how_answers_are_chosen_is_saved_with_the_model(cost, choice, tmp_path):
 def test_a_choice_of_answers_where_there_is_none_is_refused_by_name(own, changes, named, tmp_path):
     save_settings(dataclasses.replace(SETTINGS, **({"search": "exact"} | own | changes)), tmp_path)
     ((name, value),) = own.items()
-    with pytest.raises(ModelError, match=rf"has {name} {value}; wanted .* with .*{named}"):
+    with pytest.raises(ModelError, match=rf"decoding.{name.replace('_', '-')} is {value!r}; wanted .* with .*{named}"):
         load_settings(tmp_path)
 
 
 def test_overlap_is_refused_where_all_answers_are_wanted(tmp_path):
     save_settings(dataclasses.replace(SETTINGS, search="exact", choice="overlap", answers="all"), tmp_path)
-    with pytest.raises(ModelError, match="has choice overlap and answers all"):
+    with pytest.raises(ModelError, match=r"decoding\.choice is 'overlap'; wanted likeliest .*answers all"):
         load_settings(tmp_path)
 
 
