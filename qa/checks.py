@@ -1,8 +1,10 @@
-"""How settings are checked where they are made."""
+"""How settings are checked where they are made, and named where they are told."""
 
+import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -84,3 +86,15 @@ class Settings:
         for name in names:
             value = getattr(self, name)
             require(value is None or 0 < value < math.inf, prefix + name, value, "more than 0")
+
+
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name nested values `outer/inner`; what is not a plain value becomes JSON text, since trackers take no other."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flat_values(value, f"{prefix}{key}/")
+        else:
+            plain = isinstance(value, (str, int, float, bool))
+            flat[f"{prefix}{key}"] = value if plain else json.dumps(value, default=str)
+    return flat

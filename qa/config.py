@@ -1,8 +1,6 @@
 """What a run is: frozen dataclasses, validated where they are made."""
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -129,6 +127,8 @@ class TrainingConfig(Settings):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
     """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
+    compile_mode: Literal["default", "reduce-overhead"] = "default"
+    """Of torch.compile: reduce-overhead replays CUDA graphs, so that a small model does not wait for its host."""
     packed_length: int | None = None
     """Pack features end to end into rows of so many tokens, best a multiple of 8, where they see only themselves: few
     shapes, for compile on a GPU; slower on a CPU; none: one feature a row, beside others of its length."""
@@ -152,6 +152,9 @@ class TrainingConfig(Settings):
         self._require_least("training.", warmup_steps=0, evaluate_every=0, save_every=0, log_every=1)
         self._require_least("training.", keep_last=1, keep_best=1, patience=1)
         require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
+        replays = self.compile and self.accumulation_steps == 1 and not self.auto_batch_size
+        wanted = "default unless compiled, and where batches add up to a step"  # a replay overwrites what was added
+        require(replays or self.compile_mode == "default", "training.compile_mode", self.compile_mode, wanted)
         require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 
 
@@ -336,15 +339,3 @@ class RunConfig(Settings):
 def config_values(config: RunConfig) -> dict[str, Any]:
     """Return the nested plain values of `config`, as JSON has them."""
     return cast("dict[str, Any]", TypeAdapter(RunConfig).dump_python(config, mode="json"))
-
-
-def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name nested values `outer/inner`; what is not a plain value becomes JSON text, since trackers take no other."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= flat_values(value, f"{prefix}{key}/")
-        else:
-            plain = isinstance(value, (str, int, float, bool))
-            flat[f"{prefix}{key}"] = value if plain else json.dumps(value, default=str)
-    return flat

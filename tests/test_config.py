@@ -94,6 +94,17 @@ def test_length_costs_something_only_where_spans_are_searched_for_exactly():
         RunConfig(head="tokens", decoding=dear)
 
 
+@pytest.mark.parametrize("other", [{"compile": False}, {"accumulation_steps": 2}, {"auto_batch_size": True}])
+def test_graphs_are_replayed_only_of_what_is_compiled_and_a_whole_step(other):
+    """A replay overwrites gradients that were to be added up (pytorch#169545, #96693)."""
+    replayed = {"compile": True, "compile_mode": "reduce-overhead"}
+    TrainingConfig(**replayed)
+    with pytest.raises(
+        ConfigError, match=r"training\.compile-mode is 'reduce-overhead'; wanted default unless compiled"
+    ):
+        TrainingConfig(**replayed | other)
+
+
 def test_answers_are_chosen_by_overlap_only_where_spans_are_searched_for_exactly():
     agreed = DecodingConfig(choice="overlap")
     RunConfig(head="conditional", decoding=agreed)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qa.config import RunConfig, config_values, flat_values
+from qa.checks import flat_values
+from qa.config import RunConfig, config_values
 from qa.errors import ComparisonError
 from qa.presets import load_config
 from qa.run_folder.curves import Curve, curve, read_history

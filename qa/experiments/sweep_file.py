@@ -14,7 +14,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from qa.config import RunConfig, config_values, flat_values
+from qa.checks import flat_values
+from qa.config import RunConfig, config_values
 from qa.errors import SweepError
 
 Value = bool | int | float | str | None | list[Any]

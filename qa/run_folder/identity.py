@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from qa.config import RecipeConfig, RunConfig, config_values, flat_values
+from qa.checks import flat_values
+from qa.config import RecipeConfig, RunConfig, config_values
 from qa.data.examples import Examples
 from qa.errors import CheckpointError
 from qa.features.windows import Features

@@ -9,7 +9,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from qa.config import RunConfig, config_values, flat_values
+from qa.checks import flat_values
+from qa.config import RunConfig, config_values
 from qa.errors import LaunchError, QAError, StoppedError
 from qa.runtime.peers import peers
 from qa.runtime.stopping import interruptible

@@ -11,7 +11,8 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
-from qa.config import RunConfig, config_values, flat_values
+from qa.checks import flat_values
+from qa.config import RunConfig, config_values
 from qa.runtime.energy import ENERGY_FILE, EnergyMeter
 from qa.runtime.environment import describe_environment
 from qa.tracking.mlflow import start_mlflow

@@ -12,7 +12,8 @@ from typing import Any
 import wandb
 from accelerate.tracking import GeneralTracker
 
-from qa.config import RunConfig, config_values, flat_values
+from qa.checks import flat_values
+from qa.config import RunConfig, config_values
 from qa.tracking.reporter import Outcome
 from qa.tracking.wandb_artifacts import log_model
 from qa.training.progress import Progress

@@ -96,6 +96,8 @@ class Case:
     precision: str = "bf16"
     tf32: bool = False
     compiled: bool = False
+    replayed: bool = False
+    """As CUDA graphs."""
     batch_size: int | None = 32
     """None: as many features as the evaluator takes, by their tokens."""
 
@@ -103,7 +105,7 @@ class Case:
     def name(self) -> str:
         """Words that `--only` looks for."""
         precision = "tf32" if self.tf32 else {"no": "fp32"}.get(self.precision, self.precision)
-        compiled = ", compiled" if self.compiled else ""
+        compiled = how_compiled(self)
         size = "batches by tokens" if self.batch_size is None else f"batch {self.batch_size}"
         return f"{self.model}, {self.job}, {self.batches}, {precision}{compiled}, {size}"
 
@@ -124,6 +126,10 @@ class Measured:
     """Largest number of bytes allocated."""
 
 
+def how_compiled(case: Case) -> str:
+    return ", compiled" * case.compiled + ", CUDA graphs" * case.replayed
+
+
 def cases(models: list[str]) -> Iterator[Case]:
     """List what is measured, the most wanted first, so that a run that is cut off has it."""
     for model in models:
@@ -135,6 +141,8 @@ def cases(models: list[str]) -> Iterator[Case]:
         yield Case(model=model, compiled=True, batch_size=128)
         yield Case(model=model, batches=PACKED, compiled=True)
         yield Case(model=model, batches=PACKED, compiled=True, batch_size=128)
+        for size in (32, 128, 512):
+            yield Case(model=model, batches=PACKED, compiled=True, replayed=True, batch_size=size)
         yield Case(model=model, batches=PACKED)
     for model in models:
         yield Case(model=model, precision="fp16")
@@ -240,6 +248,7 @@ def our_training(case: Case, device: torch.device, features: Features, labels: L
     training = TrainingConfig(
         batch_size=case.batch_size,
         compile=case.compiled,
+        compile_mode="reduce-overhead" if case.replayed else "default",
         epochs=1000.0,
         learning_rate=1e-5,
         packed_length=ROW if case.batches == PACKED else None,
@@ -444,8 +453,8 @@ def main() -> int:
 
 
 def skipped(case: Case, device: torch.device) -> bool:
-    """Return whether the device cannot do a case: fp16 and TF32 are for GPUs."""
-    return device.type == "cpu" and (case.precision == "fp16" or case.tf32)
+    """Return whether the device cannot do a case: fp16, TF32 and CUDA graphs are for GPUs."""
+    return device.type == "cpu" and (case.precision == "fp16" or case.tf32 or case.replayed)
 
 
 def attempted(case: Case, device: torch.device, *, dry: bool) -> Measured | str:
@@ -469,7 +478,7 @@ HEAD = (
 
 def line(case: Case, found: Measured | str) -> str:
     precision = "tf32" if case.tf32 else {"no": "fp32"}.get(case.precision, case.precision)
-    cells = [case.model, case.job, case.batches, precision + (", compiled" if case.compiled else "")]
+    cells = [case.model, case.job, case.batches, precision + how_compiled(case)]
     cells.append("by tokens" if case.batch_size is None else str(case.batch_size))
     if isinstance(found, str):
         return f"| {' | '.join(cells)} | {found} | | | | | |"

@@ -102,6 +102,7 @@ CASES = {
     "training.patience": (None, "1", {"training.evaluate-every": "1", "training.learning-rate": "1e-9"}),
     "training.gradient-checkpointing": ("False", "True", {}),
     "training.compile": ("False", "True", {}),
+    "training.compile-mode": ("default", "reduce-overhead", {"training.compile": "True"}),
     "training.packed-length": (None, "128", {"max-train-examples": None}),
     "training.attention": ("sdpa", "no_such_kernel", {}),
     "training.tf32": (None, "True", {}),

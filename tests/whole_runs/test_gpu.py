@@ -76,8 +76,10 @@ def test_an_fp16_run_resumes_with_its_loss_scale(tmp_path, reader):
         torch.testing.assert_close(one[name], two[name], atol=2e-3, rtol=0, msg=name)
 
 
-def test_a_compiled_model_trains_as_a_plain_one(tmp_path, reader, wanted):
-    losses = run(tmp_path / "run", reader, "--training.compile", launcher=["--mixed_precision", "no"])
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+def test_a_compiled_model_trains_as_a_plain_one(mode, tmp_path, reader, wanted):
+    flags = ["--training.compile", "--training.compile-mode", mode]
+    losses = run(tmp_path / "run", reader, *flags, launcher=["--mixed_precision", "no"])
     assert losses == pytest.approx(wanted, abs=CLOSE["no"])
 
 
