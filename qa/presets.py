@@ -33,10 +33,10 @@ def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32
     return RunConfig(model=model, train_data=data, validation_data=data, features=features, training=training)
 
 
-def _minilm(data: str) -> RunConfig:
+def _minilm(data: str, *, length_cost: float | None = None) -> RunConfig:
     """Build a preset of MiniLM: a high rate, lower in lower layers, among the best on all of SQuAD v1.1 (README)."""
     preset = _preset("minilm", data, 4e-4)
-    return replace(preset, recipe=RecipeConfig(layer_decay=0.9))
+    return replace(preset, recipe=RecipeConfig(layer_decay=0.9), decoding=DecodingConfig(length_cost=length_cost))
 
 
 def _few_labels(model: str, learning_rate: float) -> RunConfig:
@@ -78,7 +78,7 @@ PRESETS: dict[str, RunConfig] = {
     "few-labels-minilm": _few_labels("deepset/minilm-uncased-squad2", 5e-5),
     "few-labels-roberta-base": _few_labels("deepset/roberta-base-squad2", 2e-5),
     "few-labels-deberta-v3-base": _few_labels("deepset/deberta-v3-base-squad2", 1e-5),
-    "minilm-squad": _minilm("squad"),
+    "minilm-squad": _minilm("squad", length_cost=0.06),
     "minilm-squad-v2": _minilm("squad_v2"),
     "distilbert-squad": _preset("distilbert/distilbert-base-uncased", "squad", 5e-5),
     "distilbert-squad-v2": _preset("distilbert/distilbert-base-uncased", "squad_v2", 5e-5),
