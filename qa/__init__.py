@@ -6,7 +6,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     errors.py            All errors that a user, a file or the machine can cause.
     representations.py   What notebooks show of objects.
     files.py             Files and folders that appear whole or not at all.
-    checks.py            How settings are checked where they are made.
+    checks.py            How settings are checked where they are made, and named where they are told.
     recipe.py            What may make a better model of the same examples and steps.
     config.py            What a run is: frozen dataclasses, validated where they are made.
     metrics/             The official SQuAD scores.

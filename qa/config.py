@@ -128,7 +128,7 @@ class TrainingConfig(Settings):
     compile: bool = False
     """Compile the encoder with torch.compile; lengths are then padded to multiples of 64."""
     compile_mode: Literal["default", "reduce-overhead"] = "default"
-    """Of torch.compile: reduce-overhead replays CUDA graphs, so that a small model does not wait for its host."""
+    """Of torch.compile: reduce-overhead replays CUDA graphs, on one GPU, so that small models do not wait."""
     packed_length: int | None = None
     """Pack features end to end into rows of so many tokens, best a multiple of 8, where they see only themselves: few
     shapes, for compile on a GPU; slower on a CPU; none: one feature a row, beside others of its length."""
@@ -152,8 +152,8 @@ class TrainingConfig(Settings):
         self._require_least("training.", warmup_steps=0, evaluate_every=0, save_every=0, log_every=1)
         self._require_least("training.", keep_last=1, keep_best=1, patience=1)
         require(0 <= self.warmup_ratio <= 1, "training.warmup_ratio", self.warmup_ratio, "0 to 1")
-        replays = self.compile and self.accumulation_steps == 1 and not self.auto_batch_size
-        wanted = "default unless compiled, and where batches add up to a step"  # a replay overwrites what was added
+        replays = self.compile and self.accumulation_steps == 1 and not self.auto_batch_size  # else batches add up
+        wanted = "default, unless compile is on, accumulation-steps is 1 and auto-batch-size is off"
         require(replays or self.compile_mode == "default", "training.compile_mode", self.compile_mode, wanted)
         require(all(0 <= beta < 1 for beta in self.adam_betas), "training.adam_betas", self.adam_betas, "0 to below 1")
 
@@ -206,7 +206,9 @@ class DecodingConfig(Settings):
         """
         exact, by_overlap = self.search == "exact" and head != "tokens", self.choice == "overlap"
         where = f"with the search {self.search}, the head {head}, answers {answers}"
-        require(exact or not self.length_cost, "decoding.length_cost", self.length_cost, f"0 {where}")
+        require(
+            exact or not self.length_cost, "decoding.length_cost", self.length_cost, f"0 {where} (a preset may set it)"
+        )
         require(not by_overlap or (exact and answers == "any"), "decoding.choice", self.choice, f"likeliest {where}")
 
 

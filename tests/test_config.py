@@ -100,7 +100,7 @@ def test_graphs_are_replayed_only_of_what_is_compiled_and_a_whole_step(other):
     replayed = {"compile": True, "compile_mode": "reduce-overhead"}
     TrainingConfig(**replayed)
     with pytest.raises(
-        ConfigError, match=r"training\.compile-mode is 'reduce-overhead'; wanted default unless compiled"
+        ConfigError, match=r"training\.compile-mode is 'reduce-overhead'; wanted default, unless compile is on"
     ):
         TrainingConfig(**replayed | other)
 

@@ -149,6 +149,15 @@ def test_preset_is_the_default_that_flags_override(preset):
     assert changed.model == PRESETS[preset].model
 
 
+def test_length_costs_something_where_that_was_measured():
+    assert PRESETS["minilm-squad"].decoding.length_cost == 0.06
+    others = {name: preset for name, preset in PRESETS.items() if name != "minilm-squad"}
+    assert {preset.decoding.length_cost for preset in others.values()} == {None}
+    with pytest.raises(ConfigError, match=r"length-cost is 0\.06; wanted 0 .*head tokens.*a preset may set it"):
+        parse_config(["minilm-squad", "--head", "tokens"])
+    assert parse_config(["minilm-squad", "--head", "tokens", "--decoding.length-cost", "0"]).head == "tokens"
+
+
 def test_demo_needs_nothing_from_a_hub():
     demo = PRESETS["demo"]
     assert (demo.model, demo.train_data, demo.validation_data) == ("minilm", "sample", "sample")

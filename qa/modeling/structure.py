@@ -18,7 +18,6 @@ _LAYER = re.compile(r"\.(\d+)\.")
 """What tells in a parameter's name which layer it is of."""
 _HIDDEN, _ATTENTION = 0.123456789, 0.987654321
 """Probabilities that no model has, to find out where a configuration's go."""
-_REPLAYED = "reduce-overhead"
 _SHAPES = 64  # of batches, that the compiler may see: far more than lengths and batch sizes make
 
 
@@ -30,11 +29,9 @@ def configure_for_training(
     A compiled encoder keeps torch's dropout, which the compiler fuses.
 
     Raises:
-        ConfigError: more frozen layers than there are, CUDA graphs on another device, or see `add_lora`.
+        ConfigError: more frozen layers than there are, or see `add_lora`.
 
     """
-    if config.compile_mode == _REPLAYED and device.type != "cuda":
-        raise ConfigError(f"training.compile-mode is {_REPLAYED}; wanted default on {device.type}: it needs CUDA")
     set_dropout(model, hidden=recipe.dropout, attention=recipe.attention_dropout)
     freeze(model, layers=recipe.frozen_layers, embeddings=recipe.freeze_embeddings)
     add_lora(model, recipe)

@@ -304,6 +304,7 @@ def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity, shards: 
 
     Raises:
         CheckpointError: it is of another run, or does not hold what this model and optimizer need.
+        ConfigError: see `StepLoader.require_whole_steps`.
 
     """
     accelerator = loop.accelerator
@@ -321,12 +322,14 @@ def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity, shards: 
     if accelerator.scaler is not None and state["scaler"] is not None:
         accelerator.scaler.load_state_dict(state["scaler"])
     loop.progress.restore(state["progress"])
+    loop.loader.require_whole_steps()
     if extended is not None and loop.plan.config.extend == "restart":
         loop.progress.schedule_start = loop.progress.step
     changes = identity.changes(state) | ({"steps of the run": extended} if extended is not None else {})
     for name, change in changes.items():
         log.info("changed since the checkpoint: %s: %s", name, change)
     if not identity.judges_alike(state):
+        log.info("scores so far are not comparable: the next evaluation is the best, whatever it finds")
         loop.progress.forget_best()
     return changes
 

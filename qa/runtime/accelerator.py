@@ -36,7 +36,7 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     """Start what a run needs of the machine: processes, device, precision, logging, and the generator of the head.
 
     Raises:
-        LaunchError: see `make_accelerator` and `choose_float32`.
+        LaunchError: see `make_accelerator`, `choose_float32` and `require_replayable`.
 
     """
     accumulated = os.environ.get(ACCUMULATION)
@@ -48,6 +48,8 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     )
     configure_logging(accelerator)
     choose_float32(accelerator.device, tf32=config.training.tf32)
+    if config.training.compile_mode != "default":
+        require_replayable(accelerator.device, accelerator.distributed_type)
     if accumulated is not None:
         log.info("%s=%s is taken as training.accumulation-steps", ACCUMULATION, accumulated)
     seed_generators(config.seed)
@@ -136,6 +138,22 @@ def choose_float32(device: torch.device, *, tf32: bool | None) -> None:
     shortened = has_it if tf32 is None else tf32
     torch.set_float32_matmul_precision("high" if shortened else "highest")
     log.info("float32 products: %s", "shortened to TF32 (training.tf32)" if shortened else "in full")
+
+
+def require_replayable(device: torch.device, kind: DistributedType) -> None:
+    """Check that steps can be replayed as CUDA graphs: by one process, on a CUDA device.
+
+    Under DDP the library's graphs are known to fail (pytorch#113809, #140395); FSDP moves parameters.
+
+    Raises:
+        LaunchError: they cannot.
+
+    """
+    if device.type != "cuda" or kind != DistributedType.NO:
+        found = f"{device.type} with distributed type {kind.value}"
+        raise LaunchError(
+            f"training.compile-mode is reduce-overhead on {found}; wanted one process on CUDA, or default"
+        )
 
 
 def require_whole_layers(plugin: FullyShardedDataParallelPlugin) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from qa.checks import require
 from qa.errors import MemoryLimitError
 from qa.features.collation import Batch, padding_multiple
 from qa.features.labels import Labels
@@ -114,6 +115,18 @@ class StepLoader:
             accumulation_steps=split.accumulation_steps * factor,
             batch_size=math.ceil(split.batch_size / factor),
         )
+
+    def require_whole_steps(self) -> None:
+        """Check that no batches of a step are added up where CUDA graphs are replayed; see `TrainingConfig`.
+
+        Raises:
+            ConfigError: memory held no whole step before.
+
+        """
+        mode, limit = self.plan.config.compile_mode, self.progress.batch_limit
+        whole = self.split.accumulation_steps == 1
+        wanted = f"default: memory held no more than {limit} features of a batch before, and parts of a step add up"
+        require(mode == "default" or whole, "training.compile_mode", mode, wanted)
 
     def halve(self, step: LoadedStep, error: MemoryLimitError) -> None:
         """Cut the batches of this and all later steps in half, where the configuration allows it.

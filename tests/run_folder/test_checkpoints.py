@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 import qa
 from qa import files
-from qa.errors import CheckpointError, NotFiniteError, StoppedError, StorageError
+from qa.errors import CheckpointError, ConfigError, NotFiniteError, StoppedError, StorageError
 from qa.files import MANIFEST
 from qa.run_folder import checkpoints as saving
 from qa.run_folder.checkpoints import find_checkpoint, rotate
@@ -99,6 +99,19 @@ def test_another_cut_of_the_same_global_batch_continues_in_the_same_order(tmp_pa
     other = new_loop(batch_size=2, accumulation_steps=2, epochs=2.0)
     resume(other, tmp_path)
     assert [report.features for report in other.steps()] == order[1:]
+
+
+def test_halved_batches_are_not_gone_on_with_where_graphs_are_replayed(tmp_path, monkeypatch):
+    """Though the batches that were asked for are whole steps."""
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: None)
+    halved = new_loop(batch_size=4, auto_batch_size=True)
+    next(halved.steps())
+    halved.progress.batch_limit = 2
+    save(halved, tmp_path)
+    replayed = {"batch_size": 4, "compile": True, "compile_mode": "reduce-overhead"}
+    with pytest.raises(ConfigError, match="memory held no more than 2 features of a batch before"):
+        resume(new_loop(**replayed), tmp_path)
+    resume(new_loop(**replayed | {"compile_mode": "default"}), tmp_path)
 
 
 @pytest.mark.usefixtures("fresh_accelerator")

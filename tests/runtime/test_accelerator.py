@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.utils import FullyShardedDataParallelPlugin, LoggerType
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, LoggerType
 
 from qa.errors import LaunchError
 from qa.runtime import accelerator as starting
@@ -15,6 +15,7 @@ from qa.runtime.accelerator import (
     choose_float32,
     make_accelerator,
     require_new_store,
+    require_replayable,
     require_whole_layers,
     seed_generators,
 )
@@ -56,6 +57,21 @@ def test_tf32_that_a_device_does_not_have_is_refused(device, capability, monkeyp
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     with pytest.raises(LaunchError, match=rf"training.tf32: {device} does not have it"):
         choose_float32(torch.device(device), tf32=True)
+
+
+@pytest.mark.parametrize(
+    ("device", "kind", "refused"),
+    [
+        ("cuda", DistributedType.NO, False),
+        ("cpu", DistributedType.NO, True),
+        ("cuda", DistributedType.MULTI_GPU, True),
+        ("cuda", DistributedType.FSDP, True),
+    ],
+)
+def test_steps_are_replayed_by_one_process_with_a_cuda_device(device, kind, refused):
+    message = rf"reduce-overhead on {device} with distributed type {kind.value}; wanted one process on CUDA"
+    with pytest.raises(LaunchError, match=message) if refused else nullcontext():
+        require_replayable(torch.device(device), kind)
 
 
 @pytest.mark.parametrize("asked", [None, False])

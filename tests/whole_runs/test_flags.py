@@ -250,7 +250,7 @@ def calls(monkeypatch, paths):
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: None)
     monkeypatch.setattr(HfApi, "upload_folder", lambda *_, **given: seen.append(("push", given["repo_id"])))
-    monkeypatch.setattr(nn.Module, "compile", lambda *_, **__: seen.append(("compile",)))
+    monkeypatch.setattr(nn.Module, "compile", lambda *_, mode, **__: seen.append(("compile", mode)))
     monkeypatch.setattr(
         PreTrainedModel, "activation_checkpointing_enable", lambda *_, **__: seen.append(("recompute",))
     )
