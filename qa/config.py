@@ -206,9 +206,7 @@ class DecodingConfig(Settings):
         """
         exact, by_overlap = self.search == "exact" and head != "tokens", self.choice == "overlap"
         where = f"with the search {self.search}, the head {head}, answers {answers}"
-        require(
-            exact or not self.length_cost, "decoding.length_cost", self.length_cost, f"0 {where} (a preset may set it)"
-        )
+        require(exact or not self.length_cost, "decoding.length_cost", self.length_cost, f"0 {where}")
         require(not by_overlap or (exact and answers == "any"), "decoding.choice", self.choice, f"likeliest {where}")
 
 

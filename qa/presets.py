@@ -106,14 +106,18 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
         ConfigError: an unknown preset, an unreadable file, a flag of another program, or a value no run can have; or a
             number of accumulation steps that is not the launcher's.
     """
-    defaults, flags = RunConfig(), list(arguments)
-    if flags and not flags[0].startswith("-"):
-        defaults = named_config(flags.pop(0))
+    flags = list(arguments)
+    name = flags.pop(0) if flags and not flags[0].startswith("-") else None
+    defaults = RunConfig() if name is None else named_config(name)
     prog = "train_qa.py [PRESET | CONFIG FILE]"
     about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
     require_own_flags(flags)
     flags = list(_with_plain_switches(_with_resume_value(flags)))
-    config = _with_folder_name(tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about))
+    try:
+        config = tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about)
+    except ConfigError as error:  # of a value that no flag may have given
+        raise error if name is None else ConfigError(f"{error}; other values are those of {name}") from error
+    config = _with_folder_name(config)
     return _accumulating(config, is_given=any(flag.startswith("--training.accumulation") for flag in flags))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.checks import Settings, number_of, require
+from qa.checks import Settings, flat_values, number_of, require
 from qa.errors import ConfigError
 
 
@@ -59,3 +59,9 @@ def test_a_tilde_that_no_shell_has_seen_is_the_home(monkeypatch):
 )
 def test_a_text_is_a_number_or_none(text, number):
     assert number_of(text) == number
+
+
+def test_nested_values_are_named_by_their_path_and_others_than_plain_ones_are_json():
+    values = {"seed": 3, "data": {"name": "a", "parts": (1, "b"), "none": None, "deep": {"folder": Path("x")}}}
+    flat = {"seed": 3, "data/name": "a", "data/parts": '[1, "b"]', "data/none": "null", "data/deep/folder": '"x"'}
+    assert flat_values(values) == flat

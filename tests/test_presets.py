@@ -153,7 +153,9 @@ def test_length_costs_something_where_that_was_measured():
     assert PRESETS["minilm-squad"].decoding.length_cost == 0.06
     others = {name: preset for name, preset in PRESETS.items() if name != "minilm-squad"}
     assert {preset.decoding.length_cost for preset in others.values()} == {None}
-    with pytest.raises(ConfigError, match=r"length-cost is 0\.06; wanted 0 .*head tokens.*a preset may set it"):
+    with pytest.raises(
+        ConfigError, match=r"length-cost is 0\.06; wanted 0 .*head tokens.*; other values .* minilm-squad$"
+    ):
         parse_config(["minilm-squad", "--head", "tokens"])
     assert parse_config(["minilm-squad", "--head", "tokens", "--decoding.length-cost", "0"]).head == "tokens"
 

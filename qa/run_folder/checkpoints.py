@@ -329,7 +329,6 @@ def load_checkpoint(loop: TrainingLoop, path: Path, identity: Identity, shards: 
     for name, change in changes.items():
         log.info("changed since the checkpoint: %s: %s", name, change)
     if not identity.judges_alike(state):
-        log.info("scores so far are not comparable: the next evaluation is the best, whatever it finds")
         loop.progress.forget_best()
     return changes
 

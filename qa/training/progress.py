@@ -1,11 +1,14 @@
 """What a resumed run must know; what a step reports."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from qa.errors import ConfigError
 from qa.metrics import main_score
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,10 @@ class Progress:
 
     def forget_best(self) -> None:
         """Let the next evaluation be the best so far: the best model is not at hand, or its score not comparable."""
+        if self.best_score is not None:
+            log.info(
+                "the best score of before, %.2f, does not count here: the next evaluation begins anew", self.best_score
+            )
         self.best_score, self.best_scores, self.evaluated = None, {}, []
 
     def restore(self, saved: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from qa.runtime.host_copy import HostCopy
 from tests.support import tiny
 from tests.support.checkpoints import (
     ROWS,
+    RUN,
     checkpoints_of,
     deliver,
     names,
@@ -164,6 +165,13 @@ def test_a_checkpoint_elsewhere_or_an_older_one_brings_no_best_score(tmp_path):
         assert loop.progress.best_score == kept
         assert loop.progress.step == step
         assert bool(loop.progress.tracker_ids) == (kept is None), "a fork is another run at the trackers"
+
+
+def test_scores_by_another_decoding_bring_no_best_score(tmp_path):
+    scored(tmp_path, has_model=True)
+    loop = new_loop(max_steps=4, evaluates=True)
+    resume(loop, tmp_path, config=replace(RUN, decoding=replace(RUN.decoding, length_cost=0.06)))
+    assert loop.progress.best_score is None
 
 
 # --- evaluations come after saving ---

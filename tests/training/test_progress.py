@@ -66,10 +66,14 @@ def test_the_best_steps_are_those_of_the_best_scores_the_earlier_first():
     assert progress.best_steps(9) == [4, 6, 2, 8]
 
 
-def test_what_is_forgotten_is_the_best_and_not_the_step():
+def test_what_is_forgotten_is_the_best_and_not_the_step_and_that_is_said(caplog):
+    caplog.set_level("INFO", logger="qa")
     progress = Progress(step=4)
+    progress.forget_best()
+    assert not caplog.text
     progress.note_scores({"f1": 50.0}, None)
     progress.forget_best()
+    assert "best score of before, 50.00, does not count" in caplog.text
     assert (progress.step, progress.best_score, progress.best_scores, progress.best_steps(9)) == (4, None, {}, [])
     assert progress.note_scores({"f1": 1.0}, None)
 
