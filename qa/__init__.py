@@ -90,6 +90,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       sources.py           The name of a model -> where it is, and its tokenizer.
       packed_weights.py    4-bit weights of a package -> a BertModel's folder.
       vocabulary.py        A reader with the part of its vocabulary that a corpus uses.
+      checkpoint.py        A checkpoint -> a model that has all of its weights.
       reader.py            Load a reader and check that its parts fit.
       probe.py             Ask a model: give it windows and look at its logits.
       layout.py            How a model wants question and context to be joined: found by asking it.

@@ -20,7 +20,6 @@ from qa.modeling.conditional_head import rank_of
 from qa.modeling.layout_file import Layout
 from qa.modeling.quirks import full_attention_up_to, longest_window
 from qa.modeling.reader import Reader
-from qa.modeling.settings import DEFAULT_SETTINGS
 
 _TRACED = 3, 9  # tokens of the contexts of the windows that the exporter traces
 
@@ -45,7 +44,7 @@ def export_onnx(reader: Reader, folder: Path) -> None:
 
     """
     target, limit = folder / "onnx", full_attention_up_to(reader.model)
-    usual = (reader.settings or DEFAULT_SETTINGS).max_length
+    usual = reader.usual_settings.max_length
     if limit is not None and usual > limit:
         raise ExportError(
             f"model {reader.name!r} has block-sparse attention beyond {limit} tokens, which an ONNX file has not; "

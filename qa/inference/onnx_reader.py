@@ -26,7 +26,7 @@ from qa.inference.loaded_reader import LoadedReader, longest_for
 from qa.inference.onnx import OnnxModel, SpanLogits, find_exported_layout, load_onnx_model
 from qa.modeling.device_names import Device, Precision, names_cpu, precision_name
 from qa.modeling.layout_file import Layout
-from qa.modeling.settings import DEFAULT_SETTINGS, find_settings
+from qa.modeling.settings import default_settings, find_settings
 from qa.modeling.sources import load_tokenizer
 
 
@@ -45,6 +45,9 @@ class Cpu:
 class OnnxReader(LoadedReader):
     """A reader whose model takes and returns arrays."""
 
+    alone: bool
+    """Whether each window is run by itself: activations in 8 bits have one scale for all that is in a pass."""
+
     def size(self) -> str:
         """Say where the parameters are."""
         return "in a file"
@@ -58,6 +61,8 @@ class OnnxReader(LoadedReader):
         window_shares: bool,
     ) -> Found:
         """Run features through the model and keep of each the best spans; see `qa.decoding.spans`."""
+        if self.alone:
+            batches = [batch[at : at + 1] for batch in batches for at in range(len(batch))]
         if self.settings.head == "tokens":
             rows_of = partial(join, features, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
             return find_tokens(
@@ -94,10 +99,11 @@ def load_onnx(backend: Backend, source: str, device: Device, dtype: Precision, r
         raise ConfigError(f"dtype is {dtype!r}; an ONNX file has the precision that it was exported with")
     model = load_onnx_model(source, backend, revision=revision)
     tokenizer = load_tokenizer(source, revision=revision)
-    settings = find_settings(source, revision=revision) or DEFAULT_SETTINGS
-    layout = find_exported_layout(source, revision=revision)
+    saved, layout = find_settings(source, revision=revision), find_exported_layout(source, revision=revision)
     if layout is None:
-        layout = _asked(model, tokenizer, source, revision=revision, max_length=settings.max_length)
+        length = (saved or default_settings(tokenizer, None)).max_length
+        layout = _asked(model, tokenizer, source, revision=revision, max_length=length)
+    settings = saved or default_settings(tokenizer, layout.longest)
     return OnnxReader(
         model=model,
         tokenizer=tokenizer,
@@ -106,6 +112,7 @@ def load_onnx(backend: Backend, source: str, device: Device, dtype: Precision, r
         input_names=model.input_names,
         longest=longest_for(settings, tokenizer, layout.longest),
         device=Cpu(),
+        alone=backend == "onnx_int8",
     )
 
 

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenize
 from qa.errors import ConfigError, ModelError
 from qa.inference.call_forms import SquadExample
 from qa.inference.drop_in import TASK, QuestionAnsweringPipeline
-from qa.modeling.conditional_head import load_with_head
+from qa.modeling.checkpoint import load_checkpoint
 from qa.modeling.device_names import Device, Precision
 from qa.modeling.devices import find_precision
 from qa.modeling.reader import load_trained_reader
@@ -162,12 +162,12 @@ def _is_name(value: object) -> bool:
 
 def _model(name: str, said: Mapping[str, Any]) -> PreTrainedModel:
     try:
-        found, info = load_with_head(name, **said)
+        found, has_new_head = load_checkpoint(name, name=name, **said)
     except _LOADING_ERRORS as error:
         raise ModelError(f"model {name!r} does not load: {error}") from error
-    if not all(key.startswith(f"{found.base_model_prefix}.") for key in info["missing_keys"]):
+    if has_new_head:
         raise ModelError(f"model {name!r} has no span head: its answers would be random; fine-tune it")
-    return cast("PreTrainedModel", found)
+    return found
 
 
 def _configuration(config: Any, said: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  # a name or an object

@@ -27,7 +27,7 @@ from qa.modeling.layout_file import Layout
 from qa.modeling.probe import Probe
 from qa.modeling.quirks import longest_window
 from qa.modeling.reader import Reader, load_trained_reader
-from qa.modeling.settings import DEFAULT_SETTINGS, find_settings
+from qa.modeling.settings import default_settings, find_settings
 from qa.runtime.cores import settle_after_fork
 
 
@@ -84,7 +84,7 @@ def load_torch(source: str, device: Device, dtype: Precision, revision: str | No
 
 def torch_backend(reader: Reader, *, device: torch.device, dtype: torch.dtype = torch.float32) -> TorchReader:
     """Run a loaded reader by PyTorch; its model is moved to `device` and switched to inference."""
-    settings = reader.settings or DEFAULT_SETTINGS
+    settings = reader.usual_settings
     model: nn.Module = reader.model
     return TorchReader(
         model=model.to(device=device, dtype=dtype).train(mode=False),
@@ -121,8 +121,8 @@ def loaded_objects(
     settle_after_fork("cpu")
     plain, called = _unwrapped(model), model if isinstance(model, nn.Module) else _Called(model)
     source = getattr(plain, "name_or_path", "")
-    settings = (find_settings(source) if source else None) or DEFAULT_SETTINGS
     positions = longest_window(plain) if isinstance(plain, PreTrainedModel) else plain.config.max_position_embeddings
+    settings = (find_settings(source) if source else None) or default_settings(tokenizer, positions)
     longest = min(tokenizer.model_max_length, positions or tokenizer.model_max_length)
     name, max_length = source or type(plain).__name__, min(settings.max_length, longest)
     if isinstance(plain, PreTrainedModel):

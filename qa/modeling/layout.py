@@ -33,8 +33,8 @@ def find_layout(
         max_length: longest window, in tokens, that the model must take.
 
     Raises:
-        ModelError: it fails, it takes no windows of `max_length`, no template fits it, or the same window has other
-            logits a second time.
+        ModelError: it fails, it takes no windows of `max_length`, no template fits it, its logits are not finite, or
+            the same window has other logits a second time.
 
     """
     words = ordinary_tokens(tokenizer, 2 * (_QUESTION + _CONTEXT))
@@ -42,6 +42,8 @@ def find_layout(
     window = words[:_QUESTION], words[2 * _QUESTION :][:_CONTEXT]
     alone = probe.batch(template, [window])
     before = _logits(probe, alone)
+    if not before.isfinite().all():
+        raise ModelError(f"model {probe.name!r} has logits that are not finite numbers; wanted weights without NaN")
     probe.logits(probe.batch(template, [_longest(tokenizer, template, window, max_length)]))
     if differ(before, _logits(probe, alone), among=before):
         raise ModelError(

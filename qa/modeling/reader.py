@@ -12,13 +12,21 @@ from qa.errors import ModelError, in_a_line
 from qa.features.packing import Packing
 from qa.features.windows import Encoder
 from qa.modeling.attention import choose_attention
-from qa.modeling.conditional_head import add_conditional_head, load_with_head, rank_of
+from qa.modeling.checkpoint import load_checkpoint
+from qa.modeling.conditional_head import add_conditional_head, rank_of
 from qa.modeling.layout import find_layout
 from qa.modeling.lora import require_peft
 from qa.modeling.packing import accept_packed
 from qa.modeling.probe import Probe, ordinary_tokens
-from qa.modeling.quirks import choose_attention_by_length, choose_language, full_attention_up_to, model_inputs, name_of
-from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, find_settings, head_of
+from qa.modeling.quirks import (
+    choose_attention_by_length,
+    choose_language,
+    full_attention_up_to,
+    longest_window,
+    model_inputs,
+    name_of,
+)
+from qa.modeling.settings import ReaderSettings, default_settings, find_settings, head_of
 from qa.modeling.sources import LOADING_ERRORS, check_words, load_tokenizer, located
 from qa.modeling.structure import configure_for_training
 
@@ -68,6 +76,11 @@ class Reader:
             template = replace(template, steady_up_to=full_attention_up_to(model))
         encoder = replace(encoder, template=template)
         return cls(model=model, tokenizer=tokenizer, input_names=input_names, encoder=encoder, settings=None)
+
+    @property
+    def usual_settings(self) -> ReaderSettings:
+        """How it is used where nothing else is said: as it was saved, or by default in windows that it takes."""
+        return self.settings or default_settings(self.tokenizer, longest_window(self.model))
 
     @property
     def name(self) -> str:
@@ -123,7 +136,8 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
         revision: branch, tag or commit of a hub model.
 
     Raises:
-        ModelError: it does not load, has no span head, or does not take the tokenizer's ids or windows of `max_length`.
+        ModelError: it does not load, lacks weights of its encoder, has no span head, or does not take the tokenizer's
+            ids or windows of `max_length`.
 
     """
     path = located(source)
@@ -132,13 +146,12 @@ def load_reader(source: str, *, max_length: int | None = None, revision: str | N
     try:
         # Not the checkpoint's own precision (the library's default): fp16 master weights lose small updates.
         # Two labels: the head of a checkpoint fine-tuned for three classes would have three logits per token.
-        model, info = load_with_head(path, revision=revision, dtype=torch.float32, num_labels=2)
+        model, has_new_head = load_checkpoint(path, name=source, revision=revision, dtype=torch.float32, num_labels=2)
     except LOADING_ERRORS as error:
         raise ModelError(f"model {source!r} does not load: {in_a_line(error)}") from error
-    longest = max_length or (settings or DEFAULT_SETTINGS).max_length
-    reader = Reader.fitted(model, tokenizer, max_length=longest, name=source)
-    is_whole = all(name.startswith(f"{model.base_model_prefix}.") for name in info["missing_keys"])
-    return replace(reader, settings=settings, has_new_head=not is_whole)
+    usual = settings or default_settings(tokenizer, longest_window(model))
+    reader = Reader.fitted(model, tokenizer, max_length=max_length or usual.max_length, name=source)
+    return replace(reader, settings=settings, has_new_head=has_new_head)
 
 
 def load_reader_for(config: RunConfig) -> Reader:

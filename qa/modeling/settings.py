@@ -8,9 +8,11 @@ from typing import Annotated
 
 from huggingface_hub import hf_hub_download
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from transformers import PreTrainedTokenizerBase
 
 from qa.config import Answers, Choice, DecodingConfig, FeaturesConfig, Head, RunConfig, Search
 from qa.errors import ConfigError, ModelError
+from qa.features.joining import PAD_MULTIPLE
 from qa.files import write_json
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,22 @@ DEFAULT_SETTINGS = ReaderSettings(
     null_possible=False,
 )
 """How a model is used that says nothing about it."""
+
+
+def default_settings(tokenizer: PreTrainedTokenizerBase, positions: int | None) -> ReaderSettings:
+    """Return how a model is used that says nothing about it, in windows that it and its tokenizer take.
+
+    Args:
+        tokenizer: the model's.
+        positions: longest window that the model takes, in tokens; None: it does not say.
+
+    """
+    usual = DEFAULT_SETTINGS
+    length = min(usual.max_length, positions or usual.max_length, tokenizer.model_max_length)
+    length = length // PAD_MULTIPLE * PAD_MULTIPLE or length  # what batches are padded to must fit too
+    third = max(length // 3, 1)
+    shares = {name: min(getattr(usual, name), third) for name in ("doc_stride", "max_question_length")}
+    return replace(usual, max_length=length, **shares)
 
 
 def settings_of(config: RunConfig, *, null_possible: bool, threshold: float) -> ReaderSettings:

@@ -27,7 +27,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qa.errors import ModelError
 from qa.features.pair_template import backend_text, plain_backend
 from qa.modeling.reader import Reader
-from qa.modeling.settings import DEFAULT_SETTINGS
 
 _ENCODE_AT_ONCE = 1024  # texts
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
@@ -52,7 +51,7 @@ def trim_reader(reader: Reader, texts: Iterable[str], *, max_length: int | None 
     """
     tokenizer, kept = trim_tokenizer(reader.tokenizer, texts)
     _cut_embeddings(reader.model, kept, tokenizer)
-    longest = (reader.settings or DEFAULT_SETTINGS).max_length if max_length is None else max_length
+    longest = reader.usual_settings.max_length if max_length is None else max_length
     trimmed = Reader.fitted(reader.model, tokenizer, max_length=longest, name=reader.name)
     return replace(trimmed, settings=reader.settings, has_new_head=reader.has_new_head)
 

@@ -49,6 +49,13 @@ def test_answers_are_those_of_pytorch(reader, options, request):
             assert a["score"] == pytest.approx(b["score"], abs=1e-4)
 
 
+def test_in_8_bits_an_answer_does_not_depend_on_what_is_asked_beside_it(exported):
+    reader = Predictor.from_pretrained(exported, backend="onnx_int8")
+    texts = [CONTEXT * times for times in (1, 7, 2, 5)]
+    rows = [{"question": question, "context": text} for text in texts for question in ("Who?", "In which year was it?")]
+    assert reader(rows, top_k=5) == [reader(row, top_k=5) for row in rows]
+
+
 def test_length_costs_the_same_as_in_pytorch(exported, tmp_path):
     folder = tmp_path / "reader"
     shutil.copytree(exported, folder)

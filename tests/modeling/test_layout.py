@@ -50,6 +50,14 @@ def batch_of(reader, question, context, **sizes):
     return collate(features, np.arange(len(features)), input_names=reader.input_names, pad_multiple=8)
 
 
+def test_weights_that_are_not_numbers_are_named():
+    model = zoo.model("bert")
+    with torch.no_grad():
+        model.qa_outputs.weight.fill_(float("nan"))
+    with pytest.raises(ModelError, match="not finite numbers; wanted weights without NaN"):
+        Reader.fitted(model, tiny.tokenizer("bert"), max_length=96, name="the/model")
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_causal_model_reads_the_question_first_and_says_no_answer_last(side, ends):

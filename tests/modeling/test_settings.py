@@ -9,6 +9,7 @@ import pytest
 
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig
 from qa.errors import ModelError
+from qa.inference.predictor import Predictor
 from qa.modeling.reader import load_reader
 from qa.modeling.settings import (
     DEFAULT_SETTINGS,
@@ -21,7 +22,7 @@ from qa.modeling.settings import (
     save_settings,
     settings_of,
 )
-from tests.support import tiny
+from tests.support import tiny, zoo
 
 SETTINGS = ReaderSettings(
     max_length=128,
@@ -41,6 +42,24 @@ def test_settings_come_back_as_saved(tmp_path):
     assert find_settings(str(tmp_path)) == SETTINGS
     tiny.save_reader(tmp_path)
     assert load_reader(str(tmp_path)).settings == SETTINGS
+
+
+def saved_without_settings(folder, *, positions, most):
+    """A reader of another program, which says nothing about windows."""
+    tokenizer = tiny.fresh_tokenizer("bert")
+    tokenizer.model_max_length = most
+    tokenizer.save_pretrained(folder)
+    zoo.model("bert", max_position_embeddings=positions).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(("positions", "most", "wanted"), [(512, 10**30, 384), (130, 10**30, 128), (512, 96, 96)])
+def test_without_settings_windows_are_what_model_and_tokenizer_take(positions, most, wanted, tmp_path):
+    reader = Predictor.from_pretrained(saved_without_settings(tmp_path, positions=positions, most=most), device="cpu")
+    assert reader.settings.max_length == wanted
+    assert 0 < reader.settings.doc_stride < wanted
+    context = "The Amazon was named by Francisco de Orellana. " * 60
+    assert reader(question="Who named it?", context=context)["answer"] in context
 
 
 def test_no_settings_are_none(tmp_path):
