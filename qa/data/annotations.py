@@ -2,16 +2,26 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from enum import Enum
+from typing import Any, Final, NamedTuple
 
 from qa.data.cells import holds_structure, parse_cell
 from qa.data.names import ENDS, IS_IMPOSSIBLE, STARTS, TEXTS, tidy
 from qa.data.problems import BadRowError, shown
 
 _NONE = ("no_answer", *IS_IMPOSSIBLE)
-_REJECTED = frozenset(("discarded", "draft", "pending"))
+_REJECTED = ("discarded", "draft", "pending")
 _SPAN_RESULTS = frozenset(("labels", "hypertextlabels", "paragraphlabels", "textarea"))
 _WANTED = "lists text and answer_start, or a list of objects with these"
+
+
+class NotAnnotated(Enum):
+    """What stands where answers do if nobody has annotated, or if nothing that was annotated counts."""
+
+    NOT_ANNOTATED = "not annotated"
+
+
+NOT_ANNOTATED: Final = NotAnnotated.NOT_ANNOTATED
 
 
 class Mark(NamedTuple):
@@ -25,28 +35,41 @@ class Mark(NamedTuple):
     """Whether it counts for scores only, beside others that have places."""
 
 
-def read_marks(answers: object) -> list[Mark] | None:
+def read_marks(answers: object) -> list[Mark] | NotAnnotated | None:
     """Return the marks of SQuAD's two layouts, of one object, of plain texts, or as an annotation tool writes them.
 
-    None: no annotation. An empty list: there is no answer.
+    None: nothing is there. `NOT_ANNOTATED`: all annotations were rejected. An empty list: there is no answer.
 
     Raises:
         BadRowError: another layout.
     """
+    if answers is NOT_ANNOTATED or _is_rejected(answers):
+        return NOT_ANNOTATED
     if absent(answers):
         return None
     if isinstance(answers, str):
         return read_marks(_structure(answers)) if holds_structure(answers) else [Mark(answers)]
     if isinstance(answers, dict):
-        texts, starts = answers.get("text"), answers.get("answer_start")
-        if len(answers) == 2 and isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
-            return list(map(Mark, texts, starts))  # SQuAD's columns; all below would do the same
-        return list(_object_marks(answers))
+        return _squad_marks(answers) or list(_object_marks(answers))
     if isinstance(answers, list):
         return list(_list_marks(answers))
     if isinstance(answers, bool):
         raise _wrong_type(answers)
     return [Mark(answers)]
+
+
+def _squad_marks(answers: Mapping[str, Any]) -> list[Mark]:
+    """Read SQuAD's columns at once; all that is for other objects would do the same."""
+    texts, starts = answers.get("text"), answers.get("answer_start")
+    squad = len(answers) == 2 and isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts)
+    return list(map(Mark, texts, starts)) if squad else []  # type: ignore[arg-type]
+
+
+def _is_rejected(answer: object) -> bool:
+    """Tell an annotation that does not count (Argilla, Label Studio), or a list of such alone."""
+    if isinstance(answer, list):
+        return bool(answer) and all(map(_is_rejected, answer))
+    return isinstance(answer, dict) and (answer.get("status") in _REJECTED or bool(answer.get("was_cancelled")))
 
 
 def _structure(text: str) -> object:
@@ -59,6 +82,8 @@ def _structure(text: str) -> object:
 
 def _list_marks(answers: Sequence[Any]) -> Iterator[Mark]:
     for answer in answers:
+        if _is_rejected(answer):
+            continue
         if isinstance(answer, dict):
             yield from _object_marks(answer)
         elif answer is None or isinstance(answer, str):
@@ -76,12 +101,13 @@ def _object_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
     if not answer or _marks_nothing(answer):
         return
     if "result" in answer:  # an annotation of Label Studio
-        yield from _list_marks([] if answer.get("was_cancelled") else answer["result"] or [])
+        yield from _list_marks(answer["result"] or [])
     elif "sourcer_answers" in answer:  # NewsQA
         yield from _list_marks(answer["sourcer_answers"])
     elif isinstance(answer.get("value"), dict | list):  # a result of Label Studio, a response of Argilla
         if "from_name" not in answer or answer.get("type") in _SPAN_RESULTS:
-            yield from read_marks(answer["value"]) or []
+            found = read_marks(answer["value"])
+            yield from found if isinstance(found, list) else []
     elif "char_spans" in answer:
         yield from _mrqa_marks(answer)
     else:
@@ -89,15 +115,14 @@ def _object_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
 
 
 def _marks_nothing(answer: Mapping[str, Any]) -> bool:
-    """Return whether an object says that there is no answer, was rejected, or only relates others (Label Studio)."""
-    is_none = any(answer.get(name) is True for name in _NONE)
-    return is_none or answer.get("status") in _REJECTED or answer.keys() >= {"from_id", "to_id"}
+    """Return whether an object says that there is no answer, or only relates others (Label Studio)."""
+    return any(answer.get(name) is True for name in _NONE) or answer.keys() >= {"from_id", "to_id"}
 
 
 def _plain_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
     """Read one object with a text and a start, or SQuAD's columns of these."""
     bounds = answer.get("global_offsets") or answer  # Label Studio: in the whole text, not in its element
-    text, start, end = _first(answer, TEXTS), _first(bounds, STARTS), _first(bounds, ENDS)
+    text, start, end = _first(answer, TEXTS), _first(bounds, STARTS), _end(bounds)
     if text is _MISSING and start is _MISSING:
         raise _wrong_type(answer)
     if isinstance(text, list):
@@ -107,6 +132,13 @@ def _plain_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
     else:
         told = [None if value is _MISSING else value for value in (text, start, end)]
         yield Mark(told[0], told[1], told[2])
+
+
+def _end(bounds: Mapping[str, Any]) -> Any:  # noqa: ANN401  # whatever stands there
+    """Return where an answer ends, also where its start and its length are told."""
+    start, length = _first(bounds, STARTS), bounds.get("length")
+    by_length = type(start) is int and start >= 0 and type(length) is int
+    return start + length if by_length and not any(name in bounds for name in ENDS) else _first(bounds, ENDS)
 
 
 def _columns(texts: Sequence[object], starts: object, ends: object) -> Iterator[Mark]:
@@ -184,8 +216,8 @@ def _listed(value: object) -> list[Any]:
 
 
 def absent(value: object) -> bool:
-    """Tell what stands for nothing: None, and the NaN that pandas makes of it."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    """Tell what stands for nothing: None, the NaN that pandas makes of it, and `NOT_ANNOTATED`."""
+    return value is None or value is NOT_ANNOTATED or (isinstance(value, float) and math.isnan(value))
 
 
 def _wrong_type(answers: object) -> BadRowError:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
-from qa.data.annotations import Mark, absent, read_marks, with_places
+from qa.data.annotations import NOT_ANNOTATED, Mark, NotAnnotated, absent, read_marks, with_places
 from qa.data.names import (
     ANSWERS,
     CONTEXT,
@@ -40,7 +40,7 @@ class RawRow(NamedTuple):
     marks: list[Mark] | None
     """None: no annotation."""
     blank: bool
-    """Whether there is a column for answers, with nothing in this row."""
+    """Whether there is a column for answers with nothing in this row, and nothing says that it is not annotated."""
     read_from: tuple[str, ...]
     """Columns that the answers were read from."""
     ignored: tuple[str, ...]
@@ -113,7 +113,7 @@ def read_columns(row: Mapping[str, Any], *, with_answers: bool = True) -> RawRow
         context=_first(row, layout.context),
         question=_first(row, layout.question),
         is_impossible=_first(row, layout.is_impossible),
-        marks=marks,
+        marks=None if marks is NOT_ANNOTATED else marks,
         blank=marks is None and any(tidy(name) in ANSWERS for name in layout.answers),
         read_from=read_from,
         ignored=ignored,
@@ -190,13 +190,15 @@ def _layout(names: tuple[str, ...]) -> _Layout:
     )
 
 
-def _marks(row: Mapping[str, Any], layout: _Layout) -> tuple[list[Mark] | None, tuple[str, ...]]:
+def _marks(row: Mapping[str, Any], layout: _Layout) -> tuple[list[Mark] | NotAnnotated | None, tuple[str, ...]]:
     """Read the first column of answers that has some, and the columns of their places."""
     for name in layout.answers:
         value = _submitted(row, name)
         marks = None if value == "" else _readable_marks(value, tidy(name))
         if marks is None:
             continue
+        if marks is NOT_ANNOTATED:
+            return marks, ()
         starts = _first(row, layout.starts)
         if tidy(name) == "detected_answers":
             return marks + _other_texts(row, layout), (name,)
@@ -206,14 +208,21 @@ def _marks(row: Mapping[str, Any], layout: _Layout) -> tuple[list[Mark] | None, 
 
 
 def _submitted(row: Mapping[str, Any], name: str) -> object:
-    """Return a column without the responses that annotators discarded, as a column beside it says on the hub."""
-    value, statuses = row[name], row.get(f"{name}.status")
+    """Return a column without the responses that annotators discarded, as a column beside it says on the hub.
+
+    `NOT_ANNOTATED`: there are no others.
+    """
+    value, status = row[name], f"{name}.status"
+    if status in row and (absent(value) or value == []):
+        return NOT_ANNOTATED
+    statuses = row.get(status)
     if isinstance(value, list) and isinstance(statuses, list) and len(statuses) == len(value):
-        return [one for one, status in zip(value, statuses, strict=True) if status in {None, "submitted"}]
+        kept = [one for one, status in zip(value, statuses, strict=True) if status in {None, "submitted"}]
+        return kept or NOT_ANNOTATED
     return value
 
 
-def _readable_marks(value: object, name: str) -> list[Mark] | None:
+def _readable_marks(value: object, name: str) -> list[Mark] | NotAnnotated | None:
     """Read a column; one that may hold something else only if it holds spans."""
     try:
         marks = read_marks(value)
@@ -223,7 +232,7 @@ def _readable_marks(value: object, name: str) -> list[Mark] | None:
         if name in ANSWERS:
             raise
         return None
-    if name in ANSWERS or name in _PLAIN:
+    if marks is NOT_ANNOTATED or name in ANSWERS or name in _PLAIN:
         return marks
     return marks if marks is not None and all(mark.start is not None for mark in marks) else None
 

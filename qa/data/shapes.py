@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from qa.data.annotations import NOT_ANNOTATED
 from qa.data.names import CONTEXT, QUESTION, TITLE, known_name, tidy
 from qa.errors import DataError, SplitError
 
@@ -166,7 +167,7 @@ def _row_of_task(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return a task's data with the results of all annotations that were not cancelled; an empty one means none."""
     made: Sequence[Any] = next(task[name] for name in _MADE if isinstance(task.get(name), list))
     kept = [one for one in made if isinstance(one, dict) and not one.get("was_cancelled")]
-    answers = [item for one in kept for item in one.get("result") or []] if kept else None
+    answers = [item for one in kept for item in one.get("result") or []] if kept else NOT_ANNOTATED
     return {"id": task.get("id"), **task["data"], "answers": answers}
 
 
@@ -180,12 +181,12 @@ def _row_of_record(record: Mapping[str, Any]) -> dict[str, Any]:
             name: [{"status": status, **value[name]} for value, status in values if name in value] for name in names
         }
     asked = [name for name in responses or {} if known_name(name)] or list(responses or {})
-    answers = responses[asked[0]] if asked else None
+    answers = (responses[asked[0]] if asked else None) or NOT_ANNOTATED
     return {"id": record.get("id") or record.get("external_id"), **record["fields"], "answers": answers}
 
 
 def _row_of_prodigy(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return a task of Prodigy, whose `answer` is the verdict; what was not accepted has no annotation."""
     row = {name: value for name, value in task.items() if name not in {"answer", "spans"}}
-    spans = (task.get("spans") or []) if task["answer"] == "accept" else None
+    spans = (task.get("spans") or []) if task["answer"] == "accept" else NOT_ANNOTATED
     return {"id": task.get("_task_hash"), **row, "answers": spans}

@@ -63,10 +63,11 @@ def test_label_studio_json(tmp_path):
         label_studio_task(5, "Where?", ("Skarholm", 18), id="own-id"),
         label_studio_task(6, "When?") | {"annotations": []},
     ]
-    examples = loaded(tmp_path, tasks, "skip")
     wanted = {"1": [LUND], "2": [METRES, ("34", 66)], "3": [], "own-id": [("Skarholm", 18)]}
-    assert references(examples) == wanted
-    assert told(examples) == [("no answers", "skipped")] * 2
+    for policy in ("skip", "repair"):
+        examples = loaded(tmp_path, tasks, policy)
+        assert references(examples) == wanted
+        assert told(examples) == [("no answers", "skipped")] * 2
     assert set(examples.rows["context"][:]) == {CONTEXT}
 
 
@@ -173,6 +174,43 @@ def test_argilla_on_the_hub_and_version_1(tmp_path):
     assert references(loaded(tmp_path, [old], "repair")) == {"a1": [LUND]}
 
 
+SPAN = {"label": "Answer", "start": 48, "end": 58}
+
+
+def unannotated_argilla():
+    """Records of version 2 and 1 that nobody has annotated, or whose annotations do not count."""
+    for status in ("discarded", "draft", "pending"):
+        yield argilla_record("x", TALL) | {"responses": {"answer": [{"value": [SPAN], "status": status}]}}
+        yield argilla_record("x", TALL) | {"responses": [{"values": {"answer": {"value": "34"}}, "status": status}]}
+        yield argilla_record("x", TALL) | {"responses": [{"values": None, "status": status}]}
+    yield from (argilla_record("x", TALL) | {"responses": empty} for empty in ([], None, {}, {"answer": []}))
+
+
+def unannotated_columns():
+    known = {"id": "x", "question": TALL, "context": CONTEXT}
+    for responses, statuses in (([[SPAN]], ["discarded"]), ([[SPAN], []], ["draft", "pending"]), (None, None)):
+        yield known | {"answer.responses": responses, "answer.responses.status": statuses}
+    yield known | {"answer": [{"value": "34", "status": "discarded"}]}
+    yield known | {"annotations": [{"result": [], "was_cancelled": True}]}
+
+
+@pytest.mark.parametrize("bad", [*unannotated_argilla(), *unannotated_columns()])
+def test_what_nobody_has_annotated_or_what_was_rejected_is_no_impossible_example(tmp_path, bad):
+    rows = [argilla_record("a1", WHO, [SPAN]), argilla_record("a2", NOBODY, []), bad]
+    with pytest.raises(ExampleError, match="1 bad examples:\n  row 2, id 'x': no answers"):
+        loaded(tmp_path, rows)
+    for policy in ("skip", "repair"):
+        examples = loaded(tmp_path, rows, policy)
+        assert references(examples) == {"a1": [LUND], "a2": []}
+        assert told(examples) == [("no answers", "skipped")]
+
+
+def test_a_rejected_annotation_beside_one_that_counts_is_passed_over(tmp_path):
+    responses = [{"value": [SPAN], "status": "discarded"}, {"value": [], "status": "submitted"}]
+    record = argilla_record("a1", NOBODY) | {"responses": {"answer": responses}}
+    assert references(loaded(tmp_path, [record])) == {"a1": []}
+
+
 def haystack_answer(text, start, category=None):
     return {
         "answer_id": 5,
@@ -242,9 +280,10 @@ def test_prodigy_json_lines(tmp_path):
         prodigy_task(TALL, "reject", spans=[span], id="p3"),
         prodigy_task(TALL, "ignore", id="p4"),
     ]
-    examples = loaded(tmp_path, rows, "skip", name="annotations.jsonl")
-    assert references(examples) == {"p1": [LUND], "p2": []}
-    assert told(examples) == [("no answers", "skipped")] * 2
+    for policy in ("skip", "repair"):
+        examples = loaded(tmp_path, rows, policy, name="annotations.jsonl")
+        assert references(examples) == {"p1": [LUND], "p2": []}
+        assert told(examples) == [("no answers", "skipped")] * 2
     del rows[0]["id"]
     assert list(references(loaded(tmp_path, rows[:1], name="annotations.jsonl"))) == ["-1665691389"]
 
