@@ -34,6 +34,8 @@ class ReferenceReader:
     purpose: Purpose
     repair: bool
     changes: list[Change] = field(default_factory=list)
+    _untold: list[BadRowError] = field(default_factory=list)
+    """Answers that there are, as their place is told, and whose text nothing tells."""
 
     def read(self, marks: Sequence[Mark], *, is_impossible: bool | None) -> list[Reference]:
         """Return the references, those with a place first; an empty list for an impossible example.
@@ -46,6 +48,8 @@ class ReferenceReader:
             self._settle_contradiction(told, is_impossible=is_impossible)
             return []
         found = [reference for mark in told for reference in self._of_mark(mark)]
+        if self._untold and not found:
+            raise self._untold[0]
         if told and not found:
             self.changes[-1] = replace(self.changes[-1], done="impossible: it stands for no answer")
         unplaced = [reference for reference in found if reference.start == NO_PLACE]
@@ -74,6 +78,10 @@ class ReferenceReader:
         text = mark.text
         if absent(text) and start is not None and end is not None and start < end <= len(self.context):
             text = self.context[start:end]
+        if absent(text) and start is not None:
+            self._untold.append(self._textless(start, end))
+            self._repaired_or_raise(self._untold[-1], "left out")
+            return []
         if absent(text) or (isinstance(text, str) and self._is_blank(text)):
             fault = BadRowError("answer text blank", found=shown(mark.text), wanted="text")
             self._repaired_or_raise(fault, "left out: it stands for no answer")
@@ -84,6 +92,13 @@ class ReferenceReader:
         if start is not None and end is not None and _alike(text, self.context[start:end]):
             return self._by_its_characters(text, start, end)
         return [self._placed(text, mark.start, start)]
+
+    def _textless(self, start: int, end: int | None) -> BadRowError:
+        inside = f"characters 0 to {len(self.context)}"
+        if end is None and start < len(self.context):
+            return BadRowError("answer without a text", found=f"only its start, {start}", wanted="its text, or its end")
+        place = f"characters {start} to {'?' if end is None else end}"
+        return BadRowError("answer outside the context", found=place, wanted=f"{inside}, the first before the last")
 
     def _is_blank(self, text: str) -> bool:
         bare = text.strip()

@@ -94,9 +94,39 @@ def test_a_span_with_both_ends_and_another_spelling_is_its_characters(tmp_path):
 def test_a_span_without_a_text_is_its_characters(tmp_path):
     rows = [row(0, context=CONTEXT, question=TALL, answers=[{"start": 66.0, "end": 75.0}])]
     assert references(loaded(tmp_path, rows)) == {"q0": [METRES]}
-    for start, end in ((66, 10**6), (75, 66), (-1, 5), (66, None)):
-        with pytest.raises(ExampleError, match="answer text blank"):
-            loaded(tmp_path, [row(0, context=CONTEXT, answers=[{"start": start, "end": end}])])
+    measured = [row(0, context=CONTEXT, question=TALL, answers=[{"offset": 66, "length": 9}])]
+    assert references(loaded(tmp_path, measured)) == {"q0": [METRES]}
+    with pytest.raises(ExampleError, match="answer text blank"):
+        loaded(tmp_path, [row(0, context=CONTEXT, answers=[{"start": -1, "end": 5}])])
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"start": 60, "end": 5000}, "answer outside the context"),
+        ({"start": 75, "end": 66}, "answer outside the context"),
+        ([60, 5000, "A"], "answer outside the context"),
+        ({"offset": 66, "length": 5000}, "answer outside the context"),
+        ({"text": None, "answer_start": 5000}, "answer outside the context"),
+        ({"text": None, "answer_start": 48}, "answer without a text"),
+        ({"start": 66, "end": None}, "answer without a text"),
+    ],
+)
+def test_an_answer_whose_place_is_told_is_never_read_as_none(tmp_path, answer, kind):
+    rows = [row(0, context=CONTEXT, answers=[answer]), row(1)]
+    with pytest.raises(ExampleError, match=kind):
+        loaded(tmp_path, rows)
+    for policy in ("skip", "repair"):
+        examples = loaded(tmp_path, rows, policy)
+        assert list(references(examples)) == ["q1"]
+        assert told(examples) == [(kind, "skipped")]
+
+
+def test_an_answer_without_a_text_beside_others_is_left_out(tmp_path):
+    bad = {"text": None, "answer_start": 3}
+    examples = loaded(tmp_path, [row(0, context=CONTEXT, answers=[bad, {"start": 48, "end": 58}])], "repair")
+    assert references(examples) == {"q0": [LUND]}
+    assert only_problem(examples).done == "left out"
 
 
 def test_messages_say_how_many_places_there_are_and_show_some(tmp_path):
