@@ -125,6 +125,8 @@ def _plain_marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
     text, start, end = _first(answer, TEXTS), _first(bounds, STARTS), _end(bounds)
     if text is _MISSING and start is _MISSING:
         raise _wrong_type(answer)
+    if isinstance(text, str) and isinstance(start, list):  # one text, in each of these places
+        text = [text] * len(start)
     if isinstance(text, list):
         if {"number", "date"} & answer.keys() and len(text) != 1:
             raise BadRowError("answer of several parts", found=shown(answer), wanted="one span of the context")
@@ -188,14 +190,23 @@ def with_places(marks: Iterable[Mark], starts: object, ends: object) -> list[Mar
     return list(_columns(texts, _numbers(starts), _MISSING if absent(ends) else _numbers(ends)))
 
 
-def _numbers(value: object) -> object:
+def marks_at(starts: object, ends: object) -> list[Mark] | None:
+    """Return the marks of columns that have places and no texts; None: not both ends are told."""
+    if absent(starts) or absent(ends) or "" in (starts, ends):
+        return None
+    firsts, lasts = _numbers(starts), _numbers(ends)
+    return list(_columns([None] * len(firsts), firsts, lasts))
+
+
+def _numbers(value: object) -> list[object]:
     """Return one number in a list, and numbers out of text, as cells of a table have them."""
     if isinstance(value, str):
         value = _structure(value) if holds_structure(value) else value
-    return [_number(item) for item in (value if isinstance(value, list) else [value])]
+    return [number_in(item) for item in (value if isinstance(value, list) else [value])]
 
 
-def _number(value: object) -> object:
+def number_in(value: object) -> object:
+    """Return the number that a text is; a blank one is None, and whatever else there is stays as it is."""
     if not isinstance(value, str):
         return value
     try:

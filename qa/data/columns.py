@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
-from qa.data.annotations import NOT_ANNOTATED, Mark, NotAnnotated, absent, read_marks, with_places
+from qa.data.annotations import NOT_ANNOTATED, Mark, NotAnnotated, absent, marks_at, read_marks, with_places
 from qa.data.names import (
     ANSWERS,
     CONTEXT,
@@ -23,6 +23,9 @@ from qa.errors import DataError
 
 _PLAIN = frozenset(("answer", "answer_text", "text"))
 """Columns of one text."""
+_TEXTUAL = frozenset((*ANSWERS, *_PLAIN))
+_OF_ANSWER = ("answer", "span")
+"""How the names of places begin that are an answer's, and not a paragraph's or a recording's."""
 _IOB2 = ("I", "O", "B")
 _JUDGED = {"prompt", "answer", "labels"}
 """Columns of a generated answer with labelled stretches (RAGTruth, LettuceDetect): they are looked for in it, and the
@@ -58,6 +61,8 @@ class _Layout(NamedTuple):
     answers: tuple[str, ...]
     starts: tuple[str, ...]
     ends: tuple[str, ...]
+    places: tuple[str, ...]
+    """Where an answer begins and ends, where no column can be its text."""
     ignored: tuple[str, ...]
 
 
@@ -114,21 +119,29 @@ def read_columns(row: Mapping[str, Any], *, with_answers: bool = True) -> RawRow
         question=_first(row, layout.question),
         is_impossible=_first(row, layout.is_impossible),
         marks=None if marks is NOT_ANNOTATED else marks,
-        blank=marks is None and any(tidy(name) in ANSWERS for name in layout.answers),
+        blank=marks is None and bool(layout.places or any(tidy(name) in ANSWERS for name in layout.answers)),
         read_from=read_from,
         ignored=ignored,
     )
 
 
 def _untagged(row: Mapping[str, Any], layout: _Layout) -> Mapping[str, Any]:
-    """Return words with a tag for each (IOB2), as MultiSpanQA has them, as texts with places of answers."""
+    """Return words with a tag for each (IOB2), as MultiSpanQA has them, as texts with places of answers.
+
+    Without any tags or answers, as in its test set, question and context become texts where both are words.
+    """
+    others = (*layout.context, *layout.question)
     for name in layout.answers:
         words, tags = _first(row, layout.context), row[name]
         if _are_words(words) and _are_words(tags) and len(tags) == len(words) and all(tag in _IOB2 for tag in tags):
-            others = (*layout.context, *layout.question)
-            texts = {other: " ".join(row[other]) for other in others if _are_words(row[other])}
-            return {**row, **texts, name: _places(words, tags)}
-    return row
+            return {**row, **_joined(row, others), name: _places(words, tags)}
+    words = [_first(row, names) for names in (layout.context, layout.question)]
+    tagless = all(map(_are_words, words)) and all(absent(row[name]) for name in layout.answers)
+    return {**row, **_joined(row, others)} if tagless else row
+
+
+def _joined(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    return {name: " ".join(row[name]) for name in names if _are_words(row[name])}
 
 
 def _are_words(value: object) -> TypeGuard[list[str]]:
@@ -176,7 +189,10 @@ def _layout(names: tuple[str, ...]) -> _Layout:
     question = present(QUESTION)
     if not (context or question) and by_tidy.keys() >= _JUDGED:
         context, question, answers = present(("answer",)), present(("prompt",)), present(("labels",))
-    read = {*context, *answers, *starts}
+    ends, has_texts = present(ENDS), any(tidy(name) in _TEXTUAL for name in answers)
+    of_answer = [name for name in (*starts[:1], *ends[:1]) if tidy(name).startswith(_OF_ANSWER)]
+    places = tuple(of_answer) if len(of_answer) == 2 and not has_texts else ()
+    read, labels = {*context, *starts}, {*answers, *(() if has_texts else starts)}
     return _Layout(
         id=present(ID),
         title=present(TITLE),
@@ -185,8 +201,9 @@ def _layout(names: tuple[str, ...]) -> _Layout:
         is_impossible=present(IS_IMPOSSIBLE),
         answers=answers,
         starts=starts,
-        ends=present(ENDS),
-        ignored=tuple(name for name in names if name in answers or (looks_like_labels(name) and name not in read)),
+        ends=ends,
+        places=places,
+        ignored=tuple(name for name in names if name in labels or (looks_like_labels(name) and name not in read)),
     )
 
 
@@ -204,7 +221,8 @@ def _marks(row: Mapping[str, Any], layout: _Layout) -> tuple[list[Mark] | NotAnn
             return marks + _other_texts(row, layout), (name,)
         placed = with_places(marks, starts, _first(row, layout.ends))
         return placed, (name, *(layout.starts[:1] if placed != marks else ()))
-    return None, ()
+    marks = marks_at(*(row[name] for name in layout.places)) if layout.places else None
+    return marks, layout.places if marks is not None else ()
 
 
 def _submitted(row: Mapping[str, Any], name: str) -> object:

@@ -18,6 +18,8 @@ from tests.support.squad_rows import flat
         ({"answer": "c", "answer_start": "3"}, [Mark("c", 3.0)]),
         ({"answer": "c", "answer_start": ""}, [Mark("c")]),
         ({"answer": "c", "start": 3, "end": 4}, [Mark("c", 3, 4)]),
+        ({"answers": {"text": "c", "answer_start": [3]}}, [Mark("c", 3)]),
+        ({"answers": [{"text": "c", "answer_start": [3, 9]}]}, [Mark("c", 3), Mark("c", 9)]),
         ({"answers": ["c", "d"], "answer_start": [1, 2]}, [Mark("c", 1), Mark("d", 2)]),
         ({"answers_text": "['c' 'd']", "answers_start": "[1 2]"}, [Mark("c", 1), Mark("d", 2)]),
         ({"answer_text": "[1] Smith", "answer_start": 0}, [Mark("[1] Smith", 0)]),
@@ -65,6 +67,7 @@ KNOWN = {
     "annotations": [
         {"id": 1, "question": WHO, "text": CONTEXT, "annotations": [{"start": 48, "end": 58, "text": "Ragna Lund"}]}
     ],
+    "both ends": f'id,question,context,answer_start,answer_end\n1,{WHO},"{CONTEXT}",48,58\n',
     "a float start": [flat("1", WHO, {"text": ["Ragna Lund"], "answer_start": [48.0]})],
 }
 

@@ -72,5 +72,32 @@ def test_words_with_a_tag_for_each_become_texts_with_places():
 
 
 def test_words_without_as_many_tags_stay_words():
+    assert read_columns({"question": "q", "context": ["a", "b"]}).context == ["a", "b"]
     for label in (["B"], ["B", "X"], [[0], [1]], "BO", None):
         assert read_columns({"question": "q", "context": ["a", "b"], "label": label}).context == ["a", "b"]
+
+
+def test_words_without_any_tags_become_texts():
+    row = {"id": "7", "question": ["Which", "?"], "context": ["New", "York", "."]}
+    for more in ({}, {"label": None}):
+        read = read_columns(row | more)
+        assert (read.question, read.context, read.marks) == ("Which ?", "New York .", None)
+    assert read_columns(row | {"label": ["B"]}).context == ["New", "York", "."]
+
+
+def test_both_ends_of_an_answer_are_enough_without_its_text():
+    known = {"context": "One. Two.", "question": "q"}
+    for start, end, wanted in ((5, 8, [Mark(None, 5, 8)]), ("5", "8", [Mark(None, 5.0, 8.0)]), ([0, 5], [3, 8], None)):
+        row = read_columns(known | {"answer_start": start, "answer_end": end})
+        assert row.marks == (wanted or [Mark(None, 0, 3), Mark(None, 5, 8)])
+        assert row.read_from == ("answer_start", "answer_end")
+    empty = read_columns(known | {"answer_start": "", "answer_end": ""})
+    assert (empty.marks, empty.blank) == (None, True)
+
+
+def test_places_that_are_not_read_are_named():
+    known = {"context": "One. Two.", "question": "q"}
+    assert read_columns(known | {"answer_start": 5}).ignored == ("answer_start",)
+    recording = read_columns(known | {"start": 5, "end": 8})
+    assert (recording.marks, recording.ignored) == (None, ("start",))
+    assert read_columns(known | {"answer": "Two", "answer_start": 5}).ignored == ()
