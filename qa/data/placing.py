@@ -1,9 +1,19 @@
 """Where an answer stands in its context."""
 
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
+
+import regex
+
+_UNITS = {"UTF-16 units": ("utf-16-le", 2), "UTF-8 bytes": ("utf-8", 1)}
+"""What programs count instead of characters: the encoding, and the bytes of a unit."""
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー"
+_SPACED = regex.compile(rf"[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]", regex.V1)
+_PREFIXED = regex.compile(r"[\p{Arabic}\p{Hebrew}]")
+_SUFFIXED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Hangul}\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}]")
 
 
 class CharSpan(NamedTuple):
@@ -20,25 +30,51 @@ def find_places(context: str, text: str) -> list[CharSpan]:
     normal form; else also without white space and invisible characters. A place that ends before a mark of its last
     character counts only where there is no other.
     """
-    for candidate in dict.fromkeys((text, text.strip())):
-        places = _occurrences(context, candidate)
-        if places:
-            return places
-    return _folded_places(context, text, with_blanks=True) or _folded_places(context, text, with_blanks=False)
+    return next(filter(None, _by_spelling(context, text)), [])
+
+
+def find_words(context: str, text: str) -> list[CharSpan]:
+    """Return all places where `text` stands in `context` and cuts no word, in order; spelled as for `find_places`.
+
+    A number ends where letters follow it: `20` and `km` are words of `20km`. Scripts without spaces, such as han, kana
+    and Thai, have no words to cut. Where no place is whole, one with affixes counts: on either side in Arabic and
+    Hebrew, which join prepositions and articles to words, behind it in Korean and the Dravidian scripts, which join
+    particles. Latin and Cyrillic words have none: a Turkish word and its suffix look like parts of an English word.
+    """
+    for cuts in (_cuts_word, _cuts_stem):
+        for places in _by_spelling(context, text):
+            if whole := [place for place in places if not cuts(context, place)]:
+                return whole
+    return []
 
 
 def choose_place(context: str, places: list[CharSpan], start: int | None) -> CharSpan | None:
     """Return the only place, or the one that `start` means: the nearest to it. None: several, and no start.
 
-    Browsers count characters beyond U+FFFF twice, so a place that is exact when these are counted so comes first.
+    Browsers count characters beyond U+FFFF twice, and other programs count bytes, so a place that is exact when these
+    are counted comes first.
     """
     if len(places) == 1:
         return places[0]
     if start is None or not places:
         return None
-    counted_by_browser = _code_points(context, start)
-    exact = next((place for place in places if place.start == counted_by_browser), None)
+    counted = [_code_points(context, start, unit) for unit in _UNITS]
+    exact = next((place for count in counted for place in places if place.start == count), None)
     return exact or min(places, key=lambda place: abs(place.start - start))
+
+
+def offset_unit(context: str, place: CharSpan, start: int | None) -> str | None:
+    """Return in what `start` counts if it is exact for a place when other things than characters are counted."""
+    if start is None or start == place.start:
+        return None
+    return next((unit for unit in _UNITS if _code_points(context, start, unit) == place.start), None)
+
+
+def _by_spelling(context: str, text: str) -> Iterator[list[CharSpan]]:
+    for candidate in dict.fromkeys((text, text.strip())):
+        yield _occurrences(context, candidate)
+    for with_blanks in (True, False):
+        yield _folded_places(context, text, with_blanks=with_blanks)
 
 
 def _occurrences(context: str, text: str) -> list[CharSpan]:
@@ -50,11 +86,37 @@ def _occurrences(context: str, text: str) -> list[CharSpan]:
     return whole or places
 
 
-def _code_points(context: str, units: int) -> int | None:
-    """Return how many characters the first `units` UTF-16 units are; None where every character is one."""
-    if units > 2 * len(context) or max(context) <= "\uffff":
+def _code_points(context: str, start: int, unit: str) -> int | None:
+    """Return how many characters the first `start` units are; None where that is no whole number, or not told apart."""
+    encoding, size = _UNITS[unit]
+    if context.isascii() or start * size > 4 * len(context):
         return None
-    return len(context.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
+    try:
+        return len(context.encode(encoding)[: start * size].decode(encoding))
+    except UnicodeDecodeError:
+        return None
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+def _cuts_word(context: str, place: CharSpan) -> bool:
+    return _in_word(context, place.start) or _in_word(context, place.end)
+
+
+def _cuts_stem(context: str, place: CharSpan) -> bool:
+    """Tell a place that cuts a word elsewhere than before or behind an affix."""
+    cut_before = _in_word(context, place.start) and not _PREFIXED.match(context[place.start - 1])
+    return cut_before or (_in_word(context, place.end) and not _SUFFIXED.match(context[place.end]))
+
+
+def _in_word(context: str, at: int) -> bool:
+    """Tell whether a word goes on from before `at` to after it."""
+    if not 0 < at < len(context):
+        return False
+    before, after = context[at - 1], context[at]
+    number_ends = before.isdecimal() and not after.isdecimal()
+    return bool(_SPACED.match(before) and _SPACED.match(after)) and not number_ends
 
 
 # --- whatever the case, white space and normal form ---------------------------------------------------------------

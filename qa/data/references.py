@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from qa.data.annotations import Mark, absent
-from qa.data.placing import CharSpan, choose_place, find_places
+from qa.data.annotations import Mark, absent, number_in
+from qa.data.placing import CharSpan, choose_place, find_places, find_words, offset_unit
 from qa.data.problems import Action, BadRowError, Change, shown
 
 Purpose = Literal["spans", "texts", "nothing"]
@@ -102,7 +102,7 @@ class ReferenceReader:
 
     def _is_blank(self, text: str) -> bool:
         bare = text.strip()
-        return not bare or (bare.lower() in _SENTINELS and not find_places(self.context, bare))
+        return not bare or (bare.lower() in _SENTINELS and not find_words(self.context, bare))
 
     def _text(self, text: object) -> str:
         if isinstance(text, int | float) and not isinstance(text, bool):
@@ -119,8 +119,9 @@ class ReferenceReader:
             return None
         start = _whole_number(value)
         fault = BadRowError("answer_start of wrong type", found=shown(value), wanted="an integer")
-        if start is None and self.repair and isinstance(value, str) and value.strip().isdecimal():
-            start = int(value)
+        written = _whole_number(number_in(value)) if isinstance(value, str) else None
+        if self.repair and written is not None and written >= 0:
+            start = written
             self._note(fault, f"read as {start}")
         if start is None and self.purpose == "spans" and not self.repair:
             raise fault
@@ -145,14 +146,16 @@ class ReferenceReader:
             if not _means_no_place(stated):
                 self._note(fault, "counts for scores, without a place", "kept")
             return Reference(text, NO_PLACE)
-        places = find_places(self.context, text)
+        places = (find_words if start is None else find_places)(self.context, text)
         place = choose_place(self.context, places, start)
         if place is None:
-            self._note(self._undecided(fault, places), "counts for scores, without a place", "kept")
+            self._note(self._undecided(text, fault, places), "counts for scores, without a place", "kept")
             return Reference(text, NO_PLACE)
         written = self.context[place.start : place.end]
         now = "" if written == text else f" as {shown(written)}"
-        self._note(fault, f"placed at character {place.start}{now}, {_rank(places, place)}")
+        unit = offset_unit(self.context, place, start)
+        counted = "" if unit is None else f": its offset counts {unit}"
+        self._note(fault, f"placed at character {place.start}{now}, {_rank(places, place)}{counted}")
         return Reference(written, place.start)
 
     def _misplacement(self, text: str, stated: object, start: int | None) -> BadRowError:
@@ -167,9 +170,11 @@ class ReferenceReader:
         there = shown(self.context[start : start + len(text)])
         return BadRowError("answer not at its offset", found=there, wanted=wanted)
 
-    def _undecided(self, fault: BadRowError, places: Sequence[CharSpan]) -> BadRowError:
+    def _undecided(self, text: str, fault: BadRowError, places: Sequence[CharSpan]) -> BadRowError:
         if not places:
-            return BadRowError(fault.kind, found=f"{fault.found}, which the context does not hold", wanted=fault.wanted)
+            only_parts = " but inside words" if find_places(self.context, text) else ""
+            found = f"{fault.found}, which the context does not hold{only_parts}"
+            return BadRowError(fault.kind, found=found, wanted=fault.wanted)
         listed = ", ".join(str(place.start) for place in places[:_SHOWN_PLACES])
         more = ", …" if len(places) > _SHOWN_PLACES else ""
         found = f"{fault.found}, in {len(places)} places: {listed}{more}"

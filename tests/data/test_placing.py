@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.data.placing import CharSpan, choose_place, find_places
+from qa.data.placing import CharSpan, choose_place, find_places, find_words, offset_unit
 
 
 def texts(context, text):
@@ -106,3 +106,44 @@ def test_a_place_counted_by_a_browser_goes_before_the_nearest():
     assert choose_place(context, places, 5 + 4) == places[0]
     assert choose_place(context, places, 10 + 4) == places[1]
     assert choose_place(context, places, 10 + 3) == places[2]  # no place for a browser, and nearer to the last
+
+
+def test_a_place_counted_in_bytes_goes_before_the_nearest():
+    context = "Пётр и Иван. Иван и Иван."
+    places = find_places(context, "Иван")
+    for place in places:
+        start = len(context[: place.start].encode())
+        assert choose_place(context, places, start) == place
+        assert offset_unit(context, place, start) == "UTF-8 bytes"
+    assert offset_unit(context, places[1], places[1].start + 1) is None
+    assert offset_unit("😀 Lund", CharSpan(2, 6), 3) == "UTF-16 units"
+    assert offset_unit("plain Lund", CharSpan(6, 10), 6) is None
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "wanted"),
+    [
+        ("a party of art", "art", [11]),
+        ("the party, Art", "art", [11]),  # in another case, and whole
+        ("a party", "art", []),
+        ("an artist", "art", []),
+        ("H2O", "H", []),
+        ("in the 1990s, 20km", "1990", [7]),
+        ("in the 1990s, 20km", "km", [16]),
+        ("राम रामायण", "राम", [0]),
+        ("cafe\u0301", "cafe", []),
+        ("他在北京大学读书", "北京", [2]),
+        ("東京タワーで", "タワー", [2]),
+        ("ประเทศไทยสวย", "ไทย", [6]),
+        ("iPhone手机", "iPhone", [0]),
+        ("서울에서 서울", "서울", [5]),
+        ("그는 서울에서", "서울", [3]),
+        ("북서울에서", "서울", []),
+        ("وباريس جميلة", "باريس", [1]),
+        ("בירושלים", "ירושלים", [1]),
+        ("okulda", "okul", []),
+        ("Ankara'da", "Ankara", [0]),
+    ],
+)
+def test_words_are_whole_where_a_script_has_them(context, text, wanted):
+    assert [place.start for place in find_words(context, text)] == wanted

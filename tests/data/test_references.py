@@ -237,3 +237,31 @@ def test_a_blank_answer_beside_others_is_left_out(tmp_path):
 def test_a_word_for_none_that_the_context_holds_is_an_answer(tmp_path):
     rows = [flat("1", WHO, {"text": ["None"], "answer_start": [0]}, "None was built.")]
     assert references(loaded(tmp_path, rows)) == {"1": [("None", 0)]}
+
+
+def test_without_an_offset_no_part_of_a_word_is_an_answer(tmp_path):
+    rows = [row(0, context="The party showed art.", text="art", start=None), row(1)]
+    assert references(loaded(tmp_path, rows, "repair"))["q0"] == [("art", 17)]
+    rows = [row(0, context="The party.", text="art", start=None), row(1)]
+    problem = only_problem(loaded(tmp_path, rows, "repair"))
+    assert problem.action == "skipped"
+    assert problem.found == "'art', which the context does not hold but inside words"
+    rows = [row(0, context="The party.", text="art", start=6)]
+    assert references(loaded(tmp_path, rows, "repair")) == {"q0": [("art", 5)]}
+    rows = [flat("1", WHO, ["None"], "Nonetheless it stood."), row(1)]
+    assert references(loaded(tmp_path, rows, "repair"))["1"] == []
+
+
+def test_repair_says_in_what_an_offset_counts(tmp_path):
+    rows = [row(0, context="Пётр и Иван. Иван и Иван.", text="Иван", start=12)]
+    examples = loaded(tmp_path, rows, "repair")
+    assert references(examples) == {"q0": [("Иван", 7)]}
+    done = "placed at character 7, 1 of 3 places: its offset counts UTF-8 bytes"
+    assert only_problem(examples).done == done
+
+
+def test_a_place_written_as_a_float_is_read(tmp_path):
+    rows = [row(start="16.0", text="cat")]
+    examples = loaded(tmp_path, rows, "repair")
+    assert references(examples) == {"q0": [("cat", 16)]}
+    assert only_problem(examples).done == "read as 16"
