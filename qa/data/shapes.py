@@ -1,6 +1,6 @@
 """A JSON value of any shape -> flat rows, one per question, under the names that the file has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from qa.data.annotations import NOT_ANNOTATED
@@ -23,6 +23,15 @@ _VERDICTS = frozenset(("accept", "reject", "ignore"))
 def split_of(name: str) -> str:
     """Return the split that a name stands for (`dev`: validation), or the name."""
     return next((split for split, names in SPLIT_NAMES.items() if name.lower() in names), name)
+
+
+def named_split(names: Iterable[str], split: str) -> str | None:
+    """Return the name that a split has among these: its own, or the only one that stands for it; None: no such."""
+    names = list(names)
+    alike = [name for name in names if split_of(name) == split_of(split)]
+    if split in names:
+        return split
+    return alike[0] if len(alike) == 1 else None
 
 
 def document_rows(document: object, place: str, split: str | None) -> Iterator[object]:
@@ -54,10 +63,10 @@ def has_splits(document: object) -> bool:
 
 
 def _part_of_split(parts: Mapping[str, object], place: str, split: str | None) -> object:
-    found = [part for name, part in parts.items() if split is None or split_of(name) == split_of(split)]
-    if split is None or len(found) != 1:
+    name = None if split is None else named_split(parts, split)
+    if name is None:
         raise SplitError(f"{place}no split {split!r}; found {', '.join(parts)}")
-    return found[0]
+    return parts[name]
 
 
 def _listed(document: dict[str, Any], place: str) -> object:

@@ -10,7 +10,7 @@ import datasets
 from qa.config import DataConfig
 from qa.data.folders import split_files
 from qa.data.formats import ROWS_AT_ONCE, columns_to_read, damage_named, read_file, splits_itself
-from qa.data.shapes import value_rows
+from qa.data.shapes import named_split, value_rows
 from qa.errors import DataError, SplitError
 from qa.files import from_home, looks_like_path
 
@@ -87,9 +87,10 @@ def is_hub_id(name: str) -> bool:
 def _sample_rows(source: str, split: str) -> Iterator[object]:
     folder = _sample_folder(source)
     splits = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
-    if split not in splits:
+    name = named_split(splits, split)
+    if name is None:
         raise SplitError(f"{source}: no split {split!r}; found {', '.join(splits) or 'none'}")
-    with as_file(folder / f"{split}.json") as path:
+    with as_file(folder / f"{name}.json") as path:
         yield from read_file(path)
 
 
@@ -109,13 +110,29 @@ def _hub_rows(source: str, split: str, config: DataConfig) -> Iterator[object]:
 def _hub_dataset(source: str, split: str, config: DataConfig) -> datasets.Dataset:
     hub_id = HUB_IDS.get(source, source)
     try:
-        return datasets.load_dataset(hub_id, name=config.name, split=split, revision=config.revision)
+        return _loaded(hub_id, split, config)
     except Exception as error:  # no common base: network, missing sets, splits and revisions all have their own
-        no_split = isinstance(error, ValueError) and str(error).startswith("Unknown split")
-        raise (SplitError if no_split else DataError)(
+        raise (SplitError if _is_unknown_split(error) else DataError)(
             f"cannot load {hub_id!r} from the hub (name {config.name!r}, split {split!r}, revision "
             f"{config.revision!r}), and no such path exists: {type(error).__name__}: {error}"
         ) from error
+
+
+def _loaded(hub_id: str, split: str, config: DataConfig) -> datasets.Dataset:
+    try:
+        return datasets.load_dataset(hub_id, name=config.name, split=split, revision=config.revision)
+    except ValueError as error:
+        if not _is_unknown_split(error):
+            raise
+        every = datasets.load_dataset(hub_id, name=config.name, revision=config.revision)  # all is there by now
+        name = named_split(every, split)
+        if name is None:
+            raise
+        return every[name]
+
+
+def _is_unknown_split(error: Exception) -> bool:
+    return isinstance(error, ValueError) and str(error).startswith("Unknown split")
 
 
 def _dataset_rows(dataset: datasets.Dataset, source: object) -> Iterator[object]:
@@ -146,6 +163,7 @@ def _saved_dataset(folder: Path, split: str) -> datasets.Dataset:
         raise DataError(f"{folder}: not a whole folder of save_to_disk: {type(error).__name__}: {error}") from error
     if isinstance(loaded, datasets.Dataset):
         return loaded
-    if split not in loaded:
+    name = named_split(loaded, split)
+    if name is None:
         raise SplitError(f"{folder}: no split {split!r}; found {', '.join(loaded)}")
-    return loaded[split]
+    return loaded[name]

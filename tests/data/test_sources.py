@@ -24,6 +24,27 @@ def test_a_saved_dataset_and_a_saved_dictionary(tmp_path):
     assert "one: not a whole folder of save_to_disk" in failure(tmp_path / "one")
 
 
+def test_a_split_is_known_by_its_other_names_everywhere(tmp_path, monkeypatch):
+    saved = datasets.DatasetDict({name: datasets.Dataset.from_list(ROWS) for name in ("train", "dev")})
+    saved.save_to_disk(tmp_path / "d")
+    assert read(tmp_path / "d", split="validation") == ROWS
+    assert read("sample", split="dev") == read("sample", split="validation")
+    saved["val"] = saved["dev"]
+    saved.save_to_disk(tmp_path / "two")
+    assert read(tmp_path / "two", split="val") == ROWS
+    assert "no split 'validation'; found train, dev, val" in failure(tmp_path / "two", split="validation")
+
+    def load_dataset(*_, split=None, **__):
+        if split is None:
+            return datasets.load_from_disk(str(tmp_path / "d"))
+        raise ValueError(f"Unknown split {split!r}. Should be one of ['train', 'dev'].")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert read("a/b", split="validation") == ROWS
+    with pytest.raises(SplitError, match="split 'test'"):
+        read("a/b", split="test")
+
+
 # The embedded set, the hub, and what is not there
 
 
@@ -75,7 +96,7 @@ def test_a_split_that_is_not_there_is_an_error_of_its_own(tmp_path, monkeypatch)
     write(tmp_path / "train.json", TEXTS["list"])
     datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(tmp_path / "saved")
     write(tmp_path / "parts.json", json.dumps({"train": ROWS}))
-    for source in ("a/b", tmp_path, tmp_path / "saved", tmp_path / "parts.json", "sample"):
+    for source in ("a/b", tmp_path, tmp_path / "saved", tmp_path / "parts.json"):
         with pytest.raises(SplitError):
             read(source, split="dev")
     with pytest.raises(SplitError, match="one file, without splits"):
