@@ -13,7 +13,7 @@ from qa.errors import DataError
 
 _SEPARATORS = ",;\t|"
 _SAID = re.compile(r'"?sep=(.)"?\s*')  # what spreadsheets put first
-_TRUTHS = {"true": True, "false": False, "": None}
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False, "": None}
 
 
 def separator_of(first_line: str) -> str | None:
@@ -44,17 +44,26 @@ def table_rows(path: Path) -> Iterator[dict[str, Any]]:
     assert separator is not None, "the caller has looked at the first line"
     cells = csv.reader(texts if said else itertools.chain([first], texts), delimiter=separator, strict=True)
     skipped = 1 if said else 0
+    began = 1 + skipped
     try:
         names = [name.strip() for name in next(cells, [])]
-        for row in filter(None, cells):  # blank lines hold no cells
-            if len(row) != len(names):
-                raise DataError(
-                    f"{path}: line {cells.line_num + skipped}: found {len(row)} cells; wanted {len(names)}, with "
-                    f"{separator!r} between them"
-                )
-            yield {name: _cell(name, text) for name, text in zip(names, row, strict=True)}
+        began = cells.line_num + skipped + 1
+        for row in cells:
+            if row and len(row) != len(names):  # blank lines hold no cells
+                place = _lines(began, cells.line_num + skipped)
+                wanted = f"{len(names)}, with {separator!r} between them"
+                raise DataError(f"{path}: {place}: found {len(row)} cells; wanted {wanted}")
+            began = cells.line_num + skipped + 1
+            if row:
+                yield {name: _cell(name, text) for name, text in zip(names, row, strict=True)}
     except csv.Error as error:
-        raise DataError(f"{path}: line {cells.line_num + skipped} is not CSV: {error}") from error
+        place = _lines(began, cells.line_num + skipped)
+        raise DataError(f"{path}: {place} is not CSV: {error}") from error
+
+
+def _lines(first: int, last: int) -> str:
+    """Return which lines a row is on; an unpaired quote makes it go on to the next one."""
+    return f"line {first}" if last <= first else f"line {first}, where a row begins that goes on to line {last},"
 
 
 def _cell(name: str, text: str) -> object:

@@ -42,8 +42,8 @@ def _answers(row: RawRow, reader: ReferenceReader) -> dict[str, list[Any]] | Non
 
 
 def _truth(value: object, reader: ReferenceReader) -> bool | None:
-    if absent(value) or isinstance(value, bool):
-        return value if isinstance(value, bool) else None
+    if absent(value) or value in (True, False):  # also 1 and 0, which tables have for these
+        return None if absent(value) else bool(value)
     fault = BadRowError("is_impossible of wrong type", found=shown(value), wanted="true or false")
     truth = _TRUTHS.get(str(value).strip().lower())
     if truth is None or not reader.repair:

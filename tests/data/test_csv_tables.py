@@ -8,12 +8,14 @@ from tests.support.rows import CONTEXT, LUND, WHO, loaded, references, write
 
 
 def test_csv_cells_are_texts_but_for_truth(tmp_path):
-    content = "id,context,question,answers,is_impossible\n1,c,q,,TRUE\n\n2,c,q,[3],no\n3,c,q,x,\n"
+    content = "id,context,question,answers,is_impossible\n1,c,q,,TRUE\n\n2,c,q,[3],no\n3,c,q,x,\n4,c,q,,1\n5,c,q,,0.0\n"
     rows = read(write(tmp_path / "a.csv", content))
     assert [(row["id"], row["answers"], row["is_impossible"]) for row in rows] == [
         ("1", "", True),
         ("2", "[3]", "no"),
         ("3", "x", None),
+        ("4", "", True),
+        ("5", "", False),
     ]
 
 
@@ -28,6 +30,15 @@ def test_csv_cells_may_be_longer_than_the_default_limit(tmp_path):
         ("id,context,question\n1,c\n", "line 2: found 2 cells; wanted 3"),
         ("id,context,question\n1,c,d,q\n", "line 2: found 4 cells; wanted 3"),
         ('id,context,question\n1,c,"q\n', "line 2 is not CSV"),
+        (
+            'id,context,question\n1,c,q\n2,"c,q\n3,c,q\n\n',
+            "line 3, where a row begins that goes on to line 5, is not CSV",
+        ),
+        (
+            'id,context,question\n1,"c,q\n2,c",q\n3,"c\n",q\n4,"c\n"\n',
+            "line 6, where a row begins that goes on to line 7,",
+        ),
+        ('id,context,question\n1,"c,q\n2,c"q\n', "line 2, where a row begins that goes on to line 3, is not CSV"),
         ("id,context,question\r1,c,q\r", "is not CSV"),
     ],
 )
