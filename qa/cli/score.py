@@ -1,11 +1,13 @@
 """`qa score`: the official metrics of predictions, offline."""
 
+import contextlib
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from qa import metrics
@@ -40,6 +42,8 @@ class PredictionFile:
         return PredictionFile(texts=other(self.texts), spans=other(self.spans), null_odds=odds)
 
 
+_OF_EVALUATE = {"prediction_text": "answer", "no_answer_probability": "null_odds"}
+"""What predictions have there that `evaluate` scores, and what `qa predict` calls it."""
 OFFICIAL_THRESHOLD = 1.0
 """The threshold of the script of v2.0 where its command line has none."""
 
@@ -155,6 +159,8 @@ def score_predictions(
 def read_predictions(path: Path, *, null_odds: Path | None = None) -> PredictionFile:
     """Read what `qa predict` wrote, or the official format: JSON of answers by id, and null odds by id beside it.
 
+    A list of predictions as `evaluate` takes them is read too: its probabilities of no answer are null odds.
+
     Raises:
         DataError: neither, or an id that is there twice.
 
@@ -165,12 +171,12 @@ def read_predictions(path: Path, *, null_odds: Path | None = None) -> Prediction
     except ValueError:
         values = None
     if isinstance(values, dict) and "id" not in values:
-        found = PredictionFile(texts=_typed(values, str, path), spans=values, null_odds=None)
+        found = PredictionFile(texts=_typed(values, str, "a text", path), spans=values, null_odds=None)
     else:
         found = _from_lines(text, path)
     if null_odds is None:
         return found
-    odds = _typed(_parsed(_read(null_odds), null_odds), int | float, null_odds)
+    odds = _typed(_parsed(_read(null_odds), null_odds), int | float, "a number", null_odds)
     return PredictionFile(texts=found.texts, spans=found.spans, null_odds=odds)
 
 
@@ -214,25 +220,45 @@ def _from_lines(text: str, path: Path) -> PredictionFile:
 
 
 def _rows(text: str, path: Path) -> dict[str, dict[str, Any]]:
-    """Read the lines that `qa predict` writes, by example id."""
+    """Read the lines that `qa predict` writes, or a list of predictions, by example id."""
     rows: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        row = _parsed(line, f"{path}, line {number}") if line.strip() else None
-        if row is None:
-            continue
-        if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not isinstance(row.get("answer"), str):
-            raise DataError(f"{path}, line {number}: found {line:.80}; wanted an object with texts id and answer")
+    for place, found in _values(text, path):
+        row = _row(found, place)
         if row["id"] in rows:
-            raise DataError(f"{path}, line {number}: id {row['id']!r} is there twice")
+            raise DataError(f"{place}: id {row['id']!r} is there twice")
         rows[row["id"]] = row
     return rows
 
 
-def _typed(values: object, wanted: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401  # a type, or a union of types
+def _values(text: str, path: Path) -> Iterator[tuple[str, object]]:
+    """Yield the members of a list, or what every line holds, each with its place."""
+    with contextlib.suppress(ValueError):
+        values = json.loads(text)
+        if isinstance(values, list):
+            yield from ((f"{path}, prediction {number}", value) for number, value in enumerate(values, start=1))
+            return
+    for number, line in enumerate(text.split("\n"), start=1):
+        value = _parsed(line, f"{path}, line {number}") if line.strip() else None
+        if value is not None:
+            yield f"{path}, line {number}", value
+
+
+def _row(found: object, place: str) -> dict[str, Any]:
+    """Return a prediction under the names that `qa predict` has, its id as a text."""
+    named: dict[str, Any] = found if isinstance(found, dict) else {}
+    row = {_OF_EVALUATE.get(name, name): value for name, value in named.items()}
+    if type(row.get("id")) is int:
+        row["id"] = str(row["id"])
+    if not isinstance(row.get("id"), str) or not isinstance(row.get("answer"), str):
+        raise DataError(f"{place}: found {json.dumps(found):.80}; wanted an object with texts id and answer")
+    return row
+
+
+def _typed(values: object, type_: type | UnionType, wanted: str, path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(f"{path}: found {values!r:.80}; wanted a JSON object of values by example id")
     for key, value in values.items():
-        if not isinstance(value, wanted):
+        if not isinstance(value, type_):
             raise DataError(f"{path}: example {key!r} has {value!r:.80}; wanted {wanted}")
     return values
 

@@ -70,7 +70,13 @@ def test_score_of_v1_has_the_keys_of_v1(capsys, tmp_path):
         ("[1]", "wanted an object with texts id and answer"),
         ('{"id": "a"}', "wanted an object with texts id and answer"),
         ('{"id": "a", "answer": "x"}\n\n{"id": "a", "answer": "y"}', "line 3: id 'a' is there twice"),
-        ('{"a": 3}', "example 'a' has 3"),
+        ('{"a": 3}', "example 'a' has 3; wanted a text"),
+        ('{"a": null}', "example 'a' has None; wanted a text"),
+        ('[{"id": 1', "line 1 is not JSON"),
+        (
+            '[{"id": 1, "prediction_text": "x"}, {"id": "1", "prediction_text": "y"}]',
+            "prediction 2: id '1' is there twice",
+        ),
         ('{"a": "x"}', "a prediction but no reference"),
     ],
 )
@@ -78,6 +84,28 @@ def test_score_says_what_is_wrong_with_a_file(capsys, predicted, tmp_path, conte
     path = tmp_path / "predictions"
     path.write_text(content)
     assert message in output(capsys, "score", predicted / "references.jsonl", path, status=1).err
+
+
+def test_score_takes_predictions_as_evaluate_does(capsys, predicted, official, tmp_path):
+    texts, odds = (json.loads(path.read_text()) for path in official)
+    listed = [{"id": key, "prediction_text": text, "no_answer_probability": odds[key]} for key, text in texts.items()]
+    references = predicted / "references.jsonl"
+    wanted = output(capsys, "score", references, official[0], "--null-odds", official[1], "--json").out
+    path = tmp_path / "listed.json"
+    path.write_text(json.dumps(listed))
+    assert output(capsys, "score", references, path, "--json").out == wanted
+    for row in listed:
+        del row["no_answer_probability"]
+    path.write_text(json.dumps(listed))
+    wanted = output(capsys, "score", references, official[0], "--json").out
+    assert output(capsys, "score", references, path, "--json").out == wanted
+
+
+def test_score_takes_ids_that_are_integers(capsys, tmp_path):
+    rows = [{"id": 7, "question": WHO, "context": LIGHTHOUSE, "answers": answers(("Ragna Lund", 48))}]
+    references = write(tmp_path / "references.jsonl", rows)
+    lines = write(tmp_path / "found.jsonl", [{"id": 7, "answer": "Ragna Lund"}])
+    assert json.loads(output(capsys, "score", references, lines, "--json").out)["exact_match"] == 100.0
 
 
 def test_score_needs_what_it_needs(capsys, predicted, official, tmp_path):
