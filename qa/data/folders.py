@@ -13,6 +13,19 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _SHOWN_NAMES = 20
 
 
+def lone_file(folder: Path) -> Path | None:
+    """Return the file `data`, with any suffix, of a folder without other data or folders; None: there is more, or less.
+
+    It is read as if it had been named itself: it may hold all splits, or be one.
+    """
+    visible = [path for path in folder.iterdir() if not path.name.startswith((".", "_"))]
+    files = [path for path in visible if path.is_file() and _suffix(path) in _SUFFIXES]
+    if any(path.is_dir() for path in visible) or not any(_stem(path.name) == "data" for path in files):
+        return None
+    found = [path for path in files if is_data(path)]
+    return found[0] if len(found) == 1 and _stem(found[0].name) == "data" else None
+
+
 def split_files(folder: Path, split: str) -> list[Path]:
     """Return the file of a split, or all its `-00000-of-00002` shards in order.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 
 from qa.config import DataConfig
-from qa.data.folders import split_files
+from qa.data.folders import lone_file, split_files
 from qa.data.formats import ROWS_AT_ONCE, columns_to_read, damage_named, read_file, splits_itself
 from qa.data.shapes import named_split, value_rows
 from qa.errors import DataError, SplitError
@@ -22,9 +22,9 @@ def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = 
     """Yield the rows of a source one at a time, as the parsers build them, unchecked.
 
     `source` is `sample` for the embedded set, `sample:zh` for one in another language, a path, or a hub id; what exists
-    as a path is never looked up on the hub. `split` chooses among the splits of an embedded set, a folder, a hub id, or
-    a JSON file that has some; any other file is one split, whatever it is called, unless `own_split` says that it must
-    be this one.
+    as a path is never looked up on the hub, and a folder with nothing but a file `data` is that file. `split` chooses
+    among the splits of an embedded set, a folder, a hub id, or a JSON file that has some; any other file is one split,
+    whatever it is called, unless `own_split` says that it must be this one.
 
     Raises:
         DataError: nothing there, nothing in it, an unknown format, a damaged file, or columns that are not there.
@@ -34,6 +34,7 @@ def read_rows(source: str, *, split: str, config: DataConfig, own_split: bool = 
     if _is_embedded(source):
         return _sample_rows(source, split)
     if _is_there(path):
+        path = _lone_or_itself(path)
         if path.is_dir():
             return _folder_rows(path, split)
         if own_split and not splits_itself(path):
@@ -57,9 +58,14 @@ def source_files(source: str, *, split: str, config: DataConfig) -> list[Path]:
         return []
     if not _is_there(path):
         return [Path(file["filename"]) for file in _hub_dataset(source, split, config).cache_files]
+    path = _lone_or_itself(path)
     if path.is_dir() and not _is_saved(path):
         return split_files(path, split)
     return sorted(file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
+
+
+def _lone_or_itself(path: Path) -> Path:
+    return (lone_file(path) if path.is_dir() and not _is_saved(path) else None) or path
 
 
 def _is_embedded(source: str) -> bool:

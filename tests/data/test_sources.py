@@ -6,7 +6,7 @@ import datasets
 import pytest
 
 from qa.config import DataConfig
-from qa.data.sources import read_rows
+from qa.data.sources import read_rows, source_files
 from qa.errors import SplitError
 from qa.files import looks_like_path
 from tests.support.formats import ROWS, TEXTS, failure, read
@@ -144,3 +144,17 @@ def test_rows_in_the_place_of_a_path_are_an_error_in_a_line():
 )
 def test_paths_of_any_system_are_told_from_hub_ids(source, is_path):
     assert looks_like_path(source) is is_path
+
+
+def test_a_folder_with_nothing_but_a_file_called_data_is_that_file(tmp_path):
+    write(tmp_path / "data.json", json.dumps({"train": ROWS[:1], "dev": ROWS[1:]}))
+    (tmp_path / "README.md").write_text("# Lighthouses")
+    assert read(tmp_path) == ROWS[:1]
+    assert read(tmp_path, split="validation") == ROWS[1:]
+    write(tmp_path / "data.json", TEXTS["list"])
+    assert read(tmp_path) == ROWS
+    with pytest.raises(SplitError, match="one file, without splits"):
+        list(read_rows(str(tmp_path), split="validation", config=DataConfig(), own_split=True))
+    assert source_files(str(tmp_path), split="train", config=DataConfig()) == [tmp_path / "data.json"]
+    write(tmp_path / "more.json", "[]")
+    assert "no file for split 'train'; found README.md, data.json, more.json" in failure(tmp_path)
