@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from qa.errors import ExampleError
-from qa.inference.inputs import Row, is_series, paired
+from qa.inference.inputs import Row, has_places, is_series, items_of, paired
 
 _INPUT_NAMES = ("data", "X", "inputs")
 """Keywords under which inputs came in place of the first argument."""
@@ -29,7 +29,7 @@ def calls_rows(args: tuple[Any, ...], given: dict[str, Any]) -> list[Row] | Iter
         given: options, and `question` and `context`, or inputs under `data`, `X` or `inputs`; these are taken out.
 
     Returns:
-        Rows with question and context; an iterator where the inputs are a generator or a torch data set.
+        Rows with question and context; an iterator where the inputs are a generator or a data set as PyTorch has them.
 
     Raises:
         ExampleError: no inputs, some twice, or of a type that is none of these.
@@ -52,21 +52,13 @@ def _from_several(args: tuple[Any, ...]) -> object:
 
 
 def _rows(inputs: Any) -> list[Row] | Iterator[Row]:  # noqa: ANN401  # whatever a caller has
-    if isinstance(inputs, Iterator):
+    if has_places(inputs):
+        return map(_row, items_of(inputs))
+    if isinstance(inputs, Iterator) or (isinstance(inputs, Dataset) and isinstance(inputs, Iterable)):  # PyTorch's
         return map(_row, inputs)
-    if isinstance(inputs, Dataset):  # torch's; those that have places only are not iterable
-        return map(_row, inputs if isinstance(inputs, Iterable) else _placed(inputs))
     if isinstance(inputs, Mapping):
-        return _listed(paired(inputs.get("question"), inputs.get("context")) if _holds_several(inputs) else inputs)
+        return _listed(paired(inputs.get("question"), inputs.get("context")))
     return [_row(item) for item in inputs] if is_series(inputs) else [_row(inputs)]
-
-
-def _placed(inputs: Any) -> Iterator[object]:  # noqa: ANN401  # a data set with length and places
-    return (inputs[at] for at in range(len(inputs)))
-
-
-def _holds_several(inputs: Mapping[str, Any]) -> bool:
-    return is_series(inputs.get("question")) or is_series(inputs.get("context"))
 
 
 def _listed(rows: Any) -> list[Row]:  # noqa: ANN401  # one row or several

@@ -1,7 +1,7 @@
 """Rows of a call: paired, checked, cut into chunks."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeGuard
 
@@ -19,6 +19,45 @@ def is_series(value: object) -> TypeGuard[Iterable[Any]]:
     if isinstance(value, str | bytes | bytearray | Mapping | AbstractSet) or hasattr(value, "columns"):
         return False
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1
+
+
+def inputs_of(inputs: object, question: object, context: object) -> Row | Iterable[Any]:
+    """Return what a call of the predictor asks: one row, several as a list, or what yields them.
+
+    Args:
+        inputs: a dict with question and context, also with several of them; several dicts; or, with a context after
+            them, questions.
+        question: in place of `inputs`: one, or several.
+        context: one, or several.
+
+    Raises:
+        ExampleError: inputs in two places, of a type that is none of these, or not as many questions as contexts.
+
+    """
+    if inputs is None or (context is not None and question is None and not isinstance(inputs, Mapping)):
+        return paired(question if inputs is None else inputs, context)
+    if question is not None or context is not None:
+        raise ExampleError("found inputs and question or context; wanted one or the other")
+    if isinstance(inputs, Mapping):
+        return paired(inputs.get("question"), inputs.get("context"))
+    if is_series(inputs):
+        return inputs
+    if has_places(inputs):
+        return items_of(inputs)
+    raise ExampleError(
+        f"inputs is {_shown(inputs)}; wanted a dict with question and context, several of these, or a question and a "
+        "context, such as two columns of a table"
+    )
+
+
+def has_places(value: object) -> bool:
+    """Return whether a value has a length and places but is not iterable, such as a data set of PyTorch."""
+    return isinstance(value, Sized) and hasattr(value, "__getitem__") and not isinstance(value, Iterable)
+
+
+def items_of(placed: Any) -> Iterator[object]:  # noqa: ANN401  # what has places
+    """Yield what is at each place, as far as the length says: Python's own way would go on until an IndexError."""
+    return (placed[at] for at in range(len(placed)))
 
 
 def paired(question: object, context: object) -> Row | list[Row]:

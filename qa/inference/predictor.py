@@ -10,14 +10,14 @@ from typing import Any, Unpack, overload
 from qa.config import Answers
 from qa.decoding.kept import FeatureSpans
 from qa.decoding.predictions import Predictions
-from qa.errors import ConfigError, ExampleError
+from qa.errors import ConfigError
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_texts
 from qa.inference.answers import Answer, DocumentAnswer, answers_of
 from qa.inference.backends import load_backend
 from qa.inference.chunk import Chunk
 from qa.inference.evidence import Evidence, EvidenceOptions, evidence_of, evidence_options
-from qa.inference.inputs import Row, cut_into_chunks, paired
+from qa.inference.inputs import Row, cut_into_chunks, inputs_of
 from qa.inference.loaded_reader import LoadedReader
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
 from qa.inference.passages import SearchOptions, best_passages, chosen_passages, passage_rows, search_options
@@ -139,6 +139,10 @@ class Predictor(_Shown):
     ) -> Iterator[Answer] | Iterator[list[Answer]]: ...
     @overload
     def __call__(
+        self, inputs: str | Sequence[str], context: str | Sequence[str], **given: Unpack[CallOptions]
+    ) -> Any: ...  # noqa: ANN401
+    @overload
+    def __call__(
         self,
         inputs: None = None,
         *,
@@ -149,19 +153,20 @@ class Predictor(_Shown):
 
     def __call__(
         self,
-        inputs: Mapping[str, str] | Iterable[Mapping[str, str]] | None = None,
+        inputs: object = None,
+        context: object = None,
         *,
-        question: str | Sequence[str] | None = None,
-        context: str | Sequence[str] | None = None,
+        question: object = None,
         **given: Unpack[CallOptions],
     ) -> Any:
         """Answer one question, or many.
 
         Args:
             inputs: {"question": …, "context": …}, or several. A list or tuple becomes a list, any other iterable an
-                iterator that reads at most about a thousand inputs ahead, so that a generator may be endless.
-            question: in place of `inputs`: one, or several.
+                iterator that reads at most about a thousand inputs ahead, so that a generator may be endless; so does
+                what has a length and places. Or one question or several, with `context` after them.
             context: in place of `inputs`: one, or as many as questions. One of either goes with every one of the other.
+            question: in place of `inputs`: one, or several.
             given: see `CallOptions`.
 
         Returns:
@@ -175,14 +180,11 @@ class Predictor(_Shown):
 
         """
         options = self.options(**(CallOptions(answers=self._wanted(given)) | given))
-        if inputs is None:
-            inputs = paired(question, context)
-        elif question is not None or context is not None:
-            raise ExampleError("found inputs and question or context; wanted one or the other")
-        if isinstance(inputs, Mapping):
-            return next(self.stream([inputs], options))
-        results = self.stream(inputs, options)
-        return list(results) if isinstance(inputs, list | tuple) else results
+        rows: Any = inputs_of(inputs, question, context)
+        if isinstance(rows, Mapping):
+            return next(self.stream([rows], options))
+        results = self.stream(rows, options)
+        return list(results) if isinstance(rows, list | tuple) else results
 
     def search(self, question: str, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[DocumentAnswer]:
         """Find the best answers to one question over many passages, best first.

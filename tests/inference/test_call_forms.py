@@ -127,6 +127,7 @@ def test_a_blank_context_has_the_empty_answer(nlp, blank):
         (lambda nlp: nlp(question=QUESTION, context=""), "context is ''; wanted text"),
         (lambda nlp: nlp(question=[QUESTION] * 2, context=[CONTEXT] * 3), "found 2 questions and 3 contexts"),
         (lambda nlp: nlp(question=3, context=CONTEXT), "question is 3; wanted text"),
+        (lambda nlp: nlp(torch.utils.data.Dataset()), "wanted a dict with question and context"),
         (lambda nlp: nlp(pd.DataFrame(ROWS)), "wanted a dict with question and context"),
     ],
 )

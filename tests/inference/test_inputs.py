@@ -2,11 +2,30 @@
 
 import itertools
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from qa.errors import ExampleError
 from qa.inference.inputs import INPUTS_AT_ONCE, cut_into_chunks, problem_of
 from tests.support.predictors import CONTEXT, QUESTION, as_texts, pairs
+
+
+class Places:
+    """What has a length and an item at any place, also behind its end, and is not iterable."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, at):
+        return pairs(3)[at % 3]
+
+
+class Endless:
+    """What has items at places and no length."""
+
+    def __getitem__(self, at):
+        return {"question": QUESTION, "context": CONTEXT}
 
 
 def test_every_form_of_input_gives_the_same_answers(predictor):
@@ -17,6 +36,10 @@ def test_every_form_of_input_gives_the_same_answers(predictor):
     assert as_texts(list(predictor(pair for pair in pairs(3)))) == as_texts(wanted)
     columns = {name: [pair[name] for pair in pairs(3)] for name in ("question", "context")}
     assert as_texts(predictor(**columns)) == as_texts(wanted)
+    assert as_texts(predictor(columns)) == as_texts(wanted)
+    assert as_texts(predictor(columns["question"], columns["context"])) == as_texts(wanted)
+    assert predictor(*pairs(1)[0].values()) == wanted[0]
+    assert as_texts(list(predictor(Places()))) == as_texts(wanted)
 
 
 def test_one_of_either_goes_with_all_of_the_other(predictor):
@@ -87,6 +110,14 @@ def test_bad_inputs_are_named_by_index(predictor, bad, message):
     good = {"question": "q", "context": "c"}
     with pytest.raises(ExampleError, match=message):
         list(predictor(iter([good, good, bad])))
+
+
+@pytest.mark.parametrize(
+    "inputs", [5, QUESTION, b"x", {QUESTION}, np.array(QUESTION), pd.DataFrame(pairs(1)), Endless()], ids=type
+)
+def test_what_holds_no_inputs_is_refused_before_anything_is_read(predictor, inputs):
+    with pytest.raises(ExampleError, match=r"inputs is .*wanted a dict with question and context, several of these"):
+        predictor(inputs)
 
 
 @pytest.mark.parametrize(
