@@ -9,7 +9,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict, SkipValidation
 
 from qa.inference.answers import DocumentAnswer
-from qa.inference.predictor import Predictor
+from qa.inference.predictor import Predictor, predictor_of
 
 
 class EvidenceCompressor(BaseDocumentCompressor):
@@ -37,7 +37,7 @@ class EvidenceCompressor(BaseDocumentCompressor):
     ) -> Sequence[Document]:
         """Return the evidence; see `Predictor.evidence`."""
         texts = [document for document in documents if document.page_content.strip()]
-        found = self.predictor.evidence(
+        found = predictor_of(self.predictor).evidence(
             query,
             texts,
             min_score=self.min_score,
@@ -63,16 +63,20 @@ class EvidenceCompressor(BaseDocumentCompressor):
         ]
 
 
-def reader_runnable(predictor: Predictor, *, top_k: int = 5) -> Runnable[dict[str, Any], list[DocumentAnswer]]:
+def reader_runnable(predictor: object, *, top_k: int = 5) -> Runnable[dict[str, Any], list[DocumentAnswer]]:
     """Return a runnable from {"question": …, "documents": […]} to answers, best first; see `Predictor.search`.
 
     Args:
-        predictor: the reader.
+        predictor: the reader, or a pipeline of it.
         top_k: most answers.
 
+    Raises:
+        ModelError: no reader.
+
     """
+    reader = predictor_of(predictor)
 
     def answer(inputs: dict[str, Any]) -> list[DocumentAnswer]:
-        return predictor.search(inputs["question"], inputs["documents"], top_k=top_k)
+        return reader.search(inputs["question"], inputs["documents"], top_k=top_k)
 
     return RunnableLambda(answer)

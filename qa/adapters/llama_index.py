@@ -6,7 +6,7 @@ from pydantic import PrivateAttr
 
 from qa.inference.documents import Document
 from qa.inference.evidence import Evidence
-from qa.inference.predictor import Predictor
+from qa.inference.predictor import Predictor, predictor_of
 
 
 class EvidencePostprocessor(BaseNodePostprocessor):
@@ -26,7 +26,7 @@ class EvidencePostprocessor(BaseNodePostprocessor):
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictor: object,
         *,
         min_score: float = 0.5,
         merge_gap: int = 0,
@@ -34,11 +34,16 @@ class EvidencePostprocessor(BaseNodePostprocessor):
         sentences: bool = True,
         top_k: int = 5,
     ) -> None:
-        """Take a reader, and what `Predictor.evidence` takes."""
+        """Take a reader, or a pipeline of it, and what `Predictor.evidence` takes.
+
+        Raises:
+            ModelError: no reader.
+
+        """
         super().__init__(
             min_score=min_score, merge_gap=merge_gap, min_chars=min_chars, sentences=sentences, top_k=top_k
         )
-        self._predictor = predictor
+        self._predictor = predictor_of(predictor)
 
     @classmethod
     def class_name(cls) -> str:

@@ -4,15 +4,17 @@ from typing import Any, Unpack, cast
 
 import pandas as pd
 
-from qa.inference.options import CallOptions
-from qa.inference.predictor import Predictor
+from qa.errors import DataError
+from qa.inference.options import CallOptions, one_answer
+from qa.inference.predictor import predictor_of
 
-_COLUMNS = ("answer", "score", "start", "end", "no_answer_score")
+_COLUMNS = {"answer": "str", "score": "float64", "start": "int64", "end": "int64", "no_answer_score": "float64"}
+"""Columns of the answers, with their types."""
 
 
 def answer_frame(
     frame: pd.DataFrame,
-    predictor: Predictor,
+    predictor: object,
     *,
     question: str = "question",
     context: str = "context",
@@ -22,7 +24,7 @@ def answer_frame(
 
     Args:
         frame: with both columns.
-        predictor: the reader.
+        predictor: the reader, or a pipeline of it.
         question: name of the column of questions.
         context: name of the column of contexts.
         given: see `CallOptions`; one answer a row.
@@ -32,10 +34,20 @@ def answer_frame(
 
     Raises:
         ExampleError: a cell without text; the message has the row's number.
+        DataError: a name of several columns.
+        ModelError: no reader.
         KeyError: no such column.
 
     """
-    rows = zip(frame[question], frame[context], strict=True)
+    rows = zip(_column(frame, question), _column(frame, context), strict=True)
     inputs = [{"question": one, "context": text} for one, text in rows]
-    found = cast("list[dict[str, Any]]", predictor(inputs, **(given | CallOptions(top_k=1, answers="any"))))
-    return pd.DataFrame({name: [row[name] for row in found] for name in _COLUMNS}, index=frame.index)
+    found = cast("list[dict[str, Any]]", predictor_of(predictor)(inputs, **one_answer(given)))
+    columns = {name: [row[name] for row in found] for name in _COLUMNS}
+    return pd.DataFrame(columns, index=frame.index).astype(_COLUMNS)
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    column = frame[name]
+    if not isinstance(column, pd.Series):
+        raise DataError(f"found a table of {column.shape[1]} columns as {name!r}; wanted the name of one column")
+    return column

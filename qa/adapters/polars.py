@@ -4,8 +4,8 @@ from typing import Any, Unpack, cast
 
 import polars as pl
 
-from qa.inference.options import CallOptions
-from qa.inference.predictor import Predictor
+from qa.inference.options import CallOptions, one_answer
+from qa.inference.predictor import predictor_of
 
 ANSWER = pl.Struct(
     {
@@ -20,7 +20,7 @@ ANSWER = pl.Struct(
 
 
 def answer_expression(
-    predictor: Predictor,
+    predictor: object,
     *,
     question: str | pl.Expr = "question",
     context: str | pl.Expr = "context",
@@ -29,19 +29,21 @@ def answer_expression(
     """Return an expression that answers the question of every row from its context: a struct `ANSWER`.
 
     Args:
-        predictor: the reader.
+        predictor: the reader, or a pipeline of it.
         question: name of the column of questions, or an expression, such as `pl.lit("Who built it?")`.
         context: the same of contexts.
         given: see `CallOptions`; one answer a row.
 
     Raises:
+        ModelError: no reader.
         ExampleError: when evaluated: a cell without text; the message has the row's number.
 
     """
+    reader = predictor_of(predictor)
     asked, text = (pl.col(one) if isinstance(one, str) else one for one in (question, context))
 
     def answers(rows: pl.Series) -> pl.Series:
-        found = cast("list[dict[str, Any]]", predictor(rows.to_list(), **(given | CallOptions(top_k=1, answers="any"))))
+        found = cast("list[dict[str, Any]]", reader(rows.to_list(), **one_answer(given)))
         names = [field.name for field in ANSWER.fields]
         return pl.Series(rows.name, [{name: row[name] for name in names} for row in found], dtype=ANSWER)
 

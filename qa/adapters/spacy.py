@@ -12,7 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from qa.inference.answers import Answer
-from qa.inference.predictor import Predictor
+from qa.inference.predictor import Predictor, predictor_of
 
 KEY = "qa"
 """Of the doc's span groups."""
@@ -23,9 +23,14 @@ SCORE = "qa_score"
 class Reader:
     """Answers the same questions about every doc; answers grow to whole tokens."""
 
-    def __init__(self, predictor: Predictor, questions: Mapping[str, str], *, min_score: float) -> None:
-        """Take a reader, questions by name, and the least probability of an answer."""
-        self.predictor, self.questions, self.min_score = predictor, dict(questions), min_score
+    def __init__(self, predictor: object, questions: Mapping[str, str], *, min_score: float) -> None:
+        """Take a reader or a pipeline of it, questions by name, and the least probability of an answer.
+
+        Raises:
+            ModelError: no reader.
+
+        """
+        self.predictor, self.questions, self.min_score = predictor_of(predictor), dict(questions), min_score
         if not Span.has_extension(SCORE):
             Span.set_extension(SCORE, default=None)
 

@@ -206,6 +206,12 @@ def _said(given: CallOptions) -> dict[str, Any]:
     return said
 
 
+def one_answer(given: CallOptions) -> CallOptions:
+    """Return the options of a call that has one answer an input, whatever they say of more."""
+    others = {name: value for name, value in given.items() if name not in {"top_k", "topk", "answers"}}
+    return cast("CallOptions", others | CallOptions(top_k=1, answers="any"))
+
+
 def own_name(name: str) -> str:
     """Return what the removed pipeline's argument is called here; our own names as they are.
 

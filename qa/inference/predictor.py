@@ -10,7 +10,7 @@ from typing import Any, Unpack, overload
 from qa.config import Answers
 from qa.decoding.kept import FeatureSpans
 from qa.decoding.predictions import Predictions
-from qa.errors import ConfigError
+from qa.errors import ConfigError, ModelError
 from qa.features.order import evaluation_batches
 from qa.features.windows import Features, features_of_texts
 from qa.inference.answers import Answer, DocumentAnswer, answers_of
@@ -310,3 +310,16 @@ class Predictor(_Shown):
             spans = self.reader.find_spans(features, batches, options.decoding, window_shares=options.score == "window")
             yield Chunk(rows=chunk, ids=ids, features=features, spans=spans)
             done += len(chunk)
+
+
+def predictor_of(reader: object) -> Predictor:
+    """Return a predictor as it is, and that of a pipeline.
+
+    Raises:
+        ModelError: anything else.
+
+    """
+    own = reader if isinstance(reader, Predictor) else getattr(reader, "predictor", None)
+    if not isinstance(own, Predictor):
+        raise ModelError(f"reader is {reader!r:.80}; wanted a Predictor, or what qa.pipeline returns")
+    return own

@@ -4,6 +4,7 @@ import pytest
 
 pl = pytest.importorskip("polars", reason="needs Polars; pip install 'extractive-qa[polars]'")
 
+import qa
 from qa.adapters.polars import ANSWER, answer_expression
 from tests.support.predictors import CONTEXT, pairs
 
@@ -27,3 +28,10 @@ def test_one_question_may_be_asked_of_all_rows(predictor):
 def test_no_rows_have_no_answers(predictor):
     frame = pl.DataFrame(pairs(1))[:0]
     assert frame.select(answer_expression(predictor))["answer"].to_list() == []
+
+
+def test_a_pipeline_s_reader_is_taken_and_every_row_has_one_answer(predictor, folder):
+    frame = pl.DataFrame(pairs(2))
+    wanted = frame.select(answer_expression(predictor))["answer"].to_list()
+    pipeline = qa.pipeline(model=folder, device="cpu")
+    assert frame.select(answer_expression(pipeline, topk=3))["answer"].to_list() == wanted
