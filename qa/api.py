@@ -27,6 +27,8 @@ from qa.representations import html_table
 from qa.run_folder.paths import RunPaths
 
 Precision = Literal["no", "fp16", "bf16"]
+Source = str | os.PathLike[str]
+"""A name, or the path of a folder or file."""
 
 
 class RunSettings(TypedDict, total=False):
@@ -35,17 +37,17 @@ class RunSettings(TypedDict, total=False):
     Of a part, such as `training`, a mapping changes what it names: `training={"learning_rate": 1e-4}`.
     """
 
-    model: str
+    model: Source
     model_revision: str | None
-    train_data: str
+    train_data: Source
     train_weight: float
-    more_train_data: tuple[str, ...]
+    more_train_data: tuple[Source, ...]
     head: Head
-    validation_data: str | None
-    more_validation_data: tuple[str, ...]
-    output_dir: str | Path
+    validation_data: Source | None
+    more_validation_data: tuple[Source, ...]
+    output_dir: Source
     seed: int
-    resume: str | None
+    resume: Source | None
     max_train_examples: int | None
     max_validation_examples: int | None
     timeout_minutes: float

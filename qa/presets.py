@@ -137,14 +137,25 @@ def load_config(path: Path) -> RunConfig:
 def changed_config(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """Return the configuration with other values: of a part (`training`, `features` …) all, or those of a mapping.
 
+    Paths may stand wherever the configuration has the name of a folder or file.
+
     Raises:
         ConfigError: a name or value that no run has.
     """
     values = config_values(config)
-    for name, value in changes.items():
-        own = values.get(name)
+    for name, given in changes.items():
+        own, value = values.get(name), _with_plain_paths(given)
         values[name] = own | dict(value) if isinstance(own, dict) and isinstance(value, Mapping) else value
     return _validated(values, "", "the configuration")
+
+
+def _with_plain_paths(value: Any) -> Any:  # noqa: ANN401  # a setting, a part, or several of them
+    """Return a value with paths as texts, also inside of mappings, lists and tuples."""
+    if isinstance(value, Mapping):
+        return {name: _with_plain_paths(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_plain_paths(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _validated(values: object, source: str, whole: str) -> RunConfig:
@@ -154,7 +165,25 @@ def _validated(values: object, source: str, whole: str) -> RunConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or whole
         raise ConfigError(f"{source}{where}: {first['msg']}; found {first['input']!r}") from error
+    _require_numbers(values, config_values(config), source)
     return config
+
+
+def _require_numbers(given: Any, taken: Any, where: str) -> None:  # noqa: ANN401  # values, or parts with values
+    """Check that no truth value was taken for a number: True would be 1.
+
+    Raises:
+        ConfigError: naming it.
+
+    """
+    if isinstance(given, bool) and not isinstance(taken, bool):
+        raise ConfigError(f"{where}: wanted a number; found {given!r}")
+    if isinstance(given, Mapping):
+        for name, value in given.items():
+            _require_numbers(value, taken[name], f"{where}{'.' if where and where[-1] != ' ' else ''}{name}")
+    elif isinstance(given, list | tuple):
+        for value, own in zip(given, taken, strict=True):
+            _require_numbers(value, own, where)
 
 
 def named_config(name: str) -> RunConfig:

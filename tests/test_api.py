@@ -43,7 +43,7 @@ def test_runs_follow_each_other_in_one_process(tmp_path, reader):
     assert first.model == tmp_path / "first" / "model"
     assert len(first.predictions) == 6
     assert first.predictor(device="cpu")(question="Who?", context="Francisco did.")["score"] > 0
-    second = qa.evaluate(model=str(first.model), output_dir=tmp_path / "second", mixed_precision="bf16", **SMALL)
+    second = qa.evaluate(model=first.model, output_dir=tmp_path / "second", mixed_precision="bf16", **SMALL)
     assert second.model == first.model
     environment = json.loads((tmp_path / "second" / "environment.json").read_text())
     assert environment["mixed_precision"] == "bf16"

@@ -18,7 +18,7 @@ from qa.config import (
     config_values,
 )
 from qa.errors import ConfigError
-from qa.presets import PRESETS, load_config, parse_config
+from qa.presets import PRESETS, changed_config, load_config, parse_config
 from qa.run_folder.records import save_config
 
 FLAGS = {
@@ -220,6 +220,8 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
         ("training: {best_metric: fi}", "training.best-metric"),
         ("tracking: {report_to: [wanb]}", "tracking.report_to"),
         ("training: {epochs: 0}", "training.epochs"),
+        ("training: {epochs: true}", "c.yaml: training.epochs: wanted a number; found True"),
+        ("max_validation_examples: true", "c.yaml: max_validation_examples: wanted a number; found True"),
         ("", "the file"),
         ("[1, 2]", "the file"),
         ("{", "cannot read"),
@@ -230,6 +232,38 @@ def test_bad_file_is_an_error_that_names_the_setting(text, named, tmp_path):
     path.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(named)):
         parse_config([str(path)])
+
+
+def test_paths_are_taken_for_names_of_files_and_folders():
+    config = changed_config(
+        RunConfig(),
+        {
+            "model": Path("m"),
+            "train_data": Path("d.json"),
+            "more_train_data": (Path("e.json"), "squad*0.1"),
+            "validation_data": Path("v.json"),
+            "more_validation_data": (Path("own=w.json"),),
+            "recipe": {"teacher": [Path("t")]},
+        },
+    )
+    assert (config.model, config.train_data, config.validation_data) == ("m", "d.json", "v.json")
+    assert config.more_train_data == ("e.json", "squad*0.1")
+    assert config.further_validation_data() == {"own": "w.json"}
+    assert config.recipe.teacher == ("t",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"max_validation_examples": True}, "max_validation_examples: wanted a number; found True"),
+        ({"training": {"batch_size": True}}, "training.batch_size: wanted a number; found True"),
+        ({"training": {"adam_betas": (False, 0.9)}}, "training.adam_betas: wanted a number; found False"),
+    ],
+)
+def test_truth_values_are_no_numbers(changes, named):
+    with pytest.raises(ConfigError, match=f"^{re.escape(named)}$"):
+        changed_config(RunConfig(), changes)
+    assert changed_config(RunConfig(), {"training": {"fused": True, "profile": True}}).training.fused is True
 
 
 def test_missing_and_binary_files_are_errors(tmp_path):
