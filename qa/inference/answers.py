@@ -188,7 +188,7 @@ def place_shares(
     """Return, for each of ranked spans, the sum of the shares of the counted spans that are one place with it.
 
     A span is one place with the best span that it overlaps and that is itself one with no better. A place has at least
-    the best score of its spans.
+    the best score of its spans. A sum is at most 1, which rounding can exceed.
     """
     heads: list[int] = []
     place_of: list[int] = []
@@ -201,7 +201,7 @@ def place_shares(
     for head, share, counts in zip(place_of, shares, counted, strict=True):
         sums[head] += share if counts else 0.0
     for head, score in zip(place_of, scores, strict=True):
-        sums[head] = max(sums[head], score)
+        sums[head] = max(min(sums[head], 1.0), score)
     return [sums[head] for head in place_of]
 
 

@@ -178,7 +178,7 @@ class Answer(BaseModel):
     answer: str
     no_answer_score: float = Field(ge=0, le=1, description='Probability of "no answer".')
     place_score: float = Field(
-        ge=0, description="Probability of its place: the shares of all answers there, at least its score."
+        ge=0, le=1, description="Probability of its place: the shares of all answers there, at least its score."
     )
 
 
@@ -220,7 +220,7 @@ class PassageAnswer(BaseModel):
     end: int = Field(ge=0, description="Character after the last one.")
     answer: str
     place_score: float = Field(
-        ge=0, description="Probability of its place: the shares of all answers there, at least its score."
+        ge=0, le=1, description="Probability of its place: the shares of all answers there, at least its score."
     )
     log_odds: float = Field(description='Score of the span less that of "not in this window"; the ranking goes by it.')
     id: str | None = Field(None, description="Of its passage, where that is a document; so are these.")
