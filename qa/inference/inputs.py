@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from collections.abc import Set as AbstractSet
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from qa.errors import ExampleError
 
@@ -60,6 +60,11 @@ def items_of(placed: Any) -> Iterator[object]:  # noqa: ANN401  # what has place
     return (placed[at] for at in range(len(placed)))
 
 
+def plain(value: Any) -> Any:  # noqa: ANN401  # whatever a caller has
+    """Return what a scalar of Arrow holds; other values as they are."""
+    return value.as_py() if hasattr(value, "as_py") else value
+
+
 def paired(question: object, context: object) -> Row | list[Row]:
     """Pair questions and contexts; a single one goes with all of the other. Two single ones make one row.
 
@@ -67,8 +72,9 @@ def paired(question: object, context: object) -> Row | list[Row]:
         ExampleError: two lists of different lengths.
 
     """
-    questions = list(question) if question is not None and is_series(question) else None
-    contexts = list(context) if context is not None and is_series(context) else None
+    question, context = plain(question), plain(context)
+    questions = list(map(plain, question)) if is_series(question) else None
+    contexts = list(map(plain, context)) if is_series(context) else None
     if questions is None and contexts is None:
         return {"question": question, "context": context}
     if questions is not None and contexts is not None and len(questions) != len(contexts):
@@ -106,10 +112,9 @@ def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = Fa
     """
     chunk: list[Row] = []
     characters = 0
-    for index, row in enumerate(rows):
-        checked = _checked(row, index, takes_blank=takes_blank)
-        chunk.append(checked)
-        characters += len(checked["context"])
+    for index, row in enumerate(checked_rows(rows, takes_blank=takes_blank)):
+        chunk.append(row)
+        characters += len(row["context"])
         if not (index + 1) % size or characters >= CHARACTERS_AT_ONCE:
             yield chunk
             chunk, characters = [], 0
@@ -117,25 +122,49 @@ def cut_into_chunks(rows: Iterable[object], size: int, *, takes_blank: bool = Fa
         yield chunk
 
 
-def _checked(row: object, index: int, *, takes_blank: bool) -> Row:
-    if not isinstance(row, Mapping):
-        raise ExampleError(f"input {index} is {_shown(row)}; wanted a dict with question and context")
-    problem = problem_of(row, takes_blank=takes_blank)
+def checked_rows(rows: Iterable[object], *, takes_blank: bool = False) -> Iterator[Row]:
+    """Yield rows as they are.
+
+    Raises:
+        ExampleError: a row of wrong type, or a text of it that is missing, blank or not encodable.
+
+    """
+    for index, row in enumerate(map(plain, rows)):
+        if not isinstance(row, Mapping):
+            raise ExampleError(f"input {index} is {_shown(row)}; wanted a dict with question and context")
+        problem = problem_of(row, takes_blank=takes_blank)
+        if problem is not None:
+            raise ExampleError(f"input {index}: {problem}")
+        yield row
+
+
+def checked_question(question: object) -> str:
+    """Return the question of a search.
+
+    Raises:
+        ExampleError: no text, a blank or not encodable one.
+
+    """
+    text = plain(question)
+    problem = _problem_of_text("question", text)
     if problem is not None:
-        raise ExampleError(f"input {index}: {problem}")
-    return row
+        raise ExampleError(problem)
+    return cast("str", text)
 
 
 def problem_of(row: Row, *, takes_blank: bool = False) -> str | None:
     """Return what keeps a row from being answered: a text that is missing, blank or not encodable; None: nothing."""
-    for name in ("question", "context"):
-        text = row.get(name)
-        if not isinstance(text, str) or not text or (text.isspace() and not takes_blank):
-            return f"{name} is {_shown(text)}; wanted text"
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            return f"{name} has a lone surrogate at character {error.start}"
+    problems = (_problem_of_text(name, row.get(name), takes_blank=takes_blank) for name in ("question", "context"))
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _problem_of_text(name: str, text: object, *, takes_blank: bool = False) -> str | None:
+    if not isinstance(text, str) or not text or (text.isspace() and not takes_blank):
+        return f"{name} is {_shown(text)}; wanted text"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"{name} has a lone surrogate at character {error.start}"
     return None
 
 

@@ -286,6 +286,19 @@ def share(name: str, value: object) -> float:
     return number
 
 
+def weight(name: str, value: object) -> float:
+    """Return a finite number from 0 as a float.
+
+    Raises:
+        ConfigError: anything else.
+
+    """
+    number = None if isinstance(value, bool) else _finite(value)
+    if number is None or number < 0:
+        raise ConfigError(f"{name} is {value!r:.80}; wanted a number, 0 or more")
+    return number
+
+
 def _finite(value: object) -> float | None:
     """Return a number as a float; None for what is no number, not finite, or more than a float can be."""
     if not isinstance(value, int | float | np.integer | np.floating):
@@ -295,13 +308,13 @@ def _finite(value: object) -> float | None:
 
 
 def _score(name: str, value: object) -> ScoreKind:
-    if value in get_args(ScoreKind):
+    if isinstance(value, str) and value in get_args(ScoreKind):
         return cast("ScoreKind", value)
     raise ConfigError(f"{name} is {value!r:.80}; wanted one of {', '.join(map(repr, get_args(ScoreKind)))}")
 
 
 def _answers(name: str, value: object) -> Answers:
-    if value in get_args(Answers):
+    if isinstance(value, str) and value in get_args(Answers):
         return cast("Answers", value)
     raise ConfigError(f"{name} is {value!r:.80}; wanted one of {', '.join(map(repr, get_args(Answers)))}")
 

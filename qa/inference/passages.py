@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,13 +9,12 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Float64
 
-from qa.errors import ConfigError
 from qa.inference.answers import DocumentAnswer, PassageAnswer, PassageSpan, passage_answers, spans_of
 from qa.inference.chunk import Chunk
 from qa.inference.documents import Document, document_of
-from qa.inference.inputs import Row, passages_of
+from qa.inference.inputs import Row, checked_rows, passages_of, plain
 from qa.inference.lexical import lexical_scores
-from qa.inference.options import AnswerOptions, CallOptions, whole_number
+from qa.inference.options import AnswerOptions, CallOptions, weight, whole_number
 from qa.modeling.settings import ReaderSettings
 
 
@@ -53,34 +51,33 @@ def search_options(given: SearchOptions, own: ReaderSettings) -> tuple[float, in
 
     """
     said = {name: value for name, value in given.items() if value is not None}
-    weight, most = said.pop("lexical_weight", own.lexical_weight), said.pop("prefilter", None)
-    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight < math.inf:
-        raise ConfigError(f"lexical_weight is {weight!r:.80}; wanted a number, 0 or more")
+    by_words = weight("lexical_weight", said.pop("lexical_weight", own.lexical_weight))
+    most = said.pop("prefilter", None)
     fewest = None if most is None else whole_number("prefilter", most, least=1)
-    return float(weight), fewest, cast("CallOptions", said)
+    return by_words, fewest, cast("CallOptions", said)
 
 
-def chosen_passages(question: str, passages: object, *, weight: float, prefilter: int | None) -> Passages:
+def chosen_passages(question: str, passages: object, *, by_words: float, prefilter: int | None) -> Passages:
     """Return the passages that are read, and what they lose for the words that they lack.
 
     Passages of a generator are held, all of them, unless no words are compared.
 
     Raises:
-        ExampleError: one text or a dict in place of several, or a passage without a text.
+        ExampleError: one text or a dict in place of several, or, where words are compared, a passage without a text.
         MissingPackageError: words are to be compared, and bm25s is not installed.
 
     """
-    several = passages_of(passages)
-    if not weight and prefilter is None:
-        return Passages(items=several)
-    items = list(several)
-    scores = lexical_scores(question, [document_of(item, at).text for at, item in enumerate(items)])
+    if not by_words and prefilter is None:
+        return Passages(items=passages_of(passages))
+    rows = list(checked_rows(passage_rows(question, passages)))
+    items = [row.get("document", row["context"]) for row in rows]
+    scores = lexical_scores(question, [row["context"] for row in rows])
     if not len(scores):
         return Passages(items=items)
     # Of passages with the same score the first ones.
     numbers = sorted(np.argsort(-scores, kind="stable")[:prefilter].tolist())
     return Passages(
-        items=[items[at] for at in numbers], numbers=numbers, handicap=weight * (scores.max() - scores[numbers])
+        items=[items[at] for at in numbers], numbers=numbers, handicap=by_words * (scores.max() - scores[numbers])
     )
 
 
@@ -91,7 +88,7 @@ def passage_rows(question: object, passages: object) -> Iterator[Row]:
         ExampleError: one text or a dict in place of several, or a passage without a text.
 
     """
-    for index, passage in enumerate(passages_of(passages)):
+    for index, passage in enumerate(map(plain, passages_of(passages))):
         if isinstance(passage, str):
             yield {"question": question, "context": passage}
         else:

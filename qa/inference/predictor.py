@@ -17,7 +17,7 @@ from qa.inference.answers import Answer, DocumentAnswer, answers_of
 from qa.inference.backends import load_backend
 from qa.inference.chunk import Chunk
 from qa.inference.evidence import Evidence, EvidenceOptions, evidence_of, evidence_options
-from qa.inference.inputs import Row, cut_into_chunks, inputs_of
+from qa.inference.inputs import Row, checked_question, cut_into_chunks, inputs_of
 from qa.inference.loaded_reader import LoadedReader
 from qa.inference.options import AnswerOptions, CallOptions, answer_options
 from qa.inference.passages import SearchOptions, best_passages, chosen_passages, passage_rows, search_options
@@ -186,7 +186,7 @@ class Predictor(_Shown):
         results = self.stream(rows, options)
         return list(results) if isinstance(rows, list | tuple) else results
 
-    def search(self, question: str, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[DocumentAnswer]:
+    def search(self, question: object, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[DocumentAnswer]:
         """Find the best answers to one question over many passages, best first.
 
         Spans are ranked by their log odds against "not in this window": start plus end logit, less those of the null
@@ -214,14 +214,13 @@ class Predictor(_Shown):
             NotFiniteError: the model's logits are not numbers.
 
         """
-        weight, prefilter, said = search_options(given, self.settings)
+        asked = checked_question(question)
+        by_words, prefilter, said = search_options(given, self.settings)
         options = self._ranking(said if said.keys() & {"top_k", "topk"} else said | CallOptions(top_k=_FOUND))
-        passages = chosen_passages(question, contexts, weight=weight, prefilter=prefilter)
-        return best_passages(self.chunks(passage_rows(question, passages.items), options), options, passages)
+        passages = chosen_passages(asked, contexts, by_words=by_words, prefilter=prefilter)
+        return best_passages(self.chunks(passage_rows(asked, passages.items), options), options, passages)
 
-    def evidence(
-        self, question: str, documents: Iterable[object], **given: Unpack[EvidenceOptions]
-    ) -> list[list[Evidence]]:
+    def evidence(self, question: object, documents: Iterable[object], **given: Unpack[EvidenceOptions]) -> list[list[Evidence]]:
         """Find everything in documents that answers a question: disjoint spans, in the order of the text.
 
         A span's score is the logistic function of its log odds against "not in this window", less the reader's
@@ -241,9 +240,10 @@ class Predictor(_Shown):
             NotFiniteError: the model's logits are not numbers.
 
         """
+        asked = checked_question(question)
         shape, said = evidence_options(given)
         options = self._ranking(said)
-        return list(evidence_of(self.chunks(passage_rows(question, documents), options), options, shape))
+        return list(evidence_of(self.chunks(passage_rows(asked, documents), options), options, shape))
 
     def _wanted(self, given: CallOptions) -> Answers:
         """Return which answers a call wants that does not say it: the reader's, but for scores of windows."""

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from qa.errors import ExampleError
@@ -40,6 +41,9 @@ def test_every_form_of_input_gives_the_same_answers(predictor):
     assert as_texts(predictor(columns["question"], columns["context"])) == as_texts(wanted)
     assert predictor(*pairs(1)[0].values()) == wanted[0]
     assert as_texts(list(predictor(Places()))) == as_texts(wanted)
+    arrays = {name: pa.array(column) for name, column in columns.items()}
+    assert as_texts(predictor(**arrays)) == as_texts(predictor(arrays)) == as_texts(wanted)
+    assert as_texts(list(predictor(pa.array(pairs(3))))) == as_texts(wanted)
 
 
 def test_one_of_either_goes_with_all_of_the_other(predictor):

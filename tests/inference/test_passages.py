@@ -1,6 +1,7 @@
 """Searches: documents and what is known of them; words that passages share with the question; which ones are read."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from qa.errors import ConfigError, ExampleError
@@ -61,6 +62,31 @@ def test_options_out_of_range_are_refused(predictor, options, message):
         predictor.search(QUESTION, TEXTS, **options)
 
 
+def test_the_question_is_checked_first_whatever_is_searched(predictor):
+    for question in (None, b"x", "", " "):
+        for options in ({}, {"lexical_weight": 1}):
+            for passages in ([], TEXTS):
+                with pytest.raises(ExampleError, match=r"^question is .*; wanted text$"):
+                    predictor.search(question, passages, **options)
+        with pytest.raises(ExampleError, match=r"^question is .*; wanted text$"):
+            predictor.evidence(question, [])
+
+
+def test_weights_may_be_numpy_s(predictor):
+    pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
+    for number in (np.float32(0.5), np.int64(1)):
+        wanted = predictor.search(QUESTION, TEXTS, lexical_weight=float(number))
+        assert predictor.search(QUESTION, TEXTS, lexical_weight=number) == wanted
+
+
+def test_passages_may_be_arrow_s(predictor):
+    texts = pa.array(TEXTS)
+    assert predictor.search(pa.scalar(QUESTION), texts) == predictor.search(QUESTION, TEXTS)
+    assert predictor.search(QUESTION, list(texts)) == predictor.search(QUESTION, TEXTS)
+    documents = [{"text": text, "id": str(at)} for at, text in enumerate(TEXTS)]
+    assert predictor.search(QUESTION, pa.array(documents)) == predictor.search(QUESTION, documents)
+
+
 def test_words_count_as_much_as_is_said_or_fitted(predictor):
     pytest.importorskip("bm25s", reason="needs bm25s; pip install 'extractive-qa[search]'")
     assert set(first_passages(predictor, lexical_weight=1e3)) == {1}
@@ -87,6 +113,8 @@ def test_only_the_best_by_words_are_read(predictor):
     assert predictor.search(QUESTION, [], prefilter=3) == []
     with pytest.raises(ExampleError, match="input 1: context is None"):
         predictor.search(QUESTION, [CONTEXT, None], prefilter=3)
+    with pytest.raises(ExampleError, match="input 1: context is ' '; wanted text"):
+        predictor.search(QUESTION, [CONTEXT, " "], prefilter=1)
 
 
 def test_the_same_passage_with_a_handicap_of_none_is_the_same_search(predictor):
