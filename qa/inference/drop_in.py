@@ -16,7 +16,7 @@ from qa.features.collation import collate
 from qa.inference.answers import Answer
 from qa.inference.call_forms import SquadExample, calls_rows
 from qa.inference.chunk import Chunk
-from qa.inference.inputs import Row
+from qa.inference.inputs import Row, paired
 from qa.inference.onnx import SpanLogits
 from qa.inference.options import AnswerOptions, CallOptions, checked, own_name
 from qa.inference.predictor import Predictor
@@ -51,6 +51,7 @@ class QuestionAnsweringPipeline(_Base):  # type: ignore[misc]  # see there
       token itself is never an answer, with a score of 0 after all others.
     - Of candidates with the same score any may be first.
     - A batch's answers do not depend on `batch_size`; `num_workers`, `padding` and `truncation` change nothing.
+    - There are no `get_indices` and `span_to_answer`: `postprocess` finds the characters of answers itself.
     - Errors are `qa.errors`'; arguments that the removed pipeline ignored are ignored with a warning.
     """
 
@@ -162,6 +163,9 @@ class QuestionAnsweringPipeline(_Base):  # type: ignore[misc]  # see there
             no_answer=False,
         )
         said = defaults | said
+        stride, window = cast("tuple[int, int]", (said["doc_stride"], said["max_length"]))
+        if stride > window:
+            raise ConfigError(f"doc_stride is {stride}, and max_seq_len {window}; wanted a stride of at most that")
         if said["score"] == "window" and said["no_answer"] is True:
             said["no_answer"] = 0.0  # nothing was fitted to such scores
         return replace(self.predictor.options(**cast("CallOptions", said)), takes_blank=True)
@@ -170,11 +174,16 @@ class QuestionAnsweringPipeline(_Base):  # type: ignore[misc]  # see there
 
     @staticmethod
     def create_sample(question: str | list[str], context: str | list[str]) -> SquadExample | list[SquadExample]:
-        """Join a question and its context, or several, each with its own."""
-        if isinstance(question, list):
-            return [SquadExample(one, text) for one, text in zip(question, context, strict=True)]
-        assert isinstance(context, str), "one question has one context"
-        return SquadExample(question, context)
+        """Join a question and its context, or several; a single one of either goes with all of the other.
+
+        Raises:
+            ExampleError: two lists of different lengths.
+
+        """
+        rows = paired(question, context)
+        if isinstance(rows, list):
+            return [SquadExample(row["question"], row["context"]) for row in rows]
+        return SquadExample(rows["question"], rows["context"])
 
     def _sanitize_parameters(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:  # noqa: ANN401
         """Deal arguments to the three steps."""

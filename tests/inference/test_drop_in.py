@@ -7,6 +7,7 @@ from transformers.pipelines import Pipeline
 from transformers.pipelines.base import ChunkPipeline
 
 import qa
+from qa.errors import ConfigError, ExampleError
 from tests.support import tiny
 from tests.support.predictors import CONTEXT, QUESTION, saved
 
@@ -108,3 +109,18 @@ def test_windows_are_never_longer_than_the_tokenizer_says():
 def test_answers_do_not_depend_on_the_batch(nlp):
     rows = [{"question": QUESTION, "context": LONG}, {"question": "When?", "context": CONTEXT}] * 2
     assert nlp(rows, batch_size=1) == [pytest.approx(one, abs=1e-5) for one in nlp(rows, batch_size=64)]
+
+
+def test_samples_are_paired_as_inputs_are(nlp):
+    one, other = nlp.create_sample([QUESTION, QUESTION], CONTEXT)
+    assert one == other == nlp.create_sample(QUESTION, CONTEXT)
+    assert [one.context_text for one in nlp.create_sample(QUESTION, [CONTEXT, LONG])] == [CONTEXT, LONG]
+    with pytest.raises(ExampleError, match="found 2 questions and 3 contexts"):
+        nlp.create_sample([QUESTION] * 2, [CONTEXT] * 3)
+
+
+@pytest.mark.parametrize(("given", "window"), [({"max_seq_len": 32}, 32), ({}, 384)])
+def test_a_stride_beyond_the_window_is_refused_as_there(nlp, given, window):
+    with pytest.raises(ConfigError, match=f"doc_stride is {window + 1}, and max_seq_len {window}; wanted a stride"):
+        nlp(QUESTION, CONTEXT, doc_stride=window + 1, **given)
+    assert nlp(QUESTION, CONTEXT, doc_stride=window, **given)["answer"]
