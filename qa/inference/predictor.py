@@ -76,7 +76,12 @@ class Predictor(_Shown):
             reader: what answers.
             tell: takes the remarks on every chunk of a call; doubts are logged with or without it.
 
+        Raises:
+            ModelError: no loaded reader.
+
         """
+        if not isinstance(reader, LoadedReader):
+            raise ModelError(f"reader is {reader!r:.80}; wanted a loaded one: Predictor.from_pretrained loads a folder")
         self._tell = tell
         self.reader = reader
         self.encoder = reader.encoder
@@ -101,11 +106,13 @@ class Predictor(_Shown):
             backend: what runs the model: "torch", or "onnx" or "onnx_int8" for a file that `qa export` made.
 
         Raises:
-            ModelError: it does not load, has no span head, or does not fit its tokenizer.
+            ModelError: no name, or it does not load, has no span head, or does not fit its tokenizer.
             ConfigError: an unknown device, precision or backend.
             MissingPackageError: PyTorch or onnxruntime is not installed.
 
         """
+        if not isinstance(source, str | os.PathLike):
+            raise ModelError(f"source is {source!r:.80}; wanted a folder or hub id")
         return cls(load_backend(os.fspath(source), backend=backend, device=device, dtype=dtype, revision=revision))
 
     def telling(self, tell: Callable[[Remarks], None]) -> "Predictor":
@@ -186,7 +193,9 @@ class Predictor(_Shown):
         results = self.stream(rows, options)
         return list(results) if isinstance(rows, list | tuple) else results
 
-    def search(self, question: object, contexts: Iterable[object], **given: Unpack[SearchOptions]) -> list[DocumentAnswer]:
+    def search(
+        self, question: object, contexts: Iterable[object], **given: Unpack[SearchOptions]
+    ) -> list[DocumentAnswer]:
         """Find the best answers to one question over many passages, best first.
 
         Spans are ranked by their log odds against "not in this window": start plus end logit, less those of the null
@@ -220,7 +229,9 @@ class Predictor(_Shown):
         passages = chosen_passages(asked, contexts, by_words=by_words, prefilter=prefilter)
         return best_passages(self.chunks(passage_rows(asked, passages.items), options), options, passages)
 
-    def evidence(self, question: object, documents: Iterable[object], **given: Unpack[EvidenceOptions]) -> list[list[Evidence]]:
+    def evidence(
+        self, question: object, documents: Iterable[object], **given: Unpack[EvidenceOptions]
+    ) -> list[list[Evidence]]:
         """Find everything in documents that answers a question: disjoint spans, in the order of the text.
 
         A span's score is the logistic function of its log odds against "not in this window", less the reader's

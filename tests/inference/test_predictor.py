@@ -18,7 +18,7 @@ from accelerate import Accelerator
 import qa
 from qa.config import DecodingConfig, FeaturesConfig, RunConfig, TrainingConfig
 from qa.data.examples import Examples
-from qa.errors import ExampleError, NotFiniteError
+from qa.errors import ConfigError, ExampleError, NotFiniteError
 from qa.evaluation.evaluator import Evaluator
 from qa.inference.predictor import Predictor
 from qa.inference.torch_reader import torch_backend
@@ -143,6 +143,33 @@ def test_logits_that_are_not_numbers_are_named(folder):
     torch.nn.init.constant_(broken.reader.model.qa_outputs.bias, torch.nan)
     with pytest.raises(NotFiniteError, match="input 0"):
         broken(question=QUESTION, context=CONTEXT)
+
+
+NO_READERS = """
+from qa.errors import ModelError
+from qa.inference.predictor import Predictor
+for make, given in ((Predictor.from_pretrained, None), (Predictor.from_pretrained, b"folder"), (Predictor, "folder")):
+    try:
+        make(given)
+    except ModelError as error:
+        print(error)
+"""
+
+
+def test_what_names_no_reader_and_is_none_is_refused():
+    """In a process without the tests' own checks of types."""
+    done = subprocess.run([sys.executable, "-c", NO_READERS], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "source is None; wanted a folder or hub id",
+        "source is b'folder'; wanted a folder or hub id",
+        "reader is 'folder'; wanted a loaded one: Predictor.from_pretrained loads a folder",
+    ]
+
+
+@pytest.mark.parametrize("option", ["score", "answers"])
+def test_an_array_is_no_kind_of_score_or_answers(predictor, option):
+    with pytest.raises(ConfigError, match=f"{option} is array"):
+        predictor.options(**{option: np.array(["probability", "window"])})
 
 
 @pytest.mark.gpu
