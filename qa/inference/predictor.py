@@ -258,7 +258,8 @@ class Predictor(_Shown):
 
     def _wanted(self, given: CallOptions) -> Answers:
         """Return which answers a call wants that does not say it: the reader's, but for scores of windows."""
-        return "any" if given.get("score") == "window" else self.settings.answers
+        kind: object = given.get("score")  # not checked yet
+        return "any" if isinstance(kind, str) and kind == "window" else self.settings.answers
 
     def _ranking(self, given: CallOptions) -> AnswerOptions:
         options = self.options(**given)

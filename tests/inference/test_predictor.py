@@ -169,7 +169,7 @@ def test_what_names_no_reader_and_is_none_is_refused():
 @pytest.mark.parametrize("option", ["score", "answers"])
 def test_an_array_is_no_kind_of_score_or_answers(predictor, option):
     with pytest.raises(ConfigError, match=f"{option} is array"):
-        predictor.options(**{option: np.array(["probability", "window"])})
+        predictor(question=QUESTION, context=CONTEXT, **{option: np.array(["probability", "window"])})
 
 
 @pytest.mark.gpu
