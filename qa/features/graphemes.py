@@ -14,7 +14,8 @@ from jaxtyping import Bool, UInt32
 
 _CONTROL = r"\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}"
 _MARK = r"\p{M}\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}"
-_CLUSTER = regex.compile(rf"\X(?:(?<![{_CONTROL}])(?=[{_MARK}])\X)*")
+_CLUSTER = regex.compile(rf"(?:\p{{GCB=Regional_Indicator}}{{2}}|\X)(?:(?<![{_CONTROL}])(?=[{_MARK}])\X)*")
+"""Pairs of regional indicators are taken as such: to each of a run `\\X` counts those before it."""
 _JOINING = regex.compile(rf"[{_MARK}\p{{GCB=Prepend}}\p{{GCB=L}}\p{{GCB=V}}\p{{GCB=T}}\p{{GCB=Regional_Indicator}}\r]")
 """Characters without which two neighbours are never of one cluster; carriage return for the sake of CR LF."""
 _INVISIBLE = regex.compile(rf"[\s\x1c-\x1f{_CONTROL}]")
@@ -24,6 +25,8 @@ _AFTER_WHITE = 0x3001  # the first code point after all that are white space
 
 def cluster_starts(text: str) -> Bool[np.ndarray, "character"]:
     """Return which characters begin a grapheme cluster."""
+    if _JOINING.search(text) is None:
+        return np.ones(len(text), dtype=bool)
     starts = np.zeros(len(text), dtype=bool)
     lengths = np.fromiter(map(len, _CLUSTER.findall(text)), dtype=np.int64)
     starts[np.cumsum(lengths) - lengths] = True

@@ -9,7 +9,7 @@ import regex
 
 from qa.adaptation.words import find_sentences, find_words
 from qa.data.placing import CharSpan, find_places
-from qa.inference.words import cuts_word
+from qa.inference.words import word_borders
 
 _UNSEEN = "\u2060"
 """Stands for what a comparison leaves out; `find_places` looks past it."""
@@ -146,8 +146,9 @@ def _moved(place: CharSpan, by: int) -> CharSpan:
 
 def _is_whole(source: str, place: CharSpan) -> bool:
     """Tell whether a place ends where words do; Korean words may go on, with particles."""
-    goes_on = cuts_word(source, place.end) and not "\uac00" <= source[place.end - 1] <= "\ud7a3"
-    return not (cuts_word(source, place.start) or goes_on)
+    start, end = word_borders(source, *place)
+    may_go_on = "\uac00" <= source[place.end - 1] <= "\ud7a3"
+    return start == place.start and (end == place.end or may_go_on)
 
 
 # --- how something is written ---

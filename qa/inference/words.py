@@ -1,8 +1,12 @@
-"""Borders of words, in any script."""
+"""Borders of words and numbers, in any script."""
 
 import unicodedata
+from functools import lru_cache
 
-from qa.features.graphemes import cuts_cluster
+import numpy as np
+from jaxtyping import Bool, Int
+
+from qa.features.graphemes import cluster_starts
 
 # Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, Tai, kana, han.
 _WITHOUT_SPACES = (
@@ -22,6 +26,21 @@ _WITHOUT_SPACES = (
     (0x20000, 0x3FFFF),
 )
 _ZERO_WIDTH_SPACE = "\u200b"
+_IN_WORD, _UNSEEN, _BETWEEN = "w", "u", "."
+
+
+class _Kinds(dict[int, str]):
+    """A table for `str.translate`: character -> part of a word, seen by nobody, or between words; filled as met."""
+
+    def __missing__(self, code: int) -> str:
+        category = unicodedata.category(chr(code))
+        has_spaces = not any(low <= code <= high for low, high in _WITHOUT_SPACES)
+        kind = _IN_WORD if category[0] in "LMN" and has_spaces else _BETWEEN
+        self[code] = kind = _UNSEEN if category == "Cf" and chr(code) != _ZERO_WIDTH_SPACE else kind
+        return kind
+
+
+_KINDS = _Kinds()
 
 
 def word_borders(text: str, start: int, end: int) -> tuple[int, int]:
@@ -30,33 +49,26 @@ def word_borders(text: str, start: int, end: int) -> tuple[int, int]:
     A word is letters, digits and marks without anything between but signs that nobody sees, such as the joiners of
     Persian and Hindi; where script has no spaces, a cluster is a word.
     """
-    while cuts_word(text, start):
-        start -= 1
-    while cuts_word(text, end):
-        end += 1
-    return start, end
+    return _grown(_borders_of_words(text), start, end)
 
 
-def cuts_word(text: str, at: int) -> bool:
-    """Tell whether a word, or a grapheme cluster, goes on from before `at` to after it."""
-    if not 0 < at < len(text):
-        return False
-    before, after = at - 1, at
-    while before > 0 and _is_unseen(text[before]):
-        before -= 1
-    while after < len(text) - 1 and _is_unseen(text[after]):
-        after += 1
-    return (_in_word(text[before]) and _in_word(text[after])) or cuts_cluster(text, at)
+def _grown(borders: Int[np.ndarray, "border"], start: int, end: int) -> tuple[int, int]:
+    first, last = np.searchsorted(borders, start, side="right") - 1, np.searchsorted(borders, end)
+    return int(borders[first]), int(borders[last])
 
 
-def _is_unseen(character: str) -> bool:
-    if character.isascii():
-        return False
-    return unicodedata.category(character) == "Cf" and character != _ZERO_WIDTH_SPACE
+@lru_cache(maxsize=16)  # all spans of a text in turn
+def _borders_of_words(text: str) -> Int[np.ndarray, "border"]:
+    cut = np.zeros(len(text) + 1, dtype=bool)
+    cut[1:-1] = _words_go_on(text) | ~cluster_starts(text)[1:]
+    return np.flatnonzero(~cut)
 
 
-def _in_word(character: str) -> bool:
-    if character.isascii():
-        return character.isalnum()
-    code = ord(character)
-    return unicodedata.category(character)[0] in "LMN" and not any(low <= code <= high for low, high in _WITHOUT_SPACES)
+def _words_go_on(text: str) -> Bool[np.ndarray, "neighbours"]:
+    """Return, for each two neighbours, whether the characters seen next to their border are parts of words."""
+    kinds = np.frombuffer(text.translate(_KINDS).encode("ascii"), dtype=np.uint8)
+    at, last = np.arange(len(kinds)), len(kinds) - 1
+    is_seen, in_word = kinds != ord(_UNSEEN), kinds == ord(_IN_WORD)
+    before = np.maximum.accumulate(np.where(is_seen, at, 0))
+    after = np.minimum.accumulate(np.where(is_seen, at, last)[::-1])[::-1]
+    return in_word[before[:-1]] & in_word[after[1:]]

@@ -81,6 +81,11 @@ def test_looking_at_one_place_of_a_long_text_does_not_read_it():
     assert sum(cuts_cluster(text, at) for at in places) == (1_000_001 in places)
 
 
+def test_flags_without_end_are_paired_at_once():
+    """Hours, if every one counted those before it."""
+    assert np.flatnonzero(cluster_starts("x" + "🇫" * 1_000_001)).tolist() == [0, *range(1, 1_000_002, 2)]
+
+
 # --- what is to be seen of a span ---
 
 

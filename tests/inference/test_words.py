@@ -56,6 +56,49 @@ def test_aligned_spans_hold_the_span_and_whole_signs(text, data):
     assert word_borders(text, begin, stop) == (begin, stop)
 
 
+def cuts_word(text, at):
+    """Tell the dull way whether a word or a cluster goes on from before `at` to after it."""
+    if not 0 < at < len(text):
+        return False
+    before, after = at - 1, at
+    while before > 0 and is_unseen(text[before]):
+        before -= 1
+    while after < len(text) - 1 and is_unseen(text[after]):
+        after += 1
+    return (in_word(text[before]) and in_word(text[after])) or cuts_cluster(text, at)
+
+
+def is_unseen(character):
+    return unicodedata.category(character) == "Cf" and character != "\u200b"
+
+
+def in_word(character):
+    return unicodedata.category(character)[0] in "LMN" and character not in "ท่ำ北本か\U00020000"
+
+
+JOINERS = "ab1. -\u00ad\u00ad\u200d\u200d\u2060\u200b\u0600👩👩🇫🇫🇷\u0301\ufe0f\U000e0100\r\n北本か\U00020000ท่ำक्षé가"
+
+
+@given(st.text(alphabet=JOINERS, min_size=1, max_size=20) | st.text(min_size=1, max_size=6, alphabet="\u00ad\u200da🇫"))
+@settings(max_examples=500, deadline=None)
+def test_borders_of_joining_characters_equal_the_dull_way(text):
+    borders = [at for at in range(len(text) + 1) if not cuts_word(text, at)]
+    for at in range(len(text) + 1):
+        wanted = max(border for border in borders if border <= at), min(border for border in borders if border >= at)
+        assert word_borders(text, at, at) == wanted
+
+
+@pytest.mark.parametrize("run", ["\u00ad", "\u200d👩", "\u0301", "🇫", "\u0600", "क्", "\u2060x", "\u1161"])
+def test_borders_in_a_long_run_of_joining_characters_are_found_at_once(run):
+    """Each would take hours if every place read the run that it is in."""
+    text = "👩" + run * 200_000 + "b c"
+    places = range(0, len(text), 50)
+    grown = [word_borders(text, at, at) for at in places]
+    assert grown == sorted(grown)
+    assert all(start <= at <= end for at, (start, end) in zip(places, grown, strict=True))
+    assert word_borders(text, len(text) - 1, len(text)) == (len(text) - 1, len(text))
+
+
 # --- whole answers of a reader whose tokens are bytes: its borders are anywhere ---
 
 
