@@ -71,4 +71,5 @@ def _words_go_on(text: str) -> Bool[np.ndarray, "neighbours"]:
     is_seen, in_word = kinds != ord(_UNSEEN), kinds == ord(_IN_WORD)
     before = np.maximum.accumulate(np.where(is_seen, at, 0))
     after = np.minimum.accumulate(np.where(is_seen, at, last)[::-1])[::-1]
-    return in_word[before[:-1]] & in_word[after[1:]]
+    go_on: Bool[np.ndarray, "neighbours"] = in_word[before[:-1]] & in_word[after[1:]]
+    return go_on
