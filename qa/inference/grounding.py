@@ -20,6 +20,7 @@ from qa.inference.options import share
 from qa.inference.passages import known_of
 from qa.inference.predictor import Predictor
 from qa.inference.quotes import Standing, find_quote, quoted_parts, without_citations
+from qa.inference.words import number_borders
 
 Verdict = Literal["verbatim", "moved", "paraphrased", "unsupported"]
 
@@ -168,16 +169,19 @@ class _Claims:
         for answer in self.reader.search(
             question, [self.documents[at].text for at in able], top_k=1, lexical_weight=0.0
         ):
-            if find_quote(detail, answer["answer"]) or find_quote(answer["answer"], detail):
+            source = able[answer["passage"]]
+            text = self.documents[source].text
+            start, end = number_borders(text, answer["start"], answer["end"])
+            if find_quote(detail, text[start:end]) or find_quote(text[start:end], detail):
                 score = certainty(answer["log_odds"], threshold=own.no_answer_threshold, temperature=own.temperature)
-                yield _Found(able[answer["passage"]], answer["start"], answer["end"], score)
+                yield _Found(source, start, end, score)
 
 
 def details_of(claim: str) -> tuple[list[tuple[int, int]], list[str]]:
     """Return what of a claim can be asked for, the most telling first, and what any source of it must have.
 
-    Names (runs of words with capitals, a first word alone aside) and numbers are both; of other words the longest can
-    be asked for.
+    Names (runs of words with capitals, a first word alone aside) and whole numbers are both; of other words the
+    longest can be asked for.
     """
     worded = find_words(claim)
     words = list(zip(worded.start.tolist(), worded.end.tolist(), strict=True))
@@ -191,7 +195,7 @@ def details_of(claim: str) -> tuple[list[tuple[int, int]], list[str]]:
         else:
             runs.append([at])
     named = [run for run in runs if run != [0] or claim[words[0][0]].isdigit()]
-    spans = [(words[run[0]][0], words[run[-1]][1]) for run in named]
+    spans = list(dict.fromkeys(number_borders(claim, words[run[0]][0], words[run[-1]][1]) for run in named))
     inside = {at for run in named for at in run}
     others = [span for at, span in enumerate(words) if at not in inside and span[1] - span[0] >= _SHORTEST_DETAIL]
     return [*spans, *sorted(others, key=lambda span: span[0] - span[1])], [claim[start:end] for start, end in spans]

@@ -9,7 +9,7 @@ import regex
 
 from qa.adaptation.words import find_sentences, find_words
 from qa.data.placing import CharSpan, find_places
-from qa.inference.words import word_borders
+from qa.inference.words import number_borders, word_borders
 
 _UNSEEN = "\u2060"
 """Stands for what a comparison leaves out; `find_places` looks past it."""
@@ -42,7 +42,7 @@ class Standing(NamedTuple):
 
 
 def find_quote(quote: str, source: str) -> Standing | None:
-    """Find where a quote stands in a source, as whole words; None: nowhere.
+    """Find where a quote stands in a source, as whole words and numbers; None: nowhere.
 
     "verbatim" is character for character, white space around the quote aside. "moved" differs in white space, case or
     Unicode form, in quotation marks, dashes, punctuation at the ends, hyphens at the ends of lines, or leaves something
@@ -94,11 +94,15 @@ def _exact(text: str, source: str) -> Iterator[CharSpan]:
 
 
 def _as_written(text: str, source: str) -> Iterator[CharSpan]:
-    """Yield places that are the same but for how they are written."""
+    """Yield whole places that are the same but for how they are written."""
+    return (place for place in _written_alike(text, source) if _is_whole(source, place))
+
+
+def _written_alike(text: str, source: str) -> Iterator[CharSpan]:
     wanted, searched = _bare(text), _bare(source)
     while places := find_places(searched, wanted):
         for place in places:
-            if _is_whole(source, place) and _same_hyphens(text, source[place.start : place.end]):
+            if _same_hyphens(text, source[place.start : place.end]):
                 yield place
         searched = _hidden(searched, places)  # an exact one that is none hides those in another case
 
@@ -132,7 +136,7 @@ def _end_of_parts(parts: Sequence[str], source: str, begin: int) -> int | None:
     """Return where the last of the parts ends that stand one after the other from `begin`; None: they do not."""
     for part in parts:
         near = source[begin : begin + _LONGEST_OMISSION + 2 * len(part)]
-        found = (place for place in _as_written(part, near) if _is_whole(source, _moved(place, begin)))
+        found = (place for place in _written_alike(part, near) if _is_whole(source, _moved(place, begin)))
         place = min(found, default=None)
         if place is None or place.start > _LONGEST_OMISSION:
             return None
@@ -145,10 +149,11 @@ def _moved(place: CharSpan, by: int) -> CharSpan:
 
 
 def _is_whole(source: str, place: CharSpan) -> bool:
-    """Tell whether a place ends where words do; Korean words may go on, with particles."""
+    """Tell whether a place ends where words and numbers do; Korean words may go on, with particles."""
     start, end = word_borders(source, *place)
     may_go_on = "\uac00" <= source[place.end - 1] <= "\ud7a3"
-    return start == place.start and (end == place.end or may_go_on)
+    is_whole_words = start == place.start and (end == place.end or may_go_on)
+    return is_whole_words and number_borders(source, *place) == place
 
 
 # --- how something is written ---

@@ -98,6 +98,17 @@ def test_a_source_without_a_name_or_number_of_the_claim_is_not_asked(predictor, 
     assert reader.asked == []
 
 
+@pytest.mark.parametrize(
+    ("found", "wanted"), [("400 km", "unsupported"), ("6,400 km", "unsupported"), ("about 400", "paraphrased")]
+)
+def test_a_part_of_a_number_that_a_reader_finds_supports_no_other_number(predictor, found, wanted):
+    reader = Finder(predictor.reader, found)
+    source = "One is 6,400 km long, it is said. The other has about 400 bridges."
+    assert verdicts(["A stream has 400 crossings"], [source], reader=reader)[0][0] == wanted
+    no_other = verdicts(["A stream has 400 crossings"], ["It is 6,400 km long."], reader=reader)
+    assert no_other == [("unsupported", None, "")]
+
+
 def test_a_reader_may_be_a_folder(folder, tmp_path):
     assert verdicts(["some tower"], reader=str(folder))[0][0] in {"paraphrased", "unsupported"}
     with pytest.raises(ModelError):
@@ -111,6 +122,8 @@ def test_a_reader_may_be_a_folder(folder, tmp_path):
         ("Built by Ragna Lund", ["Ragna Lund", "Built"], ["Ragna Lund"]),
         ("1871 was early", ["1871", "early"], ["1871"]),
         ("so it is", [], []),
+        ("it was -5 at 10:30", ["-5", "10:30"], ["-5", "10:30"]),
+        ("it grew by +3.7 million", ["+3.7", "million", "grew"], ["+3.7"]),
     ],
 )
 def test_names_and_numbers_are_what_a_source_must_have(claim, first, required):

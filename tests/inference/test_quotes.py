@@ -69,6 +69,38 @@ def test_what_does_not_stand_there_is_not_found(quote):
     assert found(quote) is None
 
 
+@pytest.mark.parametrize(
+    ("quote", "source"),
+    [
+        ("The population grew by 3.", "The population grew by 3.7 million."),
+        ("400 km long", "It is 6,400 km long."),
+        ("5 million people", "It has 1.5 million people."),
+        ("5 DEGREES", "It was -5 degrees."),
+        ("version 1.5", "version 1.5.3"),
+        ("The river is … 400 km long", "The river is, it is said, 6,400 km long."),
+        ("The river is 6, … with the delta", "The river is 6,400 km long with the delta."),
+        ("it has grown … by 3.", "It has grown a lot, by 3.7 million."),
+    ],
+)
+def test_a_part_of_a_number_is_another_number(quote, source):
+    assert found(quote, source) is None
+
+
+@pytest.mark.parametrize(
+    ("quote", "source"),
+    [
+        ("grew by 3.", "It grew by 3. It fell."),
+        ("grew by 3.", "It grew by 3"),
+        ("1995", "from 1990-1995 on"),
+        ("5", "on pages 3-5 of it"),
+        ("-5 degrees", "It was −5 degrees."),
+        ("4", "3, 4"),
+    ],
+)
+def test_a_whole_number_is_found(quote, source):
+    assert found(quote, source) is not None
+
+
 def test_parts_of_a_quote_stand_near_each_other():
     for gap, is_found in ((400, True), (600, False)):
         source = "They built the tower" + " x" * (gap // 2) + " in the north."

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa.features.graphemes import cuts_cluster
-from qa.inference.words import word_borders
+from qa.inference.words import number_borders, word_borders
 from tests.support.predictors import byte_level_predictor
 
 
@@ -97,6 +97,71 @@ def test_borders_in_a_long_run_of_joining_characters_are_found_at_once(run):
     assert grown == sorted(grown)
     assert all(start <= at <= end for at, (start, end) in zip(places, grown, strict=True))
     assert word_borders(text, len(text) - 1, len(text)) == (len(text) - 1, len(text))
+
+
+# --- numbers ---
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "wanted"),
+    [
+        ("grew by 3.7 million", "3", "3.7"),
+        ("grew by 3.7 million", "3.", "3.7"),
+        ("It is 6,400 km long.", "400 km", "6,400 km"),
+        ("version 1.5.3", "version 1.5", "version 1.5.3"),
+        ("at 10:30", "30", "10:30"),
+        ("on 05/06/2020", "06", "05/06/2020"),
+        ("6'400 or 6’400", "6", "6'400"),
+        ("٣٫٥", "٥", "٣٫٥"),
+        ("it was -5 degrees", "5 degrees", "-5 degrees"),
+        ("it was −5", "5", "−5"),
+        ("it was –5", "5", "–5"),
+        ("+1.5 %", "5 %", "+1.5 %"),
+        ("(-5)", "5", "-5"),
+        ("6\u00a0400 km", "400 km", "6\u00a0400 km"),
+        ("1\u202f000\u202f000", "000", "1\u202f000\u202f000"),
+        ("3\u2060.\u20607", "7", "3\u2060.\u20607"),
+    ],
+)
+def test_borders_inside_a_number_move_to_its_border(text, part, wanted):
+    start = text.index(part)
+    begin, end = number_borders(text, start, start + len(part))
+    assert text[begin:end] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("It grew by 3. In 4", "3"),
+        ("It grew by 3.", "3."),
+        ("1990-1995", "1995"),
+        ("pages 3-5", "5"),
+        ("3%–5%", "5%"),
+        ("many--5 in all", "5 in all"),
+        ("3, 4", "3"),
+        ("- 5 apples", "5 apples"),
+        ("covid-19", "19"),
+        ("in 1541\u00a0500 men", "500 men"),
+        ("3\u00a0km", "3"),
+        ("3\u200b.7", "3"),
+        ("x.5", "5"),
+        ("", ""),
+    ],
+)
+def test_borders_of_whole_numbers_stay(text, part):
+    start = text.index(part)
+    assert number_borders(text, start, start + len(part)) == (start, start + len(part))
+
+
+def test_numbers_without_end_are_found_at_once():
+    for run in ("1.", "1\u00ad", "\u00ad", "-", "1\u00a0000", "1-"):
+        text = "1" + run * 300_000
+        for at in range(0, len(text), 300):
+            assert number_borders(text, at, at)[0] <= at
+
+
+def test_a_border_of_words_may_be_inside_of_a_number():
+    assert word_borders("6,400 km", 2, 8) == (2, 8)
 
 
 # --- whole answers of a reader whose tokens are bytes: its borders are anywhere ---
