@@ -18,7 +18,7 @@ from qa.inference.evidence import certainty
 from qa.inference.inputs import is_series
 from qa.inference.options import share
 from qa.inference.passages import known_of
-from qa.inference.predictor import Predictor
+from qa.inference.predictor import Predictor, predictor_of
 from qa.inference.quotes import Standing, find_quote, quoted_parts, without_citations
 from qa.inference.words import number_borders
 
@@ -47,7 +47,7 @@ def ground(
     answer: str | Iterable[str],
     sources: object,
     *,
-    reader: "Predictor | str | os.PathLike[str] | None" = None,
+    reader: object = None,
     min_score: float = 0.5,
 ) -> list[Grounding]:
     """Say of each quote, or each part of an answer, where a source has it.
@@ -61,7 +61,7 @@ def ground(
         answer: a text, of which each quotation, and each sentence without one, is looked for; or a list of quotes, each
             looked for as it is.
         sources: a text, several, or documents; see `Predictor.search`.
-        reader: a predictor, or what `Predictor.from_pretrained` loads; None: nothing is "paraphrased".
+        reader: a predictor, a pipeline, or what `Predictor.from_pretrained` loads; None: nothing is "paraphrased".
         min_score: least certainty of a paraphrase, 0 to 1; at 0.5 a span is as likely as "no answer".
 
     Returns:
@@ -70,7 +70,7 @@ def ground(
     Raises:
         ExampleError: an answer or source of wrong type; the message has its index.
         ConfigError: `min_score` out of range.
-        ModelError: the reader does not load.
+        ModelError: the reader does not load, or is none.
 
     """
     least = share("min_score", min_score)
@@ -83,7 +83,9 @@ def ground(
                 standing = find_quote(without_citations(quote), document.text)
                 if standing is not None and (known is None or standing.verdict == "verbatim"):
                     found[row] = (at, standing)
-    asked = reader if reader is None or isinstance(reader, Predictor) else Predictor.from_pretrained(reader)
+    if isinstance(reader, str | os.PathLike):
+        reader = Predictor.from_pretrained(reader)
+    asked = None if reader is None else predictor_of(reader)
     claims = _Claims(asked, documents, least)
     return [
         claims.ground(quote) if one is None else _standing(quote, documents, *one)

@@ -1,8 +1,8 @@
 """Predictions, references and null odds by example id: checked, and paired."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sized
+from typing import Any, Literal, get_args
 
 from qa.errors import MetricError
 
@@ -53,14 +53,42 @@ def require_texts(texts: Texts, references: References) -> None:
         MetricError: naming the first that is not, or no examples at all.
 
     """
-    if not references:
-        raise MetricError("there are no references to score against")
+    require_lists("references", references)
+    _require_by_id("predictions", texts)
     for example_id, text in texts.items():
         if not isinstance(text, str):
             raise MetricError(f"example {example_id!r} has {text!r:.80} as prediction; wanted a text")
-    for example_id, answers in references.items():
-        if not (_is_list(answers) and all(isinstance(answer, str) for answer in answers)):
-            raise MetricError(f"example {example_id!r} has {answers!r:.80} as references; wanted a list of texts")
+
+
+def require_lists(what: str, lists: Mapping[str, Any]) -> None:
+    """Check that every example has a list of texts, which may be read more than once.
+
+    Raises:
+        MetricError: naming the first that has not, or no examples at all.
+
+    """
+    _require_by_id(what, lists)
+    if not lists:
+        raise MetricError(f"there are no {what} to score against")
+    for example_id, texts in lists.items():
+        if not (_is_list(texts) and all(isinstance(text, str) for text in texts)):
+            raise MetricError(f"example {example_id!r} has {texts!r:.80} as {what}; wanted a list of texts")
+
+
+def require_missing(missing: str) -> None:
+    """Check what is to become of an example without a prediction.
+
+    Raises:
+        MetricError: none of the two.
+
+    """
+    if missing not in get_args(Missing):
+        raise MetricError(f"missing is {missing!r:.80}; wanted one of {', '.join(map(repr, get_args(Missing)))}")
+
+
+def _require_by_id(what: str, values: object) -> None:
+    if not isinstance(values, Mapping):
+        raise MetricError(f"{what} are {values!r:.80}; wanted them by example id")
 
 
 def require_same_ids(what: str, found: Mapping[str, object], references: Mapping[str, object]) -> None:
@@ -77,5 +105,5 @@ def require_same_ids(what: str, found: Mapping[str, object], references: Mapping
 
 
 def _is_list(value: object) -> bool:
-    """Tell a list, tuple or array from one text, whose characters would be taken for references."""
-    return isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+    """Tell a list, tuple or array from one text, whose characters would be taken for texts, and from an iterator."""
+    return isinstance(value, Sized) and isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)

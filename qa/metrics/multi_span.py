@@ -7,14 +7,13 @@ precise as the share of it that the best right text holds, and a right text is r
 holds it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 from math import fsum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from qa.errors import MetricError
-from qa.metrics.inputs import require_same_ids
+from qa.metrics.inputs import require_lists, require_same_ids
 from qa.metrics.normalization import language_rules
 from qa.metrics.squad import Scores
 
@@ -36,22 +35,17 @@ class Counts(NamedTuple):
         return Counts(*(one + more for one, more in zip(self, other, strict=True)))
 
 
-def multi_span_score(
-    predictions: Mapping[str, Sequence[str]], references: Mapping[str, Sequence[str]], *, language: str = "en"
-) -> Scores:
+def multi_span_score(predictions: Mapping[str, Any], references: Mapping[str, Any], *, language: str = "en") -> Scores:
     """Score the predicted texts of every example id, in percent: precision, recall and F1, exact and of overlap.
 
     Raises:
-        MetricError: no examples, ids that are not the same, or a text in place of a list of texts.
+        MetricError: no examples, ids that are not the same, or not a list of texts.
         ConfigError: not the code of a language.
 
     """
-    if not references:
-        raise MetricError("there are no references to score against")
+    require_lists("references", references)
+    require_lists("predictions", predictions)
     require_same_ids("prediction", predictions, references)
-    for example_id, texts in predictions.items():
-        if isinstance(texts, str):
-            raise MetricError(f"example {example_id!r} has {texts!r:.80} as predictions; wanted a list of texts")
     total = Counts()
     for example_id, right in references.items():
         total = total.plus(counts_of(normalised(predictions[example_id], language), normalised(right, language)))

@@ -5,6 +5,7 @@ Every number equals, to the last digit, that of the published evaluation on CPyt
 with unanswerable examples. Scores of one example are shares of 1, scores of a data set percentages.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -14,11 +15,11 @@ from jaxtyping import Bool, Float, Float64
 
 from qa.errors import MetricError
 from qa.metrics.inputs import (
-    Missing,
     Odds,
     References,
     Texts,
     of_examples,
+    require_missing,
     require_same_ids,
     require_texts,
 )
@@ -68,7 +69,7 @@ def raw_scores(
     *,
     metric: MetricName = "squad_v2",
     language: str = "en",
-    missing: Missing = "error",
+    missing: str = "error",
 ) -> RawScores:
     """Score the predicted text of every example id against its references, whatever its null odds are.
 
@@ -77,11 +78,12 @@ def raw_scores(
     prediction has a score of 0, and predictions without an example do not count.
 
     Raises:
-        MetricError: no examples, ids that are not the same, for v1.1 an example without a reference, or a prediction
-            or reference that is not a text.
+        MetricError: no examples, ids that are not the same, for v1.1 an example without a reference, a prediction
+            or reference that is not a text, or another `missing`.
         ConfigError: not the code of a language.
     """
     require_texts(texts, references)
+    require_missing(missing)
     references = {example_id: list(answers) for example_id, answers in references.items()}
     if missing == "zero":
         texts = of_examples(texts, references)
@@ -133,7 +135,7 @@ def score(
     null_odds: Odds | None = None,
     threshold: float = 0.0,
     language: str = "en",
-    missing: Missing = "error",
+    missing: str = "error",
 ) -> Scores:
     """Score the best non-null text of every example id; the keys are those of the official scripts.
 
@@ -144,11 +146,12 @@ def score(
     script of v2.0 says so and then fails), a prediction without an example does not count.
 
     Raises:
-        MetricError: no examples, ids that are not the same, unanswerable examples without usable null odds, or a
-            prediction or reference that is not a text.
+        MetricError: no examples, ids that are not the same, unanswerable examples without usable null odds, a
+            prediction or reference that is not a text, a threshold that is no number, or another `missing`.
         ConfigError: not the code of a language.
     """
     require_texts(texts, references)
+    require_missing(missing)
     if all(len(answers) for answers in references.values()):
         return squad_scores(texts, references, language, missing)
     if null_odds is None:
@@ -159,7 +162,7 @@ def score(
     return squad_v2_scores(texts, references, null_odds, threshold, language, missing)
 
 
-def squad_scores(texts: Texts, references: References, language: str, missing: Missing = "error") -> Scores:
+def squad_scores(texts: Texts, references: References, language: str, missing: str = "error") -> Scores:
     """Score as v1.1 does, by the names of its script; see `score`."""
     exact, overlap = raw_scores(texts, references, metric="squad", language=language, missing=missing)
     return {"exact_match": _percent(exact), "f1": _percent(overlap)}
@@ -171,9 +174,11 @@ def squad_v2_scores(
     null_odds: Odds,
     threshold: float,
     language: str,
-    missing: Missing = "error",
+    missing: str = "error",
 ) -> Scores:
     """Score as v2.0 does, by the names of its script; see `score`."""
+    if math.isnan(threshold):
+        raise MetricError("threshold is nan; wanted a number")
     raw = raw_scores(texts, references, language=language, missing=missing)
     if missing == "zero":  # an example without a prediction is never "no answer"
         null_odds = dict.fromkeys(references.keys() - texts.keys(), -np.inf) | dict(null_odds)

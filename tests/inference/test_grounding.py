@@ -1,5 +1,7 @@
 """Where sources have what an answer says: verdicts, places, and what only a reader can find."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import qa
@@ -147,3 +149,10 @@ def test_inputs_of_wrong_type_are_named(answer, sources, message):
 def test_a_least_score_is_a_share():
     with pytest.raises(ConfigError, match=r"min_score is 2\.0; wanted a share"):
         qa.ground("x", SOURCE, min_score=2.0)
+
+
+def test_a_reader_is_also_that_of_a_pipeline_and_nothing_else(predictor):
+    asked = qa.ground(["Ragna Lund built it."], [SOURCE], reader=SimpleNamespace(predictor=predictor), min_score=1.0)
+    assert [found["verdict"] for found in asked] == ["unsupported"]
+    with pytest.raises(ModelError, match="reader is 5; wanted a Predictor"):
+        qa.ground(["Nothing says so."], ["Another text."], reader=5)

@@ -100,3 +100,16 @@ def test_what_is_long_is_shown_in_80_characters():
     with pytest.raises(MetricError) as error:
         require_texts({"a": ["x" * 5000]}, {"a": []})
     assert len(str(error.value)) < 150
+
+
+def test_references_that_can_be_read_only_once_are_refused():
+    """The check would use them up, and what is left of them score 0."""
+    with pytest.raises(MetricError, match="wanted a list of texts"):
+        score({"a": "x"}, {"a": iter(["x"])})
+
+
+def test_what_becomes_of_missing_predictions_and_the_threshold_are_checked():
+    with pytest.raises(MetricError, match="missing is 'skip'; wanted one of 'error', 'zero'"):
+        score({"a": "x"}, {"a": ["x"]}, missing="skip")
+    with pytest.raises(MetricError, match="threshold is nan; wanted a number"):
+        score({"a": "x"}, {"a": []}, null_odds={"a": 1.0}, threshold=float("nan"))

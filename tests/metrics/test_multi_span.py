@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -76,10 +77,14 @@ def test_languages_have_their_rules():
         ({}, {}, "no references"),
         ({"a": []}, {"b": []}, "'a' has a prediction but no reference"),
         ({"a": "text"}, {"a": ["text"]}, "'a' has 'text' as predictions; wanted a list of texts"),
+        ({"a": ["text"]}, {"a": "text"}, "'a' has 'text' as references; wanted a list of texts"),
+        ({"a": ["text"]}, {"a": [None]}, "'a' has [None] as references; wanted a list of texts"),
+        ({"a": [5]}, {"a": ["text"]}, "'a' has [5] as predictions; wanted a list of texts"),
+        ({"a": ["text"]}, {"a": None}, "'a' has None as references; wanted a list of texts"),
     ],
 )
 def test_what_cannot_be_scored_is_named(predictions, references, message):
-    with pytest.raises(MetricError, match=message):
+    with pytest.raises(MetricError, match=re.escape(message)):
         multi_span_score(predictions, references)
 
 
