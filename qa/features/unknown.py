@@ -46,14 +46,19 @@ class UnknownTokens:
         )
 
 
-def unknown_tokens(features: Features) -> UnknownTokens:
+def unknown_tokens(features: Features, *, blank_contexts: int = 0) -> UnknownTokens:
     """Count the unknown tokens of questions and of distinct contexts.
 
     Some tokenizers drop what they do not know. A text of which no token is left counts as an unknown token.
+
+    Args:
+        features: of the texts.
+        blank_contexts: how many of the distinct contexts are white space, of which no token is to be left.
+
     """
-    questions, contexts = (
-        _counted(texts, features.template.unknown_id) for texts in (features.question_ids, features.context_ids)
-    )
+    unknown_id = features.template.unknown_id
+    questions = _counted(features.question_ids, unknown_id, blank=0)
+    contexts = _counted(features.context_ids, unknown_id, blank=blank_contexts)
     return UnknownTokens(
         unknown_in_questions=questions[0],
         in_questions=questions[1],
@@ -62,7 +67,7 @@ def unknown_tokens(features: Features) -> UnknownTokens:
     )
 
 
-def _counted(texts: Ragged, unknown_id: int | None) -> tuple[int, int]:
-    empty = int(np.count_nonzero(texts.lengths == 0))
+def _counted(texts: Ragged, unknown_id: int | None, *, blank: int) -> tuple[int, int]:
+    empty = max(int(np.count_nonzero(texts.lengths == 0)) - blank, 0)  # some tokenizers have tokens for white space
     unknown = int(np.count_nonzero(texts.values == unknown_id)) if unknown_id is not None else 0
     return unknown + empty, len(texts.values) + empty

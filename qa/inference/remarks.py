@@ -65,7 +65,9 @@ def remarks_on(
     rows: Sequence[Row], ids: Sequence[str], features: Features, encoder: Encoder, options: AnswerOptions
 ) -> Remarks:
     """Look at the texts of some rows, and at the windows that they were cut into."""
-    return Remarks(unknown=unknown_tokens(features), cut=_cut_questions(rows, ids, features, encoder, options))
+    blank = {row["context"] for row in rows if row["context"].isspace()}
+    unknown = unknown_tokens(features, blank_contexts=len(blank))
+    return Remarks(unknown=unknown, cut=_cut_questions(rows, ids, features, encoder, options))
 
 
 def _cut_questions(

@@ -32,3 +32,9 @@ def test_unknown_tokens_are_logged_once_a_call_and_told_of_every_chunk(predictor
     assert "does not know these texts" in caplog.text
     assert told.all.unknown.in_questions == 5 * remarked(predictor, "谁?").unknown.in_questions
     assert [doubt["kind"] for doubt in told.all.doubts] == ["unknown_tokens"]
+
+
+def test_a_blank_context_is_not_unknown(predictor):
+    """The removed pipeline's calls have such, and a blank answer to them."""
+    assert remarked(predictor, "Who named it?", context=" \n").doubts == []
+    assert remarked(predictor, "Who named it?", context=" \n").unknown.in_contexts == 0
