@@ -193,6 +193,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       connections.py       Deadlines, size of headers, number of connections.
       prefix.py            The path prefix of a proxy.
       guard.py             Size and time of bodies; clients that have gone.
+      media.py             What a body is said to be: JSON.
       measures.py          What is counted and logged of every request.
       logs.py              Logs as JSON lines.
       schema.py            What clients send and get.

@@ -6,7 +6,8 @@ said in other words are clozes: the claim with one of its details blanked, which
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,7 @@ def ground(
     *,
     reader: object = None,
     min_score: float = 0.5,
+    between: Callable[[], object] = lambda: None,
 ) -> list[Grounding]:
     """Say of each quote, or each part of an answer, where a source has it.
 
@@ -63,6 +65,7 @@ def ground(
         sources: a text, several, or documents; see `Predictor.search`.
         reader: a predictor, a pipeline, or what `Predictor.from_pretrained` loads; None: nothing is "paraphrased".
         min_score: least certainty of a paraphrase, 0 to 1; at 0.5 a span is as likely as "no answer".
+        between: called before each comparison of a quote with a source; what it raises ends the work.
 
     Returns:
         A row for each quote or part, in order.
@@ -76,21 +79,23 @@ def ground(
     least = share("min_score", min_score)
     quotes = _quotes(answer)
     documents = [document_of(source, at) for at, source in enumerate(sources if is_series(sources) else [sources])]
-    found: list[tuple[int, Standing] | None] = [None] * len(quotes)
+    found: dict[str, tuple[int, Standing] | None] = dict.fromkeys(quotes)
     for at, document in enumerate(documents):
-        for row, quote in enumerate(quotes):
-            if (known := found[row]) is None or known[1].verdict == "moved":
+        for quote, known in found.items():
+            if known is None or known[1].verdict == "moved":
+                between()
                 standing = find_quote(without_citations(quote), document.text)
                 if standing is not None and (known is None or standing.verdict == "verbatim"):
-                    found[row] = (at, standing)
+                    found[quote] = (at, standing)
     if isinstance(reader, str | os.PathLike):
         reader = Predictor.from_pretrained(reader)
     asked = None if reader is None else predictor_of(reader)
-    claims = _Claims(asked, documents, least)
-    return [
-        claims.ground(quote) if one is None else _standing(quote, documents, *one)
-        for quote, one in zip(quotes, found, strict=True)
-    ]
+    claims = _Claims(asked, documents, least, between)
+    rows = {
+        quote: claims.ground(quote) if one is None else _standing(quote, documents, *one)
+        for quote, one in found.items()
+    }
+    return [copy(rows[quote]) for quote in quotes]
 
 
 def _quotes(answer: object) -> list[str]:
@@ -138,6 +143,7 @@ class _Claims:
     reader: Predictor | None
     documents: Sequence[Document]
     least: float
+    between: Callable[[], object]
 
     def ground(self, claim: str) -> Grounding:
         found = sorted(self._answers(without_citations(claim)), key=lambda one: -one.score)
@@ -155,15 +161,19 @@ class _Claims:
         able = [
             at
             for at, document in enumerate(self.documents)
-            if document.text.strip() and all(find_quote(one, document.text) for one in required)
+            if document.text.strip() and all(self._stands(one, document) for one in required)
         ]
         known = [
             (start, end)
             for start, end in details
-            if any(find_quote(claim[start:end], self.documents[at].text) for at in able)
+            if any(self._stands(claim[start:end], self.documents[at]) for at in able)
         ]
         for start, end in known[:_MOST_CLOZES]:
             yield from self._asked(claim[:start] + BLANK + claim[end:], claim[start:end], able)
+
+    def _stands(self, detail: str, document: Document) -> bool:
+        self.between()
+        return find_quote(detail, document.text) is not None
 
     def _asked(self, question: str, detail: str, able: Sequence[int]) -> Iterator[_Found]:
         assert self.reader is not None, "without one nothing is asked"

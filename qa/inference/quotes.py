@@ -1,6 +1,7 @@
 """A quote and a source -> where it stands there: word for word, or but for how it is written. No model."""
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -95,14 +96,10 @@ def _exact(text: str, source: str) -> Iterator[CharSpan]:
 
 def _as_written(text: str, source: str) -> Iterator[CharSpan]:
     """Yield whole places that are the same but for how they are written."""
-    return (place for place in _written_alike(text, source) if _is_whole(source, place))
-
-
-def _written_alike(text: str, source: str) -> Iterator[CharSpan]:
     wanted, searched = _bare(text), _bare(source)
     while places := find_places(searched, wanted):
         for place in places:
-            if _same_hyphens(text, source[place.start : place.end]):
+            if _is_whole(source, place) and _same_hyphens(text, source[place.start : place.end]):
                 yield place
         searched = _hidden(searched, places)  # an exact one that is none hides those in another case
 
@@ -126,26 +123,27 @@ def _with_omissions(text: str, source: str) -> Iterator[CharSpan]:
     if len(parts) == 1 and parts[0] != text:
         yield from _as_written(parts[0], source)
     elif len(parts) > 1 and all(len(find_words(part)) >= _FEWEST_WORDS for part in parts):
-        for first in _as_written(parts[0], source):
-            end = _end_of_parts(parts[1:], source, first.end)
+        later = [sorted(_as_written(part, source)) for part in parts[1:]]
+        for first in _as_written(parts[0], source) if all(later) else ():
+            end = _end_of_parts(later, first.end)
             if end is not None:
                 yield CharSpan(first.start, end)
 
 
-def _end_of_parts(parts: Sequence[str], source: str, begin: int) -> int | None:
-    """Return where the last of the parts ends that stand one after the other from `begin`; None: they do not."""
-    for part in parts:
-        near = source[begin : begin + _LONGEST_OMISSION + 2 * len(part)]
-        found = (place for place in _written_alike(part, near) if _is_whole(source, _moved(place, begin)))
-        place = min(found, default=None)
-        if place is None or place.start > _LONGEST_OMISSION:
+def _end_of_parts(later: Sequence[Sequence[CharSpan]], begin: int) -> int | None:
+    """Return where the last of the parts ends that stand one after the other from `begin`; None: they do not.
+
+    Args:
+        later: of every part its places in the source, in order.
+        begin: where the part before them ends.
+
+    """
+    for places in later:
+        at = bisect_left(places, (begin, 0))
+        if at == len(places) or places[at].start > begin + _LONGEST_OMISSION:
             return None
-        begin += place.end
+        begin = places[at].end
     return begin
-
-
-def _moved(place: CharSpan, by: int) -> CharSpan:
-    return CharSpan(place.start + by, place.end + by)
 
 
 def _is_whole(source: str, place: CharSpan) -> bool:
@@ -166,7 +164,7 @@ def _marked(text: str) -> str:
     return str(_AROUND.sub(_UNSEEN, _IN_WORD.sub("\0", text))).replace("\0", "'")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=128)  # as many sources as a request may have, and quotes
 def _bare(text: str) -> str:
     """Return a text of the same length without hyphens in words and quotation marks."""
     return str(_HYPHEN.sub(_UNSEEN, _marked(text)))

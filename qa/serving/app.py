@@ -26,6 +26,7 @@ from qa.serving.desk import Desk
 from qa.serving.evidence import EvidenceTask, GroundTask, add_evidence
 from qa.serving.guard import Guard
 from qa.serving.measures import Measures
+from qa.serving.media import JsonOnly
 from qa.serving.page import add_page
 from qa.serving.prefix import Prefix
 from qa.serving.problems import describe
@@ -56,9 +57,10 @@ _STUCK_SECONDS = 60.0
 _TOGETHER = 32  # windows of several requests that an accelerator gets at once
 _REFUSALS = describe_problems(
     {
-        400: "The body is not encoded as JSON is.",
+        400: "The body cannot be read as JSON.",
         408: "The request, or its answer, took longer than the service waits.",
         413: "The request has more bytes than the service takes.",
+        415: "The body is not said to be JSON, or is compressed.",
         422: "The body is not what is wanted; the detail says where.",
         500: "The model failed.",
         503: "Too many requests wait; try again.",
@@ -148,6 +150,9 @@ def build_app(
     own = ("/answer", "/search", *evidence, "/health", "/ready", "/metrics", "/openapi.json")
     paths = frozenset({*own, *add_page(app)})
     app.add_exception_handler(RequestValidationError, _refuse)
+    app.add_exception_handler(400, _refuse_unread)
+    app.add_exception_handler(Exception, _fail)
+    app.add_middleware(JsonOnly)
     app.add_middleware(
         Guard, body_bytes=limits.body_bytes, all_bytes=max(limits.all_bytes, limits.body_bytes), seconds=limits.seconds
     )
@@ -227,3 +232,12 @@ def _add_health(app: FastAPI, service: _Service) -> None:
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError), "registered for it"
     return JSONResponse({"detail": describe(error.errors())[:1000]}, 422)
+
+
+async def _refuse_unread(_: Request, __: Exception) -> JSONResponse:
+    wanted = "UTF-8, numbers of less than 4,300 digits, and lists and objects less than 1,000 deep"
+    return JSONResponse({"detail": f"the body cannot be read as JSON; wanted {wanted}"}, 400)
+
+
+async def _fail(_: Request, __: Exception) -> JSONResponse:
+    return JSONResponse({"detail": "the service failed on this request; its log says why"}, 500)

@@ -46,7 +46,7 @@ class Desk(Generic[Task, Result]):
     def __init__(self, answer: Callable[[Task], Result], turns: Turns, *, most_waiting: int) -> None:
         """Take the function; `most_waiting` counts inputs that are not answered yet."""
         self._answer, self._turns, self._most_waiting = answer, turns, most_waiting
-        self._waiting = 0
+        self._waiting, self._counting = 0, threading.Lock()
         self._closing = False
         self._process = os.getpid()
         self._small = ThreadPoolExecutor(_SMALL_THREADS, "small")
@@ -55,7 +55,7 @@ class Desk(Generic[Task, Result]):
 
     @property
     def waiting(self) -> int:
-        """Inputs that are not answered yet."""
+        """Inputs that threads are not done with yet."""
         return self._waiting
 
     @property
@@ -102,14 +102,19 @@ class Desk(Generic[Task, Result]):
         context.run(TICKET.set, ticket)
         is_small = task.characters <= _SMALL
         pool, answer = (self._small, self._answer) if is_small else (self._large, self._answer_large)
-        self._waiting += task.size
+        work = pool.submit(context.run, answer, task)
+        self._count(task.size)
+        work.add_done_callback(lambda _: self._count(-task.size))
         try:
-            return await asyncio.wrap_future(pool.submit(context.run, answer, task))
+            return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
             self._turns.drop(ticket)
             raise
-        finally:
-            self._waiting -= task.size
+
+    def _count(self, inputs: int) -> None:
+        """Count inputs until their thread is done with them, which may be after their client has gone."""
+        with self._counting:
+            self._waiting += inputs
 
     def _answer_large(self, task: Task) -> Result:
         try:

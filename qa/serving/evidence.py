@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import FastAPI
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
 from qa.inference import grounding
 from qa.inference.predictor import Predictor
 from qa.inference.remarks import RemarksOfCall
 from qa.serving.schema import Limits, Noted, Options, Question, Strict, Text, few_characters
 from qa.serving.tasks import Results, beside
+from qa.serving.turns import require_waiting
 
 PATHS = ("/evidence", "/ground")
 _MOST_QUOTES = 200
@@ -41,10 +42,11 @@ class EvidenceRequest(Options):
 class GroundRequest(Strict):
     """An answer, or quotes, and the sources that should have them."""
 
-    answer: (
-        Annotated[str, Field(max_length=20_000)]
-        | Annotated[list[Annotated[Text, Field(max_length=20_000)]], Field(max_length=_MOST_QUOTES)]
-    ) = Field(description="A text, whose quotations and sentences are looked for, or a list of quotes.")
+    answer: Annotated[
+        Annotated[str, Field(max_length=20_000), Tag("one")]
+        | Annotated[list[Annotated[Text, Field(max_length=20_000)]], Field(max_length=_MOST_QUOTES), Tag("many")],
+        Discriminator(lambda answer: "many" if isinstance(answer, list) else "one"),
+    ] = Field(description="A text, whose quotations and sentences are looked for, or a list of quotes.")
     sources: Annotated[list[Text], Field(min_length=1, max_length=Limits.inputs), AfterValidator(_few_sources)]
     min_score: float = Field(0.5, ge=0, le=1, description="Least certainty of a paraphrase.")
 
@@ -133,7 +135,9 @@ class GroundTask:
     def answer(self, predictor: Predictor) -> list[grounding.Grounding]:
         """Return a verdict on each quote or part."""
         body = self.body
-        return grounding.ground(body.answer, body.sources, reader=predictor, min_score=body.min_score)
+        return grounding.ground(
+            body.answer, body.sources, reader=predictor, min_score=body.min_score, between=require_waiting
+        )
 
 
 def add_evidence(

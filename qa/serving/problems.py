@@ -19,7 +19,7 @@ _WORDS = {
     "less_than_equal": "is too large; wanted at most {le}",
     "model_type": "is no object with the fields of a question",
     "model_attributes_type": "is no object with the fields of a question",
-    "dict_type": "is no object with the fields of a question",
+    "dict_type": "is no object",
     "value_error": "{error}",
 }
 _KINDS = {"one", "many", "plain", "known"}  # of a body, and of a passage: names that no field has

@@ -1,5 +1,7 @@
 """What clients send and get, as the OpenAPI document shows it."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,8 @@ MOST_CHARACTERS = 500_000
 """Of a text."""
 MOST_CHARACTERS_TOGETHER = 1_000_000
 """Of all texts of a request; bounds the work that one request can cause."""
+_DEEPEST = 32
+"""Of lists and objects within one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,12 +140,36 @@ Questions = Annotated[Annotated[OneQuestion, Tag("one")] | Annotated[ManyQuestio
 """One question or many: decided by whether there are inputs, so that what is wrong is said of one kind only."""
 
 
+def _writable(meta: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a passage, if an answer can have it: it comes back as JSON."""
+    level: list[object] = [meta]
+    for _ in range(_DEEPEST):
+        level = [child for one in level for child in _children(one)]
+    if level:
+        raise ValueError(f"is nested more than {_DEEPEST} deep")
+    try:
+        json.dumps(meta, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("has a text with a lone surrogate") from error
+    except ValueError as error:
+        raise ValueError("has a number that is not finite") from error
+    return meta
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 class Document(Strict):
     """A passage, and what is known of it, which comes back with its answers."""
 
     text: Text
     id: str | None = Field(None, max_length=1_000)
-    meta: dict[str, Any] = Field(default_factory=dict, description="Anything; `page` is where the text begins.")
+    meta: Annotated[dict[str, Any], AfterValidator(_writable)] = Field(
+        default_factory=dict, description="Anything that JSON has; `page` is where the text begins."
+    )
 
 
 def _passage_kind(passage: object) -> str:

@@ -35,6 +35,17 @@ TICKET: ContextVar[Ticket] = ContextVar("ticket")
 """The request that this thread answers."""
 
 
+def require_waiting() -> None:
+    """Check that somebody waits for what this thread does: for work between forward passes.
+
+    Raises:
+        GoneError: nobody does any more.
+
+    """
+    if TICKET.get().gone:
+        raise GoneError
+
+
 @dataclass(frozen=True, eq=False)
 class _Pass:
     """A forward pass that waits."""

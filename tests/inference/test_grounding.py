@@ -156,3 +156,23 @@ def test_a_reader_is_also_that_of_a_pipeline_and_nothing_else(predictor):
     assert [found["verdict"] for found in asked] == ["unsupported"]
     with pytest.raises(ModelError, match="reader is 5; wanted a Predictor"):
         qa.ground(["Nothing says so."], ["Another text."], reader=5)
+
+
+def test_between_comparisons_a_caller_may_end_the_work():
+    def stop():
+        asked.append(1)
+        if len(asked) == 3:
+            raise InterruptedError
+
+    asked = []
+    with pytest.raises(InterruptedError):
+        qa.ground(["One thing", "Two things", "Three things"], [SOURCE, OTHER], between=stop)
+    assert len(asked) == 3
+
+
+def test_a_quote_that_comes_again_is_looked_for_once():
+    asked = []
+    found = qa.ground(["Nobody says so"] * 50, [SOURCE, OTHER], between=lambda: asked.append(1))
+    assert len(asked) == 2
+    assert [row["quote"] for row in found] == ["Nobody says so"] * 50
+    assert found[0] is not found[1]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qa.inference import quotes
 from qa.inference.quotes import find_quote, quoted_parts, without_citations
 from tests.benchmarks.quote_fuzz import run
 
@@ -138,3 +139,24 @@ def test_quotations_and_sentences_without_them_are_looked_for():
 
 def test_citations_are_left_out():
     assert without_citations("It was built in 1871 [2, 3]. See [a].") == "It was built in 1871 . See [a]."
+
+
+def test_many_places_of_a_first_part_cost_no_search_each(monkeypatch):
+    """As many as a source may have would take minutes."""
+    searches = []
+    found = quotes.find_places
+
+    def counted(*given):
+        searches.append(1)
+        return found(*given)
+
+    monkeypatch.setattr(quotes, "find_places", counted)
+    assert find_quote("a a … zz zz", "a a " * 5_000 + "b " * 500 + "zz zz") is None
+    assert find_quote("a a … zz zz", "a a " * 5_000 + "zz zz") is not None
+    assert len(searches) < 20
+
+
+def test_parts_may_come_again_before_the_first_and_after_the_last():
+    source = "so it goes on. It was built by Ada, and on it goes, so it goes on, and so it goes on."
+    standing = find_quote("built by Ada … so it goes on", source)
+    assert source[standing.start : standing.end] == "built by Ada, and on it goes, so it goes on"

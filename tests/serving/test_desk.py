@@ -113,9 +113,10 @@ def test_work_of_clients_that_have_gone_is_not_done(characters):
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
-        assert desk.waiting == 0
+        assert 0 < desk.waiting < len(tasks)  # those that threads are at
         model.open.set()
         assert await desk.submit(Work("a")) == "A"
+        await asyncio.to_thread(wait_until, lambda: desk.waiting == 0)
         return model.passes
 
     passes, ended = run(scenario, most_waiting=64)

@@ -3,6 +3,9 @@
 import pytest
 
 import qa
+from qa.errors import GoneError
+from qa.serving.evidence import GroundRequest, GroundTask
+from qa.serving.turns import TICKET, Ticket
 from tests.support.service import CONTEXT, QUESTION
 
 
@@ -46,3 +49,14 @@ def test_ground_is_the_packages(client, predictor):
 )
 def test_what_is_out_of_range_is_refused(client, route, body, status):
     assert client.post(f"/{route}", json=body).status_code == status
+
+
+def test_what_a_client_that_has_gone_asked_for_is_compared_no_further(predictor):
+    """A quote may take a second for each of many sources, without a pass of the model in between."""
+    task = GroundTask(body=GroundRequest(answer=["one quote", "another one"], sources=["a text", "more text"]))
+    token = TICKET.set(Ticket(came=0.0, gone=True))
+    try:
+        with pytest.raises(GoneError):
+            task.answer(predictor)
+    finally:
+        TICKET.reset(token)

@@ -3,10 +3,18 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from qa.serving.evidence import GroundRequest
 from qa.serving.problems import describe
 from qa.serving.schema import MOST_CHARACTERS, Questions, Search
 
 WHOLE = {"question": "Who?", "context": "Ada."}
+SEARCH = {"question": "q", "contexts": ["a"]}
+GROUND = {"answer": "a", "sources": ["a"]}
+
+
+def nested(depth):
+    """Lists in lists."""
+    return {"x": [] if depth == 1 else [nested(depth - 1)]}
 
 
 def told(kind, body):
@@ -46,6 +54,32 @@ def told(kind, body):
             {"question": "q", "contexts": [{"text": "a", "page": 3}]},
             "contexts[0].page is not a field of this request",
         ),
+        (Search, SEARCH | {"contexts": [{"text": "a", "meta": None}]}, "contexts[0].meta is no object"),
+        (
+            Search,
+            SEARCH | {"contexts": [{"text": "a", "meta": {"x": "\ud800"}}]},
+            "contexts[0].meta has a text with a lone surrogate",
+        ),
+        (
+            Search,
+            SEARCH | {"contexts": [{"text": "a", "meta": {"\ud800": 1}}]},
+            "contexts[0].meta has a text with a lone surrogate",
+        ),
+        (
+            Search,
+            SEARCH | {"contexts": [{"text": "a", "meta": {"x": [float("inf")]}}]},
+            "contexts[0].meta has a number that is not finite",
+        ),
+        (
+            Search,
+            SEARCH | {"contexts": [{"text": "a", "meta": nested(40)}]},
+            "contexts[0].meta is nested more than 32 deep",
+        ),
+        (GroundRequest, GROUND | {"answer": 5}, "answer is no text"),
+        (GroundRequest, GROUND | {"answer": None}, "answer is no text"),
+        (GroundRequest, GROUND | {"answer": [""]}, "answer[0] is empty"),
+        (GroundRequest, GROUND | {"answer": [1]}, "answer[0] is no text"),
+        (GroundRequest, GROUND | {"answer": ["a"] * 201}, "answer has too many entries; wanted at most 200"),
         (Search, {"question": "q", "contexts": ["a"], "prefilter": 0}, "prefilter is too small; wanted at least 1"),
         (
             Search,
