@@ -172,6 +172,8 @@ def _bare(text: str) -> str:
 
 def _same_hyphens(one: str, other: str) -> bool:
     """Tell whether two texts that are the same when bare have the same hyphens, those at the ends of lines aside."""
+    if one == other:
+        return True
     left, right = (iter(_folded(_marked(text))) for text in (one, other))
     a, b = next(left, ""), next(right, "")
     while a or b:
