@@ -252,6 +252,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     api.py               Train and evaluate from Python.
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
+      streams.py           Standard streams that are closed, full or narrow.
       flags.py             Groups of flags that several commands are composed of.
       answer_flags.py      What the commands that answer take.
       data_flags.py        What the commands about data sets take.

@@ -20,7 +20,7 @@ class Ask:
 
     model: ModelFlags
     question: str | None = None
-    """The question; none: asked for, until an empty line."""
+    """The question; none: asked for, until an empty line, or read from standard input, one a line."""
     context: str | None = None
     """The text that may hold the answer."""
     file: Path | None = None

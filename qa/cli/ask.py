@@ -46,11 +46,12 @@ def _questions(arguments: Ask) -> Iterator[str]:
     if arguments.question is not None:
         yield arguments.question
         return
-    for line in _typed_lines() if sys.stdin.isatty() else map(decode_input, sys.stdin.buffer):
-        question = line.strip()
-        if not question:
+    by_hand = sys.stdin.isatty()
+    for line in _typed_lines() if by_hand else map(decode_input, sys.stdin.buffer):
+        if question := line.strip():
+            yield question
+        elif by_hand:
             return
-        yield question
 
 
 def _typed_lines() -> Iterator[str]:

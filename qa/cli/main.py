@@ -4,7 +4,6 @@ Exit statuses: 0 done, 1 an error of input, model or machine, 2 a wrong command 
 """
 
 import importlib.util
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from qa.cli.data_flags import Cache, Convert, Inspect, Score, Split, Unanswerabl
 from qa.cli.experiment_flags import Adapt, Compare, Crossval, Errors, Sweep
 from qa.cli.model_flags import Calibrate, Export, ExportCheckpoint, Trim
 from qa.cli.start_flags import Configs, Demo, Train, Tutorial
+from qa.cli.streams import flushed, give_up_output, is_of_output, open_streams
 from qa.cli.usage import told_examples
 from qa.errors import MissingPackageError, QAError, UsageError
 from qa.runtime.cores import sleep_where_cores_are_busy
@@ -71,10 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Exits like any command line tool, with status 2, on a wrong command line, and on `--help`.
     """
-    _write_any_letter()
+    open_streams()
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # such as that PyTorch was not found
     sleep_where_cores_are_busy()  # before torch is loaded
-    return _flushed(_status(list(sys.argv[1:] if arguments is None else arguments)))
+    try:
+        return flushed(_status(list(sys.argv[1:] if arguments is None else arguments)))
+    except SystemExit:  # of help, and of wrong command lines
+        if flushed(0):
+            raise SystemExit(1) from None
+        raise
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        return give_up_output(error)
 
 
 def _status(words: list[str]) -> int:
@@ -94,32 +103,8 @@ def _status(words: list[str]) -> int:
         return _failed(error, 2)
     except QAError as error:
         return _failed(error, 1)
-    except BrokenPipeError:  # who reads has seen enough, as `head` has
-        return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _flushed(status: int) -> int:
-    """Write what standard output still holds; return the status, 1 where that was 0 and it cannot be written.
-
-    What cannot be written is dropped, else Python tries again at its end, with a traceback and a status of its own.
-    """
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not (status or isinstance(error, BrokenPipeError)):
-            print(f"error: cannot write standard output: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return status or 1
-    return status
-
-
-def _write_any_letter() -> None:
-    """Escape letters that a console's code page, such as cp1252, lacks: most of them."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def parse(words: Sequence[str]) -> Command:

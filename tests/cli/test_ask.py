@@ -51,10 +51,10 @@ def test_ask_reads_the_context_from_a_file_or_standard_input(capsys, folder, tmp
     assert output(capsys, "ask", folder, "--question", QUESTION, "--json").out == given
 
 
-def test_ask_answers_questions_line_by_line_until_an_empty_one(capsys, folder, monkeypatch):
-    monkeypatch.setattr("sys.stdin", stdin(f"{QUESTION}\nWhen?\n\nNever read\n".encode()))
+def test_ask_answers_questions_line_by_line_and_passes_over_empty_ones(capsys, folder, monkeypatch):
+    monkeypatch.setattr("sys.stdin", stdin(f"{QUESTION}\nWhen?\n\nWhere?\n".encode()))
     found = json_lines(output(capsys, "ask", folder, "--context", CONTEXT, "--json").out)
-    assert [line["question"] for line in found] == [QUESTION, "When?"]
+    assert [line["question"] for line in found] == [QUESTION, "When?", "Where?"]
     monkeypatch.setattr("sys.stdin", stdin(b"To the end?"))
     assert len(json_lines(output(capsys, "ask", folder, "--context", CONTEXT, "--json").out)) == 1
 

@@ -33,7 +33,7 @@ def folders(tmp_path_factory):
         "one": str(tiny.save_reader(folder / "one", seed=4)),
         "other": str(tiny.save_reader(folder / "other", seed=5)),
         "bytes": str(tiny.save_reader(folder / "bytes", "roberta", seed=6)),
-        "few": str(tiny.save_reader(folder / "few", "roberta", max_position_embeddings=46)),
+        "few": str(tiny.save_reader(folder / "few", "roberta", max_position_embeddings=34)),
     }
 
 
@@ -133,7 +133,7 @@ def test_a_teacher_of_no_numbers_is_refused(learned, folders, tmp_path):
     broken.save_pretrained(tmp_path / "broken")
     tiny.tokenizer().save_pretrained(tmp_path / "broken")
     folders["broken"] = str(tmp_path / "broken")
-    with pytest.raises(ModelError, match=r"broken.*logits that are not numbers|broken.*other logits"):
+    with pytest.raises(ModelError, match=r"broken.*logits that are not finite numbers"):
         learned("broken")
 
 
