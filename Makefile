@@ -48,7 +48,7 @@ gpu: $(VENV)/installed  ## On a machine with a GPU, in ten minutes: its tests, t
 	$(RUN) -m pytest -m gpu --numprocesses 4
 	$(RUN) -m tests.benchmarks.gpu
 
-bench-f1: $(VENV)/installed  ## Time to F1 60, against the no-Trainer recipe.
+bench-f1: $(VENV)/installed  ## F1 over minutes, against the no-Trainer recipe, resumable; DATA=FOLDER.
 	$(RUN) -m tests.benchmarks.time_to_f1 $(if $(DATA),--data $(DATA))
 
 bench-recipes: $(VENV)/installed  ## Recipes of training at the same budget, with seeds, resumable; DATA=FOLDER of SQuAD.

@@ -22,6 +22,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       ending.py            How a process ends: message, status, word to the others.
       launched.py          The processes that were started for one command.
       logs.py              Log by rank, and into a file.
+      terminal.py          The terminal that help is written to.
       core_wait.py         How long this process waited for a core.
       cores.py             The cores of this process, and the memory that it keeps.
       environment.py       Versions, hardware, commit.
@@ -45,6 +46,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       formats.py           One file -> raw rows; the content tells the format.
       folders.py           A folder -> the files of a split.
       sources.py           Hub id, folder or file -> raw rows.
+      scripts.py           Scripts that are written without spaces between words.
       placing.py           Where an answer stands in its context.
       references.py        Marks -> references: checked, placed, repaired.
       validation.py        A raw row -> an example, or the rule it breaks.
@@ -252,7 +254,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     api.py               Train and evaluate from Python.
     cli/                 `qa ...`: one file per command.
       main.py              Parse, run, exit status.
-      streams.py           Standard streams that are closed, full or narrow.
+      streams.py           Standard streams that are closed or full.
       flags.py             Groups of flags that several commands are composed of.
       answer_flags.py      What the commands that answer take.
       data_flags.py        What the commands about data sets take.

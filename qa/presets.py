@@ -25,6 +25,7 @@ from qa.config import (
 )
 from qa.errors import ConfigError
 from qa.foreign_flags import require_own_flags
+from qa.runtime.terminal import widen_narrow_terminal
 
 
 def _preset(model: str, data: str, learning_rate: float, *, batch_size: int = 32, max_length: int = 384) -> RunConfig:
@@ -112,6 +113,7 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     prog = "train_qa.py [PRESET | CONFIG FILE]"
     about = f"{RunConfig.__doc__}\n\nPresets: {', '.join(PRESETS)}."
     require_own_flags(flags)
+    widen_narrow_terminal()
     flags = list(_with_plain_switches(_with_resume_value(flags)))
     try:
         config = tyro.cli(RunConfig, args=flags, default=defaults, prog=prog, description=about)

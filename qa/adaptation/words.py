@@ -7,10 +7,11 @@ import numpy as np
 import regex
 from jaxtyping import Int
 
-# Scripts without spaces between words: each character, with its marks, is a word there.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+from qa.data.scripts import UNSPACED
+
+# In scripts without spaces between words each character, with its marks, is a word.
 _WORD = regex.compile(
-    rf"(?=[{_UNSPACED}])\X|[\p{{L}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]|[-'’.,](?=[\p{{L}}\p{{N}}]))*",
+    rf"(?=[{UNSPACED}])\X|[\p{{L}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}--[{UNSPACED}]]|[-'’.,](?=[\p{{L}}\p{{N}}]))*",
     regex.V1,
 )
 _SENTENCE_END = regex.compile(

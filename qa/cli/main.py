@@ -22,6 +22,7 @@ from qa.cli.streams import flushed, give_up_output, is_of_output, open_streams
 from qa.cli.usage import told_examples
 from qa.errors import MissingPackageError, QAError, UsageError
 from qa.runtime.cores import sleep_where_cores_are_busy
+from qa.runtime.terminal import widen_narrow_terminal
 
 Command = (
     Annotated[Demo, subcommand("demo")]
@@ -76,10 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sleep_where_cores_are_busy()  # before torch is loaded
     try:
         return flushed(_status(list(sys.argv[1:] if arguments is None else arguments)))
-    except SystemExit:  # of help, and of wrong command lines
-        if flushed(0):
-            raise SystemExit(1) from None
-        raise
+    except SystemExit as end:  # of help, and of wrong command lines
+        written = flushed(0)
+        raise SystemExit(end.code or written) from None
     except OSError as error:
         if not is_of_output(error):
             raise
@@ -111,6 +111,7 @@ def parse(words: Sequence[str]) -> Command:
     """Return the command that words name; all that follows `train` is the page's. Exits like `main`."""
     if words[:1] == ["train"]:
         return Train(arguments=tuple(words[1:]))
+    widen_narrow_terminal()
     return tyro.cli(
         Command,
         args=words,

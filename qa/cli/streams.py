@@ -5,12 +5,11 @@ import io
 import os
 import sys
 
-_NARROWEST = 40  # columns of a terminal: help is laid out for ever where it has no room for a word
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 def open_streams() -> None:
-    """Make the standard streams what a command expects, and a terminal wide enough for its help.
+    """Make the standard streams what a command expects.
 
     A stream that was closed is empty, or takes everything. Letters are escaped that a console's code page, such as
     cp1252, lacks: most of them.
@@ -21,9 +20,6 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and 0 < int(columns) < _NARROWEST:
-        os.environ["COLUMNS"] = str(_NARROWEST)
 
 
 def is_of_output(error: OSError) -> bool:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import regex
 
+from qa.data.scripts import UNSPACED
+
 _UNITS = {"UTF-16 units": ("utf-16-le", 2), "UTF-8 bytes": ("utf-8", 1)}
 """What programs count instead of characters: the encoding, and the bytes of a unit."""
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー"
-_SPACED = regex.compile(rf"[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]", regex.V1)
+_SPACED = regex.compile(rf"[\p{{L}}\p{{M}}\p{{N}}--[{UNSPACED}]]", regex.V1)
 _PREFIXED = regex.compile(r"[\p{Arabic}\p{Hebrew}]")
 _SUFFIXED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Hangul}\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}]")
 

@@ -7,25 +7,10 @@ import numpy as np
 import regex
 from jaxtyping import Bool, Int
 
+from qa.data.scripts import UNSPACED
 from qa.features.graphemes import cluster_starts
 
-# Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, Tai, kana, han.
-_WITHOUT_SPACES = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x1950, 0x19DF),
-    (0x1A20, 0x1AAF),
-    (0x3005, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xA9E0, 0xA9FF),
-    (0xAA60, 0xAADF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
+_WITHOUT_SPACES = regex.compile(f"[{UNSPACED}]")
 _ZERO_WIDTH_SPACE = "\u200b"
 _IN_WORD, _UNSEEN, _BETWEEN = "w", "u", "."
 _HIDDEN = r"[\p{Cf}--\u200b]*+"  # may stand anywhere in a number
@@ -39,7 +24,7 @@ class _Kinds(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         category = unicodedata.category(chr(code))
-        has_spaces = not any(low <= code <= high for low, high in _WITHOUT_SPACES)
+        has_spaces = _WITHOUT_SPACES.match(chr(code)) is None
         kind = _IN_WORD if category[0] in "LMN" and has_spaces else _BETWEEN
         self[code] = kind = _UNSEEN if category == "Cf" and chr(code) != _ZERO_WIDTH_SPACE else kind
         return kind

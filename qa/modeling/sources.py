@@ -35,7 +35,9 @@ def located(source: str) -> str:
 
 
 def _require_model(source: str, path: Path) -> None:
-    """Check that a folder is neither empty of models nor a run's, whose model is a folder inside."""
+    """Check that a path is a folder, and neither empty of models nor a run's, whose model is a folder inside."""
+    if path.is_file():
+        raise ModelError(f"model {source!r} is a file; wanted the folder of a model, or a hub id")
     inside = path / "model"
     has_weights = any(path.glob("*.safetensors")) or any(path.glob("*.bin"))
     if (inside / CONFIG_NAME).is_file() and not has_weights:

@@ -62,7 +62,7 @@ _REFUSALS = describe_problems(
         413: "The request has more bytes than the service takes.",
         415: "The body is not said to be JSON, or is compressed.",
         422: "The body is not what is wanted; the detail says where.",
-        500: "The model failed.",
+        500: "The model, or the service, failed; its log says why.",
         503: "Too many requests wait; try again.",
     }
 )
@@ -120,7 +120,7 @@ class _Waiting(Collector):
         self._desk = desk
 
     def collect(self) -> list[GaugeMetricFamily]:
-        return [GaugeMetricFamily("qa_waiting_inputs", "Inputs that are not answered yet.", self._desk.waiting)]
+        return [GaugeMetricFamily("qa_waiting_inputs", "Inputs that are not done with yet.", self._desk.waiting)]
 
 
 def build_app(
@@ -147,12 +147,12 @@ def build_app(
     _add_routes(app, service)
     _add_health(app, service)
     evidence = add_evidence(app, service.results, _REFUSALS)
-    own = ("/answer", "/search", *evidence, "/health", "/ready", "/metrics", "/openapi.json")
-    paths = frozenset({*own, *add_page(app)})
+    asking = ("/answer", "/search", *evidence)
+    paths = frozenset({*asking, "/health", "/ready", "/metrics", "/openapi.json", *add_page(app)})
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(400, _refuse_unread)
     app.add_exception_handler(Exception, _fail)
-    app.add_middleware(JsonOnly)
+    app.add_middleware(JsonOnly, paths=asking)
     app.add_middleware(
         Guard, body_bytes=limits.body_bytes, all_bytes=max(limits.all_bytes, limits.body_bytes), seconds=limits.seconds
     )

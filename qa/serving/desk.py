@@ -44,7 +44,7 @@ class Desk(Generic[Task, Result]):
     """A bounded number of requests in front of a function that answers one of them by the model of `turns`."""
 
     def __init__(self, answer: Callable[[Task], Result], turns: Turns, *, most_waiting: int) -> None:
-        """Take the function; `most_waiting` counts inputs that are not answered yet."""
+        """Take the function; `most_waiting` counts inputs that threads are not done with yet."""
         self._answer, self._turns, self._most_waiting = answer, turns, most_waiting
         self._waiting, self._counting = 0, threading.Lock()
         self._closing = False

@@ -267,7 +267,7 @@ class Health(BaseModel):
 
     status: Literal["ok", "stuck"]
     model: str
-    waiting: int = Field(description="Inputs that are not answered yet.")
+    waiting: int = Field(description="Inputs that are not done with yet.")
 
 
 class Readiness(BaseModel):

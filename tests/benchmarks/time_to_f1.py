@@ -3,8 +3,8 @@
     python -m tests.benchmarks.time_to_f1 --data FOLDER [--ours 2000 3000 4500] [--theirs 4000 8000] [--precision bf16]
 
 A job: load, build features, train one epoch on so many examples (linear schedule, 10 % warm-up), answer and score the
-whole dev set. Each is a point of its side's curve: its wall time and its F1. Ours is trained by the best recipe of
-`make bench-recipes`, theirs as the script is: batches of 16, the model's dropout, and the best of several learning
+whole dev set. Each is a point of its side's curve: its wall time and its F1. Ours is trained by one of the best recipes
+of `make bench-recipes`, theirs as the script is: batches of 16, the model's dropout, and the best of several learning
 rates on a quarter of its fewest examples, scored on 1,000 of the dev set. Minutes to an F1 are read from the line
 between the two jobs around it. OUT/points.jsonl keeps every job, so that the same command goes on where it was stopped;
 OUT/f1_over_minutes.json and .svg are the result and its picture. Exits with 1 if a side has no jobs around a wanted F1
@@ -41,7 +41,7 @@ RECIPE = {
     "--decoding.choice": "overlap",
     "--decoding.length-cost": 0.1,
 }
-"""Ours: what `make bench-recipes` found best for few steps, and the choice of spans that goes with it."""
+"""Ours: `small-batches` of `make bench-recipes`, with many steps of few examples, and a choice of spans."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or narrow: an error of ours, and the status that was promised."""
+"""Standard streams that are closed or full: an error of ours, and the status that was promised."""
 
 import os
 import subprocess
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import qa
-from qa.cli.streams import open_streams
 
 IS_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 SAID = "error: cannot write standard output: No space left on device\n"
@@ -21,6 +20,7 @@ def run(words, how, **environment):
 
 
 @IS_FULL
+@pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "unbuffered"), [("--version", ""), ("--version", "1"), ("ask --help", ""), ("ask --help", "1")]
@@ -30,16 +30,10 @@ def test_a_full_output_is_an_error_with_status_1(words, unbuffered):
     assert (done.returncode, done.stderr) == (1, SAID)
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_streams_that_were_closed_are_empty_or_take_everything():
     assert run("--version", ">&-").returncode == 0
     done = run("ask /none --question a", "<&-")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(("columns", "wanted"), [("1", "40"), ("39", "40"), ("40", "40"), ("0", "0"), ("x", "x")])
-def test_help_has_room_for_a_word(columns, wanted, monkeypatch):
-    monkeypatch.setenv("COLUMNS", columns)
-    open_streams()
-    assert os.environ["COLUMNS"] == wanted

@@ -1,6 +1,8 @@
 """Where a quote stands in a source, word for word or otherwise written; and what of an answer is looked for."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qa.inference import quotes
 from qa.inference.quotes import find_quote, quoted_parts, without_citations
@@ -160,3 +162,27 @@ def test_parts_may_come_again_before_the_first_and_after_the_last():
     source = "so it goes on. It was built by Ada, and on it goes, so it goes on, and so it goes on."
     standing = find_quote("built by Ada … so it goes on", source)
     assert source[standing.start : standing.end] == "built by Ada, and on it goes, so it goes on"
+
+
+def end_of_parts(parts, source, begin):
+    """The dull way: each part is looked for from where the one before it ends, character by character."""
+    for part in parts:
+        places = [at for at in range(begin, begin + 501) if source.startswith(part, at)]
+        whole = [at for at in places if find_quote(part, source[at - 1 : at + len(part) + 1]) is not None]
+        if not whole:
+            return None
+        begin = whole[0] + len(part)
+    return begin
+
+
+@given(st.randoms(use_true_random=False))
+def test_parts_beside_omissions_are_found_as_by_looking_after_each(random):
+    """Of words that do not come twice in a part."""
+    words = ["the", "old", "mill", "of", "Oslo", "was", "not", "burnt", "and", "so", "it", "goes"]
+    source = f" {' '.join(random.choices(words, k=150))} "
+    parts = [" ".join(random.sample(words, 2)) for _ in range(3)]
+    firsts = [at for at in range(len(source)) if source.startswith(f" {parts[0]} ", at)]
+    ends = [(at + 1, end_of_parts(parts[1:], source, at + 1 + len(parts[0]))) for at in firsts]
+    wanted = next(((begin, end) for begin, end in ends if end is not None), None)
+    standing = find_quote(" … ".join(parts), source)
+    assert (standing and (standing.start, standing.end)) == wanted

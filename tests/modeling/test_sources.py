@@ -18,6 +18,13 @@ def test_a_folder_is_where_its_path_says_and_anything_else_a_hub_id(tmp_path, mo
         located("./nowhere")
 
 
+def test_a_file_is_no_model(tmp_path):
+    file = tmp_path / "reader.json"
+    file.write_text("{}")
+    with pytest.raises(ModelError, match=r"reader\.json' is a file; wanted the folder of a model, or a hub id"):
+        located(str(file))
+
+
 def test_a_folder_without_a_model_and_a_run_with_one_inside_are_told(tmp_path):
     with pytest.raises(ModelError, match="the folder holds no model; wanted config"):
         located(str(tmp_path))

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from qa.serving.app import build_app
 from qa.serving.guard import SECURITY_HEADERS
-from qa.serving.schema import MOST_CHARACTERS
+from qa.serving.schema import MOST_CHARACTERS, Limits
 from tests.support import tiny
 from tests.support.service import CONTEXT, LONG, ONE, QUESTION, Gate, serving, wait_until
 
@@ -212,6 +214,26 @@ def test_bodies_that_are_no_text_are_4xx(client, body):
     found = client.post("/answer", content=body, headers={"content-type": "application/json"})
     assert found.status_code in {400, 422}
     assert isinstance(found.json()["detail"], str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"question": "a", "context": "b", "top_k": ' + b"1" * 5_000 + b"}", b'"\xff"', b"[" * 5_000 + b"]" * 5_000],
+)
+def test_what_no_json_reader_takes_is_400_and_says_what_is_taken(client, body):
+    found = client.post("/answer", content=body, headers={"content-type": "application/json"})
+    assert found.status_code == 400
+    assert found.json()["detail"].startswith("the body cannot be read as JSON; wanted UTF-8, numbers of less than")
+
+
+def test_a_failure_beside_the_model_is_json_too(predictor, monkeypatch):
+    """Such as an answer that cannot be written."""
+    monkeypatch.setattr("qa.serving.app._options", lambda *_: 1 / 0)
+    app = build_app(lambda: predictor, name="m", limits=Limits())
+    with TestClient(app, raise_server_exceptions=False) as client:
+        found = client.post("/answer", json=ONE)
+    assert found.status_code == 500
+    assert found.json() == {"detail": "the service failed on this request; its log says why"}
 
 
 def test_an_answer_that_takes_too_long_is_408(predictor):

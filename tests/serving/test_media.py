@@ -4,7 +4,10 @@ import gzip
 import json
 
 import pytest
+from fastapi.testclient import TestClient
 
+from qa.serving.app import build_app
+from qa.serving.schema import Limits
 from tests.support.service import CONTEXT, QUESTION
 
 BODY = json.dumps({"question": QUESTION, "context": CONTEXT}).encode()
@@ -25,6 +28,17 @@ def test_another_type_or_encoding_is_named(client, path, headers, said):
     found = client.post(path, content=body, headers=headers)
     assert found.status_code == 415
     assert said in found.json()["detail"]
+
+
+def test_paths_that_take_no_body_say_so_themselves(client):
+    assert client.post("/health").status_code == 405
+    assert client.post("/none").status_code == 404
+
+
+def test_behind_a_prefix_bodies_are_looked_at_too(predictor):
+    with TestClient(build_app(lambda: predictor, name="m", limits=Limits(), root_path="/qa")) as client:
+        assert client.post("/qa/answer", content=BODY).status_code == 415
+        assert client.post("/answer", content=BODY).status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/vnd.qa+json"])
