@@ -20,7 +20,6 @@ def run(words, how, **environment):
 
 
 @IS_FULL
-@pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "unbuffered"), [("--version", ""), ("--version", "1"), ("ask --help", ""), ("ask --help", "1")]
@@ -30,7 +29,6 @@ def test_a_full_output_is_an_error_with_status_1(words, unbuffered):
     assert (done.returncode, done.stderr) == (1, SAID)
 
 
-@pytest.mark.processes
 @pytest.mark.slow
 def test_streams_that_were_closed_are_empty_or_take_everything():
     assert run("--version", ">&-").returncode == 0

@@ -156,6 +156,7 @@ for make, given in ((Predictor.from_pretrained, None), (Predictor.from_pretraine
 """
 
 
+@pytest.mark.slow
 def test_what_names_no_reader_and_is_none_is_refused():
     """In a process without the tests' own checks of types."""
     done = subprocess.run([sys.executable, "-c", NO_READERS], check=True, capture_output=True, text=True)
