@@ -26,7 +26,7 @@ class TokenizerError(QAError):
 
 
 class FeatureError(QAError):
-    """Settings that leave no room for context tokens in a window."""
+    """Settings by which windows would have no room for context tokens, or none that is not in the one before."""
 
 
 class LabelError(QAError):

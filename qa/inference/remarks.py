@@ -19,7 +19,7 @@ _NAMED = 3  # inputs that a warning names
 class Doubt(TypedDict):
     """Why answers are not to be trusted."""
 
-    kind: Literal["unknown_tokens", "question_cut"]
+    kind: Literal["unknown_tokens", "question_cut", "stride_cut"]
     detail: str
 
 
@@ -30,10 +30,13 @@ class Remarks:
     unknown: UnknownTokens = field(default_factory=UnknownTokens)
     cut: tuple[str, ...] = ()
     """Said of questions that were cut: their end may say what is asked."""
+    narrowed: tuple[str, ...] = ()
+    """Said of windows that share fewer tokens than asked for: an answer may be in none of them whole."""
 
     def __add__(self, other: "Remarks") -> "Remarks":
         """Return those of both."""
-        return Remarks(unknown=self.unknown + other.unknown, cut=self.cut + other.cut)
+        cut, narrowed = self.cut + other.cut, self.narrowed + other.narrowed
+        return Remarks(unknown=self.unknown + other.unknown, cut=cut, narrowed=narrowed)
 
     @property
     def doubts(self) -> list[Doubt]:
@@ -42,6 +45,7 @@ class Remarks:
         return [
             *(Doubt(kind="unknown_tokens", detail=detail) for detail in unknown),
             *(Doubt(kind="question_cut", detail=detail) for detail in self.cut),
+            *(Doubt(kind="stride_cut", detail=detail) for detail in self.narrowed),
         ]
 
     def without_unknown(self) -> "Remarks":
@@ -67,7 +71,8 @@ def remarks_on(
     """Look at the texts of some rows, and at the windows that they were cut into."""
     blank = {row["context"] for row in rows if row["context"].isspace()}
     unknown = unknown_tokens(features, blank_contexts=len(blank))
-    return Remarks(unknown=unknown, cut=_cut_questions(rows, ids, features, encoder, options))
+    cut = _cut_questions(rows, ids, features, encoder, options)
+    return Remarks(unknown=unknown, cut=cut, narrowed=_narrowed_strides(ids, features, options))
 
 
 def _cut_questions(
@@ -85,6 +90,21 @@ def _cut_questions(
     named = ", ".join(f"{name} has {tokens} tokens" for name, tokens in cut[:_NAMED])
     window = options.features.max_length
     return (f"{len(cut)} questions are cut to their first {read} tokens (windows have {window}): {named}",)
+
+
+def _narrowed_strides(ids: Sequence[str], features: Features, options: AnswerOptions) -> tuple[str, ...]:
+    """Name inputs whose windows cannot share what they should: it is no less than what a question leaves of one."""
+    stride, window = options.features.doc_stride, options.features.max_length
+    several = np.unique(features.example[features.first > 0])
+    room = window - features.template.special_tokens - features.question_ids.lengths[several]
+    narrow = [(ids[at], int(tokens)) for at, tokens in zip(several, room, strict=True) if tokens <= stride]
+    if not narrow:
+        return ()
+    named = ", ".join(f"{name} has {tokens} beside its question" for name, tokens in narrow[:_NAMED])
+    halved = (
+        f"doc_stride is {stride}: of windows of {window} tokens neighbours share half of what {len(narrow)} questions"
+    )
+    return (f"{halved} leave instead: {named}",)
 
 
 def report(remarks: Remarks, tell: Callable[[Remarks], None] | None, *, first: bool) -> None:

@@ -220,8 +220,9 @@ class UnknownShares(BaseModel):
 class Warned(BaseModel):
     """Why answers are not to be trusted."""
 
-    kind: Literal["unknown_tokens", "question_cut"] = Field(
-        description="Texts that the tokenizer does not know, or questions of which the end was not read."
+    kind: Literal["unknown_tokens", "question_cut", "stride_cut"] = Field(
+        description="Texts that the tokenizer does not know, questions of which the end was not read, or windows that "
+        "share fewer tokens than asked for."
     )
     detail: str
 

@@ -23,6 +23,18 @@ def test_a_cut_question_is_named_with_both_lengths(predictor):
     assert doubt["detail"].startswith("1 questions are cut to their first 12 tokens (windows have 96): input 1 has ")
 
 
+def test_a_stride_that_leaves_no_step_is_named_where_there_are_several_windows(predictor):
+    given = {"max_length": 48, "doc_stride": 45}
+    (doubt,) = remarked(predictor, "Who named it?", "When?", context=CONTEXT * 3, **given).doubts
+    assert doubt["kind"] == "stride_cut"
+    assert doubt["detail"] == (
+        "doc_stride is 45: of windows of 48 tokens neighbours share half of what 2 questions leave instead: "
+        "input 0 has 41 beside its question, input 1 has 43 beside its question"
+    )
+    assert remarked(predictor, "When?", context="In 1541.", **given).doubts == []
+    assert remarked(predictor, "When?", context=CONTEXT * 3, max_length=48, doc_stride=42).doubts == []
+
+
 def test_unknown_tokens_are_logged_once_a_call_and_told_of_every_chunk(predictor, caplog, monkeypatch):
     monkeypatch.setattr("qa.inference.options.INPUTS_AT_ONCE", 2)
     told = RemarksOfCall()
