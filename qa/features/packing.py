@@ -48,13 +48,22 @@ def pack(rows: Rows, packing: Packing, template: PairTemplate) -> Rows:
     """
     inside = rows.inputs["attention_mask"] == 1
     row, begin = emptiest_fit(inside.sum(axis=1), packing.length)
-    count = -(-(int(row.max()) + 1) // packing.row_multiple) * packing.row_multiple
+    count = _rows_of(row, packing)
     place = _places(inside, row * packing.length + begin)
     numbered = rows.inputs | {"attention_mask": np.arange(1, len(inside) + 1)[:, None] * inside}
     filling = {"input_ids": template.pad_id, "token_type_ids": template.pad_type}
     shape = count, packing.length
     inputs = {name: _moved(values, place, shape, filling.get(name, 0)) for name, values in numbered.items()}
     return replace(rows, inputs=inputs, place=place)
+
+
+def packed_rows(sizes: Int[np.ndarray, "feature"], packing: Packing) -> int:
+    """Return the number of rows that features of these sizes, in tokens, have together."""
+    return _rows_of(emptiest_fit(sizes, packing.length)[0], packing)
+
+
+def _rows_of(row: Int[np.ndarray, "feature"], packing: Packing) -> int:
+    return -(-(int(row.max()) + 1) // packing.row_multiple) * packing.row_multiple
 
 
 def emptiest_fit(

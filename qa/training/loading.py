@@ -16,6 +16,7 @@ from qa.features.collation import Batch, padding_multiple
 from qa.features.labels import Labels
 from qa.features.loader import batch_loader
 from qa.features.order import BatchSplit, epoch_order, micro_batches
+from qa.features.packing import packed_rows
 from qa.features.sampling import short_windows
 from qa.features.windows import Features
 from qa.training.plan import TrainingPlan
@@ -134,16 +135,25 @@ class StepLoader:
         Not accelerate's `find_executable_batch_size`: that starts its function over, here one step is repeated.
 
         Raises:
-            MemoryLimitError: `error`, where batches may not be cut or are of single features already.
+            MemoryLimitError: `error`, where batches may not be cut, are of single features already, or of as few rows
+                as packed ones can be.
 
         """
         smallest = len(self.features) // self.plan.steps_per_epoch
-        if not self.plan.config.auto_batch_size or smallest < 2 * self.split.micro_batches:
+        if not self.plan.config.auto_batch_size or smallest < 2 * self.split.micro_batches or self._is_flat(step):
             raise error
         log.warning("step %d: %s; going on with halved batches", self.progress.step, error)
         self.progress.batch_limit = math.ceil(self.split.batch_size / 2)
         (smaller,) = self.load([step.features])
         step.batches = smaller.batches
+
+    def _is_flat(self, step: LoadedStep) -> bool:
+        """Return whether no process has a batch of more rows than its half would have; the same on all."""
+        packing = self.plan.packing
+        if packing is None:
+            return False
+        batches = np.array_split(step.lengths, self.split.micro_batches)
+        return all(packed_rows(lengths, packing) == packing.row_multiple for lengths in batches)
 
     def _loaded(self, steps: Sequence[np.ndarray]) -> Iterator[LoadedStep]:
         """Load steps; the rest anew where the batches were halved meanwhile."""

@@ -1,5 +1,7 @@
 """The batches of every step: every feature once an epoch; halved where memory runs out."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,16 @@ def test_batches_that_may_not_or_cannot_be_halved_are_the_error(allowed, size):
     with pytest.raises(MemoryLimitError, match="full"):
         loop.loader.halve(step, error)
     assert loop.progress.batch_limit == size
+
+
+@pytest.mark.parametrize(("length", "helps"), [(96, True), (512, False)])
+def test_packed_batches_are_halved_as_long_as_that_makes_fewer_rows(length, helps):
+    loop = loop_for(tiny.small(16), batch_size=8, auto_batch_size=True, packed_length=length)
+    (step,) = loop.loader.load([np.arange(8)])
+    assert (step.batches[0].shape[0] > 1) is helps
+    with contextlib.nullcontext() if helps else pytest.raises(MemoryLimitError, match="full"):
+        loop.loader.halve(step, MemoryLimitError("full"))
+    assert loop.progress.batch_limit == (4 if helps else None)
 
 
 def test_a_step_is_loaded_anew_where_batches_were_halved_meanwhile(caplog):
