@@ -29,8 +29,8 @@ def memory_error(features: int, shape: tuple[int, int]) -> MemoryLimitError:
         found, length = f"{features} features in {rows} rows of {tokens} tokens", "training.packed-length"
     return MemoryLimitError(
         f"out of memory in a batch of {found}; wanted a smaller training.batch-size (with more "
-        "training.accumulation-steps the steps stay the same; training.auto-batch-size does both), a smaller "
-        f"{length}, or training.gradient-checkpointing"
+        "training.accumulation-steps the steps stay the same; training.auto-batch-size does both; CUDA graphs take "
+        f"neither), a smaller {length}, or training.gradient-checkpointing"
     )
 
 
