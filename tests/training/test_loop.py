@@ -1,5 +1,6 @@
 """The loop: a loss that no batch changes, gradients that no split changes, one clock, and errors that stop it."""
 
+import contextlib
 import gc
 import math
 import weakref
@@ -265,18 +266,27 @@ def test_reports_that_are_not_read_hold_no_batches():
     assert all(math.isfinite(report.loss) for report in reports)
 
 
+@contextlib.contextmanager
+def masks_unasked():
+    """Attention masks are made as for a GPU, which is not asked whether there is padding."""
+    mask_without_asking()
+    try:
+        yield
+    finally:
+        AttentionMaskInterface.register("sdpa", sdpa_mask)
+
+
 @pytest.mark.usefixtures("late", "fresh_accelerator")
 @pytest.mark.parametrize(("make", "wanted"), [(loop_for, 0), (scaled_loop, 1)], ids=["fp32", "fp16"])
 def test_a_step_waits_for_its_device_only_for_the_loss_scale(make, wanted):
     loop = make(max_steps=4, fused=True)
     loop.model.set_attn_implementation("sdpa")  # as on a GPU
-    mask_without_asking()
-    steps = loop.steps()
-    next(steps)  # fp16 reads the scale that it starts with
-    with waits_counted() as waits:
-        next(steps)
-        next(steps)
-    AttentionMaskInterface.register("sdpa", sdpa_mask)
+    with masks_unasked():
+        steps = loop.steps()
+        next(steps)  # fp16 reads the scale that it starts with
+        with waits_counted() as waits:
+            next(steps)
+            next(steps)
     assert waits.count == 2 * wanted
 
 
@@ -336,3 +346,28 @@ def test_stalled_run_takes_no_further_step():
         loop.progress.note_scores({"f1": 0.0}, None)
     assert steps == 3
     assert list(loop.steps()) == []
+
+
+class NeverRead:
+    """A copy of what a device has computed that has not come yet."""
+
+    is_here = False
+
+    def __init__(self, values):
+        self.device = values.device.type
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"accumulation_steps": 2}, {"packed_length": 128, "dropout": False}, {"head": "tokens"}]
+)
+def test_a_step_reads_nothing_from_its_device_and_mixes_it_with_no_other(settings, monkeypatch):
+    """On PyTorch's device without memory a number that the host asks for, and a tensor of the CPU, are errors."""
+    monkeypatch.setattr(Accelerator, "device", property(lambda _: torch.device("meta")))
+    monkeypatch.setattr("qa.training.gradients.HostCopy", NeverRead)
+    loop = loop_for(tiny.small(8), **({"batch_size": 4, "dropout": True} | settings))
+    (step,) = loop.loader.load(loop.loader.epoch_steps(0)[:1])
+    with masks_unasked():
+        report = loop.step(step)
+    assert (report.number, report.features) == (1, len(step.features))
+    assert {tensor.device.type for batch in step.batches for tensor in batch.tensors()} == {"meta"}
+    assert {parameter.device.type for parameter in loop.model.parameters()} == {"meta"}
