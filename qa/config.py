@@ -133,8 +133,9 @@ class TrainingConfig(Settings):
     """Pack features end to end into rows of so many tokens, best a multiple of 8, where they see only themselves: few
     shapes, for compile on a GPU; slower on a CPU; none: one feature a row, beside others of its length."""
     attention: str = "auto"
-    """How attention is computed: sdpa, eager, flash_attention_2 or another name that transformers knows; auto: as the
-    model's class prefers, on a CPU by kernels of this package."""
+    """How attention is computed: sdpa, eager, flash_attention_2 or another name that transformers knows, or
+    disentangled-flash for DeBERTa v2 and v3; auto: as the model's class prefers, on a CPU by kernels of this
+    package."""
     tf32: bool | None = None
     """Shorten factors of float32 products to TF32, which multiplies their rate; none: on a GPU that has it."""
     fused: bool | None = None

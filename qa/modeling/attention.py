@@ -7,19 +7,32 @@ from transformers import PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from qa.errors import ModelError, in_a_line
+from qa.modeling.disentangled import DISENTANGLED, require_disentangled
 
 AUTO = "auto"
 """The word for what the model's class prefers."""
 
 
-def choose_attention(model: PreTrainedModel, name: str) -> None:
+def choose_attention(model: PreTrainedModel, name: str, *, lora: bool = False) -> None:
     """Let a model compute attention by an implementation that the library knows, in place; `auto` changes nothing.
+
+    `disentangled-flash`, which is no part of it, is only checked: see `use_disentangled`.
+
+    Args:
+        model: as it was loaded.
+        name: the implementation.
+        lora: whether low-rank matrices will stand beside the model's weights.
 
     Raises:
         ModelError: it is not known, not installed, or not for this model.
+        ConfigError: it is not for low-rank matrices.
+        MissingPackageError: its package is not installed.
 
     """
     if name == AUTO:
+        return
+    if name == DISENTANGLED:
+        require_disentangled(model, lora=lora)
         return
     try:
         model.set_attn_implementation(name)

@@ -160,7 +160,8 @@ def load_reader_for(config: RunConfig) -> Reader:
     Raises:
         ModelError: as `load_reader`, or it cannot have the head, recompute activations, take packed rows, or compute
             attention as it is to.
-        MissingPackageError: the recipe needs one that is not installed.
+        ConfigError: such attention is not for low-rank matrices.
+        MissingPackageError: recipe or attention need one that is not installed.
 
     """
     require_peft(config.recipe)
@@ -170,7 +171,7 @@ def load_reader_for(config: RunConfig) -> Reader:
             f"model {reader.name!r} ({reader.model.config.model_type}) does not recompute activations; "
             "wanted no training.gradient-checkpointing"
         )
-    choose_attention(reader.model, config.training.attention)
+    choose_attention(reader.model, config.training.attention, lora=config.recipe.lora_rank > 0)
     reader.prepare_head(head_of(config, reader.settings))
     if (packing := Packing.of(config.training)) is not None:
         reader.accept_packed(packing, max_length=config.features.max_length)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from qa.config import RecipeConfig, TrainingConfig
 from qa.errors import ConfigError
 from qa.modeling.attention import AUTO
+from qa.modeling.disentangled import use_disentangled
 from qa.modeling.dropout import use_cheap_dropout
 from qa.modeling.lora import add_lora
 
@@ -24,15 +25,17 @@ _SHAPES = 64  # of batches, that the compiler may see: far more than lengths and
 def configure_for_training(
     model: PreTrainedModel, config: TrainingConfig, recipe: RecipeConfig, device: torch.device
 ) -> None:
-    """Set dropout, freeze, add LoRA, and switch on recomputation, compilation or cheap dropout (on a CPU), in place.
+    """Set dropout, attention, freeze, add LoRA, and switch on recomputation, compilation or cheap dropout, in place.
 
-    A compiled encoder keeps torch's dropout, which the compiler fuses.
+    Dropout is cheap on a CPU; a compiled encoder keeps torch's, which the compiler fuses.
 
     Raises:
         ConfigError: more frozen layers than there are, or see `add_lora`.
+        ModelError: see `use_disentangled`.
 
     """
     set_dropout(model, hidden=recipe.dropout, attention=recipe.attention_dropout)
+    use_disentangled(model, config, device)
     freeze(model, layers=recipe.frozen_layers, embeddings=recipe.freeze_embeddings)
     add_lora(model, recipe)
     if config.gradient_checkpointing:

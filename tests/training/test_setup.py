@@ -1,5 +1,6 @@
 """What accelerate is told of a model before it prepares it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import DistributedType
 
 from qa.config import TrainingConfig
+from qa.errors import ConfigError
 from qa.training import setup
 from qa.training.setup import prepare, prepare_for_evaluation
 from tests.support import tiny
@@ -53,6 +55,13 @@ def test_a_gpu_is_not_asked_for_masks(monkeypatch):
     monkeypatch.setattr(setup, "mask_without_asking", lambda: calls.append("masks"))
     prepared(Asked(device="cuda"))
     assert calls == ["masks"]
+
+
+def test_attention_that_calls_parts_of_layers_is_refused_where_layers_are_shards():
+    reader = reader_of(tiny.model("deberta-v2"), "deberta-v2")
+    optimizer = torch.optim.SGD(reader.model.parameters(), lr=0.1)
+    with pytest.raises(ConfigError, match="'disentangled-flash' under FSDP; wanted one process, DDP or DeepSpeed"):
+        prepare(Asked(DistributedType.FSDP), reader, optimizer, replace(CONFIG, attention="disentangled-flash"))
 
 
 @pytest.fixture
