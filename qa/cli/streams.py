@@ -30,9 +30,8 @@ def is_of_output(error: OSError) -> bool:
         sys.stdout.flush()
     except OSError:
         return True
-    is_buffered = isinstance(
-        getattr(sys.stdout, "buffer", None), io.BufferedWriter
-    )  # it would hold what was not written
+    # A buffer would hold what was not written.
+    is_buffered = isinstance(getattr(sys.stdout, "buffer", None), io.BufferedWriter)
     return not is_buffered and error.filename is None and error.errno in _FULL
 
 
