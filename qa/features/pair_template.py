@@ -5,13 +5,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import orjson
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, normalizers
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerBase
 
 from qa.errors import TokenizerError
 
 _UNWRITTEN = "\U0010ffff\U0010fffe"  # characters that Unicode keeps free of meaning
+_SENTENCEPIECE = b'"Precompiled"'  # the normaliser that has its table
+_CONTROLS_AT_THE_BEGIN = "\\A[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]+"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,8 @@ def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """Return a copy of the Rust tokenizer for which text is text.
 
     It neither truncates nor pads, as its file may ask for, and takes no part of a text for a special token: a text that
-    holds "[SEP]" or "</s>" must not fake the border of question and context.
+    holds "[SEP]" or "</s>" must not fake the border of question and context. Decomposed letters are composed first, as
+    SentencePiece does.
 
     Raises:
         TokenizerError: a tokenizer that is not fast.
@@ -135,6 +138,11 @@ def backend_text(backend: Tokenizer) -> str:
 
 def _copied(own: Tokenizer, text: str) -> Tokenizer:
     backend = Tokenizer.from_str(text)
+    if backend.normalizer is not None and _SENTENCEPIECE in backend.normalizer.__getstate__():
+        # The library takes the shortest rule for a letter and drops the marks that are left: tokenizers #2116, #2334.
+        # Where it drops the first characters of a text, the offsets of all others are off by as many.
+        first = normalizers.Replace(Regex(_CONTROLS_AT_THE_BEGIN), "")
+        backend.normalizer = normalizers.Sequence([first, normalizers.NFC(), backend.normalizer])
     if own.pre_tokenizer is not None:
         backend.pre_tokenizer = own.pre_tokenizer  # shared, since it may be written in Python
     backend.no_truncation()

@@ -190,7 +190,7 @@ class _Vocabulary:
         return {self.ids[name] for part in parts for name in (part, self._prefix + part) if name in self.ids}
 
     def _words(self, text: str) -> list[str]:
-        normalizer, splitter = self.own.normalizer, self.own.pre_tokenizer
+        normalizer, splitter = self.backend.normalizer, self.own.pre_tokenizer
         normalized = text if normalizer is None else normalizer.normalize_str(text)
         return [normalized] if splitter is None else [word for word, _ in splitter.pre_tokenize_str(normalized)]
 

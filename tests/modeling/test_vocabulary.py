@@ -1,6 +1,7 @@
 """A trimmed vocabulary reads its corpus as the whole one does, answers the same, and holds together."""
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from qa.inference.torch_reader import torch_backend
 from qa.modeling.reader import Reader, load_reader
 from qa.modeling.vocabulary import trim_reader, trim_tokenizer
 from tests.support import tiny
+from tests.support import tokenizers as families
 
 CONTEXT = "Francisco de Orellana named the Amazon in 1541, after a fight on its banks."
 QUESTION = "Who named the Amazon?"
@@ -147,6 +149,12 @@ def test_bpe_keeps_the_merges_that_lead_to_a_token_and_no_others():
     assert {"he", "ll", "llo"} <= trimmed.get_vocab().keys()
     assert not {"wo", "wow"} & trimmed.get_vocab().keys()
     assert trimmed.tokenize("wow") == [*"wow"]
+
+
+def test_decomposed_text_is_read_as_before():
+    whole, texts = families.tokenizer("sentencepiece"), [*CORPUS, unicodedata.normalize("NFD", "Tiếng Việt rất đẹp")]
+    trimmed, kept = trim_tokenizer(whole, texts)
+    assert_read_alike(whole, trimmed, kept, texts)
 
 
 def test_bytes_that_stand_for_unknown_characters_stay():
