@@ -66,7 +66,7 @@ class Predictions:
     ) -> "Predictions":
         """Join the candidates of each example's features into its n best.
 
-        With exact search, white space is cut off the borders of spans, spans that hold nothing else are dropped, and a
+        With exact search, what nobody sees is cut off the borders of spans, those of nothing else are dropped, and a
         span that overlapping windows share counts once, with its best score. Otherwise lists are those of the
         well-known scripts.
 

@@ -61,12 +61,19 @@ def visible_span(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+@cache
+def unseen() -> str:
+    """Return the characters of the basic plane that `visible_span` moves borders past, as `str.strip` takes them."""
+    plane = "".join(chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000)
+    return "".join(_INVISIBLE.findall(plane))
+
+
 def trimmed(text: str) -> str:
-    """Return the text without white space at its ends, unless a mark is on it; it begins and ends with a cluster."""
-    bare = text.strip()
+    """Return the text without what nobody sees at its ends, unless a mark is on it; its ends are those of clusters."""
+    bare = text.strip(unseen())
     if bare == text or not bare:
         return bare
-    start = len(text) - len(text.lstrip())
+    start = len(text) - len(text.lstrip(unseen()))
     end = start + len(bare)
     while cuts_cluster(text, start):
         start -= 1

@@ -1,6 +1,7 @@
 """Candidates in columns against loops over lists."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,22 @@ def test_white_space_is_cut_off_and_what_is_blank_dropped(rows):
     trimmed = found.trimmed()
     assert rows_of(trimmed) == wanted
     assert trimmed.text.tolist() == [TEXT[start:end] for _, start, end, _ in wanted]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("\u200bAda\u200f", "Ada"),  # a space without width, a sign of direction
+        ("\ufeff Ada\u00ad\n", "Ada"),
+        ("Ada\u200bLund", "Ada\u200bLund"),
+        ("نمی\u200c", "نمی\u200c"),  # a joiner is of the letter before it
+        (" \u200e", None),
+    ],
+)
+def test_what_nobody_sees_is_cut_off(text, seen):
+    found = columns([(0, 0, len(text), 1.0, 1.0)])._replace(text=np.array([text], dtype=object)).trimmed()
+    assert found.text.tolist() == ([] if seen is None else [seen])
+    assert [text[start:end] for start, end in zip(found.start, found.end, strict=True)] == found.text.tolist()
 
 
 @given(st.lists(ROW, max_size=12), st.integers(1, 4), st.lists(LOGIT, min_size=3, max_size=3))

@@ -15,9 +15,11 @@ from qa.decoding.kept import NO_SPAN, FeatureSpans
 from qa.decoding.predictions import Predictions
 from qa.decoding.search import best_spans, hf_parity_spans, null_logits
 from qa.features.collation import collate
+from qa.features.labels import build_labels
 from qa.features.pair_template import PairTemplate
 from qa.features.windows import Features, Ragged, build_features
-from tests.support import tiny
+from qa.metrics import exact_match
+from tests.support import tiny, tokenizers
 from tests.support.windows import config
 
 # --- Features and spans by hand ---
@@ -365,6 +367,25 @@ def test_every_text_is_the_substring_of_its_context_at_its_offsets(family):
             assert contexts[int(key)][row["start"] : row["end"]] == row["text"] == row["text"].strip() != ""
         assert len({(row["start"], row["end"]) for row in answers}) == len(answers)
         assert sum(row["probability"] for row in found) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("family", ["bert", "sentencepiece"])
+@pytest.mark.parametrize("context", ["by \u200bAda\u200f now", "\ufeffAda went", "by Ada\u200b now"])
+def test_a_right_answer_matches_exactly_whatever_nobody_sees_beside_it(family, context):
+    """Offsets cover such signs, and no script for scores drops them."""
+    rows = tiny.examples(tiny.example("Who?", context, "Ada"))
+    features = build_features(rows, tokenizers.tokenizer(family), config())
+    labels, zeros = build_labels(rows, features), np.zeros((1, 1), dtype=np.float32)
+    spans = FeatureSpans(
+        feature=np.array([0]),
+        first=labels.first[:, None],
+        last=labels.last[:, None],
+        start_logit=zeros,
+        end_logit=zeros,
+        null_logits=np.zeros((1, 2), dtype=np.float32),
+    )
+    found = predict(spans, features, ids=["0"], contexts=[context], n_best=1, null_possible=False)
+    assert exact_match(found.best_texts[0], ["Ada"], "ar") == 1.0
 
 
 # --- Known bugs of the same job elsewhere ---

@@ -116,10 +116,11 @@ def test_what_cannot_be_seen_at_the_ends_is_left_out_without_cutting_a_cluster(t
         ("  \u0301Ada ", " \u0301Ada"),
         ("\n\u0301Ada", "\u0301Ada"),
         ("Ada\u0600  ", "Ada\u0600 "),
-        ("\u200bAda\r\n", "\u200bAda"),
+        ("\u200bAda\r\n", "Ada"),
+        ("\ufeffna\u00efve\u200f", "na\u00efve"),
         (" \u2003", ""),
         ("", ""),
     ],
 )
-def test_white_space_at_the_ends_goes_unless_a_mark_is_on_it(text, kept):
+def test_what_nobody_sees_at_the_ends_goes_unless_a_mark_is_on_it(text, kept):
     assert trimmed(text) == kept
