@@ -1,5 +1,7 @@
 """The answers of a row -> references: checked, placed, and repaired where that is wanted."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
@@ -16,6 +18,8 @@ _SENTINELS = frozenset(
     ("not_given", "no_answer", "noanswer", "cannotanswer", "unanswerable", "n/a", "none", "null", "nan")
 )
 """What tools write for "there is no answer", where the context has no such text."""
+_POINTS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06ed]")
+"""Vowel points and signs of recitation of Hebrew and Arabic, which most texts leave out."""
 _SHOWN_PLACES = 5
 
 
@@ -167,8 +171,7 @@ class ReferenceReader:
         if start + len(text) > len(self.context):
             inside = f"characters 0 to {len(self.context)}"
             return BadRowError("answer outside the context", found=wanted, wanted=inside)
-        there = shown(self.context[start : start + len(text)])
-        return BadRowError("answer not at its offset", found=there, wanted=wanted)
+        return BadRowError("answer not at its offset", found=_standing(self.context, start, text), wanted=wanted)
 
     def _undecided(self, text: str, fault: BadRowError, places: Sequence[CharSpan]) -> BadRowError:
         if not places:
@@ -193,10 +196,23 @@ def _rank(places: Sequence[CharSpan], place: CharSpan) -> str:
     return f"{places.index(place) + 1} of {len(places)} places"
 
 
+def _standing(context: str, start: int, text: str) -> str:
+    """Return what a context has where a text should be, and whether it is that in another spelling."""
+    there = shown(context[start : start + len(text)])
+    same = any(place.start == 0 for place in find_places(context[start : start + 4 * len(text) + 4], text))
+    return f"{there}, the same but for case, white space or Unicode form" if same else there
+
+
 def _alike(text: str, written: str) -> bool:
-    """Tell spellings that differ in case, white space and punctuation only."""
-    bare, other = ("".join(filter(str.isalnum, one.casefold())) for one in (text, written))
+    """Tell spellings that differ in case, white space, punctuation, Unicode form and points that may be left out."""
+    bare, other = _bare(text), _bare(written)
     return bool(bare) and bare == other
+
+
+def _bare(text: str) -> str:
+    """Return the letters, digits and marks of a text, decomposed and without case: vowel signs make other words."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(one for one in _POINTS.sub("", folded) if unicodedata.category(one)[0] in "LMN")
 
 
 def _extra(marks: Sequence[Mark], found: Sequence[Reference]) -> list[Reference]:

@@ -1,5 +1,7 @@
 """What references are for decides what they need: places to train on, texts to score against."""
 
+import unicodedata
+
 import pytest
 
 from qa.errors import ExampleError
@@ -89,6 +91,29 @@ def test_a_span_with_both_ends_and_another_spelling_is_its_characters(tmp_path):
     assert told(examples) == [("answer spelled otherwise than in the context", "kept")]
     with pytest.raises(ExampleError, match="answer not at its offset"):
         loaded(tmp_path, [row(0, context=CONTEXT, answers=[{"text": "Ada", "start": 48, "end": 58}])])
+
+
+@pytest.mark.parametrize(("written", "other"), [("दिन", "दान"), ("ปี", "ปู"), ("cafe\u0301", "cafe\u0300")])
+def test_a_span_with_both_ends_and_other_marks_is_another_word(tmp_path, written, other):
+    """Vowel signs of Hindi and Thai are no letters to `str.isalnum`."""
+    answer = [{"text": other, "start": 2, "end": 2 + len(written)}]
+    with pytest.raises(ExampleError, match="answer not at its offset"):
+        loaded(tmp_path, [row(0, context=f"x {written} y", answers=answer)])
+
+
+@pytest.mark.parametrize("text", ["Café", "Việt Nam", "각시", "क़लम"])
+def test_a_span_with_both_ends_and_another_unicode_form_is_its_characters(tmp_path, text):
+    written, other = (unicodedata.normalize(form, text) for form in ("NFD", "NFC"))
+    answer = [{"text": other, "start": 2, "end": 2 + len(written)}]
+    examples = loaded(tmp_path, [row(0, context=f"x {written} y", answers=answer)])
+    assert references(examples)["q0"][0] == (written, 2)
+
+
+@pytest.mark.parametrize(("written", "other"), [("שִׁיר", "שיר"), ("مُحَمَّد", "محمد")])
+def test_a_span_with_both_ends_may_lack_the_points_of_its_characters(tmp_path, written, other):
+    answer = [{"text": other, "start": 2, "end": 2 + len(written)}]
+    examples = loaded(tmp_path, [row(0, context=f"x {written} y", answers=answer)])
+    assert references(examples)["q0"] == [(written, 2), (other, -1)]
 
 
 def test_a_span_without_a_text_is_its_characters(tmp_path):
@@ -265,3 +290,11 @@ def test_a_place_written_as_a_float_is_read(tmp_path):
     examples = loaded(tmp_path, rows, "repair")
     assert references(examples) == {"q0": [("cat", 16)]}
     assert only_problem(examples).done == "read as 16"
+
+
+@pytest.mark.parametrize(("context", "text"), [("x Việt Nam y", "Việt Nam"), ("x RAGNA  Lund y", "Ragna Lund")])
+def test_a_text_that_differs_from_its_place_in_spelling_only_is_told_so(tmp_path, context, text):
+    """A terminal shows both Unicode forms alike."""
+    context, text = unicodedata.normalize("NFC", context), unicodedata.normalize("NFD", text)
+    with pytest.raises(ExampleError, match="the same but for case, white space or Unicode form; wanted"):
+        loaded(tmp_path, [row(0, context=context, text=text, start=2)])
