@@ -25,7 +25,7 @@ STARTS = (
     *("answer_start", "answers_start", "answer_starts", "answers_answer_start", "start", "start_offset", "start_char"),
     *("char_start", "begin", "s", "offset", "answer_begin", "answer_offset", "answer_start_char", "start_index"),
     *("answer_start_index", "answer_start_idx", "answer_start_position", "start_idx", "start_pos", "start_position"),
-    *("span_start", "begin_offset"),
+    *("span_start", "begin_offset", "answer_begin_position", "begin_position"),
 )
 ENDS = (
     *("answer_end", "answers_end", "answer_ends", "end", "end_offset", "end_char", "char_end", "e", "end_index"),

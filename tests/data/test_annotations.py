@@ -59,6 +59,9 @@ KNOWN = {
     ],
     "an index": [{"id": "1", "question": WHO, "context": CONTEXT, "answer": "Ragna Lund", "answer_start_idx": 48}],
     "one object": [flat("1", WHO, {"text": "Ragna Lund", "answer_start": 48})],
+    "positions, as ThaiQA has them": [
+        flat("1", WHO, {"answer": ["Ragna Lund"], "answer_begin_position": [48], "answer_end_position": [58]})
+    ],
     "JSON as text": [flat("1", WHO, '{"text": ["Ragna Lund"], "answer_start": [48]}')],
     "Python as text": [flat("1", WHO, "{'text': array(['Ragna Lund'], dtype=object), 'answer_start': array([48])}")],
     "start and end": [{"id": 1, "query": WHO, "passage": CONTEXT, "answer": {"start": 48, "end": 58}}],
