@@ -17,7 +17,7 @@ _WORD = regex.compile(
 _SENTENCE_END = regex.compile(
     # Each begins where a run does and takes all of it: in time that grows with the text, whatever is in it.
     r"(?<![.!?…])[.!?…]++[\p{Pf}\p{Pe}\"']*+\s++(?=[\p{Pi}\p{Ps}\"']*+[\p{Lu}\p{Lo}\p{N}])"
-    r"|[。！？｡।؟]+[\p{Pf}\p{Pe}]*\s*|(?<!\s)\s*\n\s*"
+    r"|[。！？｡।॥؟۔։።។။]+[\p{Pf}\p{Pe}]*\s*|(?<!\s)\s*\n\s*"
 )
 
 
