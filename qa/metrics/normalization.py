@@ -164,7 +164,7 @@ _OWN = {
     # arXiv:2007.15207), as whole words.
     "da": _mlqa(_words("en et")),
     "fi": _mlqa(_words("se yks yksi")),
-    "fr": _mlqa(_words("le la les l un une des du d"), table=_ELISION),
+    "fr": _mlqa(_words("le la les l un une des du de d"), table=_ELISION),
     "hu": _mlqa(_words("a az egy")),
     "it": _mlqa(_words("il lo la l i gli le del dello della dell dei degli degl delle un uno una"), table=_ELISION),
     "km": _mlqa(characters=_ANY_CHARACTER),

@@ -63,6 +63,7 @@ def test_a_chinese_answer_that_is_nearly_right_has_an_f1():
         ("ar", "مثال", "مث"),  # as published: also where the letters are no article
         ("zh", "在2008年的Beijing 奥运会。", "在 2008 年 的 beijing 奥 运 会"),
         ("fr", "L’eau, l'École d'Athènes et la mer", "eau école athènes et mer"),
+        ("fr", "le pont d'Arcole, la bataille de Waterloo", "pont arcole bataille waterloo"),
         ("it", "Il “mostro” dell'isola, l'acqua", "mostro isola acqua"),
         ("it", "la lattuga", "lattuga"),  # an article at the start of a word stays
         ("nl", "Het huis van de koning", "huis van koning"),
