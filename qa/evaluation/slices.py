@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from qa.metrics import normalize_answer
+from qa.metrics.normalization import language_code
 
 Flags = Bool[np.ndarray, "example"]
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ def groups_of(row: Row, *, language: str = "en") -> dict[str, str | None]:
 
 
 def _question_word(row: Row, language: str) -> str | None:
-    if language != "en":
+    if language_code(language) != "en":
         return None
     word = _QUESTION_WORDS.search(row["question"].lower())
     return _SAME_WORD.get(word[1], word[1]) if word is not None else "other"

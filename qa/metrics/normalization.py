@@ -59,9 +59,7 @@ def language_rules(code: str) -> LanguageRules:
         ConfigError: no such code.
 
     """
-    tag = code.replace("_", "-").lower()
-    primary = tag.split("-")[0]
-    primary = _SHORT.get(primary, primary)
+    tag, primary = _tag(code), language_code(code)
     known = _OWN.get(tag) or _OWN.get(primary)
     if known is not None:
         return known
@@ -70,6 +68,16 @@ def language_rules(code: str) -> LanguageRules:
             f"language is {code!r}; wanted an ISO 639 code, such as en, ru or pt-BR, or zh-cmrc for CMRC 2018's rule"
         )
     return _mlqa()
+
+
+def language_code(code: str) -> str:
+    """Return the ISO 639 code alone, of two letters where the rules have such: `zh-cmrc` -> zh, `pt_BR` -> pt."""
+    primary = _tag(code).split("-")[0]
+    return _SHORT.get(primary, primary)
+
+
+def _tag(code: str) -> str:
+    return code.replace("_", "-").lower()
 
 
 # --- common words and characters ----------------------------------------------------------------------------------

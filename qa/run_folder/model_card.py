@@ -16,6 +16,7 @@ from qa.config import RunConfig
 from qa.data.sources import HUB_IDS, is_hub_id
 from qa.errors import HubError, StorageError
 from qa.files import write_whole
+from qa.metrics.normalization import language_code
 from qa.modeling.embedded import EMBEDDED_MODELS
 from qa.modeling.settings import DEFAULT_SETTINGS, ReaderSettings, load_settings
 from qa.report.summary import Summary
@@ -162,7 +163,7 @@ def _metadata(config: RunConfig, scores: Mapping[str, Any], energy: Energy | Non
         base_model=base if is_hub_id(base) else None,
         datasets=data if is_hub_id(data) else None,
         license=_LICENSES.get(base),
-        language=config.decoding.language,
+        language=language_code(config.decoding.language),  # the hub refuses a region, or a rule, after it
         library_name="transformers",
         pipeline_tag="question-answering",
         tags=["extractive-qa"],

@@ -75,6 +75,7 @@ def test_words_are_those_of_the_language_and_question_words_english():
         "answerable: yes",
     }
     assert "words of the answer: 1" in slices(rows)
+    assert all("question word: who" in slices([ROWS[0]], language=code) for code in ("en-US", "EN", "eng"))
 
 
 def test_groups_are_in_a_fixed_order():

@@ -55,6 +55,12 @@ def test_the_embedded_models_name_what_they_are_made_from(run_folder):
     assert (data.base_model, data.license) == ("intfloat/multilingual-e5-small", "mit")
 
 
+@pytest.mark.parametrize(("language", "wanted"), [("zh-cmrc", "zh"), ("pt_BR", "pt"), ("en-US", "en"), ("no", "no")])
+def test_the_language_is_a_code_that_the_hub_takes(run_folder, language, wanted):
+    """huggingface_hub#3862: it refuses all but ISO 639 codes, at the end of a run that is to be pushed."""
+    assert card(run_folder, decoding=DecodingConfig(language=language)).data.language == wanted
+
+
 def test_what_is_no_hub_id_is_not_given_as_one(run_folder):
     data = card(run_folder, model=str(run_folder / "model"), train_data="sample").data
     assert data.base_model is None
