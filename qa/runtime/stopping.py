@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from types import FrameType, TracebackType
@@ -28,7 +29,7 @@ class StopRequest:
     Outside of `waiting` a signal ends this process at once: nothing is trained yet that could be lost, or all of it is
     saved. Inside, the processes find out together, in `check`; only what one process does alone and can be done again,
     as scoring, is ended at once (`interruptible`). A second SIGINT always ends the process at once. A SIGHUP that was
-    ignored, as under nohup, stays so.
+    ignored, as under nohup, stays so. In a thread, where Python takes note of no signal, only the time counts.
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
@@ -106,7 +107,9 @@ class StopRequest:
 
 
 def _noted() -> list[signal.Signals]:
-    """Return the signals that this system has and that nobody told this process to ignore."""
+    """Return the signals that this system has and that nobody told this process to ignore; none in a thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
     found = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     return [one for one in found if one.name not in _KEPT_IGNORED or signal.getsignal(one) != signal.SIG_IGN]
 

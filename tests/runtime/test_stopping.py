@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from accelerate import Accelerator
@@ -79,3 +80,18 @@ def handled():
 def test_outside_of_a_run_nothing_is_interrupted():
     with interruptible():
         pass
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_a_run_in_a_thread_goes_without_signals_and_has_its_time():
+    """As engines that call a function of training run it, and apps: Python takes handlers in the main thread alone."""
+
+    def work():
+        before = signal.getsignal(signal.SIGTERM)
+        with StopRequest(max_minutes=0.0) as stop, stop.waiting(Accelerator(cpu=True)):
+            assert signal.getsignal(signal.SIGTERM) is before
+            with pytest.raises(StoppedError, match="max-minutes are over"):
+                stop.check()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
