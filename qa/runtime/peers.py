@@ -6,6 +6,7 @@ ends its process with that one's message. Process 0, which holds the store, also
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -139,18 +140,20 @@ def _in_time(ask: Callable[[], Any]) -> Any:  # noqa: ANN401  # what the store a
 
 
 _found: list[Peers] = []
+_runs = itertools.count()
 
 
 def find_peers() -> None:
-    """Begin to hear of the other processes of the process group, once it is there.
+    """Begin to hear of the other processes of the process group, once it is there. Collective.
 
-    torchrun's store outlives the processes that it starts again: what they said is not to be heard by their successors.
+    What was said in an earlier run is not to be heard: torchrun's store outlives the processes that it starts again,
+    and processes of a notebook or script may do one run after the other.
     """
     _found.clear()
     group = torch.distributed.group.WORLD
     if group is not None and group.size() > 1:
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = PrefixStore(f"attempt-{attempt}", _get_default_store())
+        store = PrefixStore(f"attempt-{attempt}-run-{next(_runs)}", _get_default_store())
         _found.append(Peers(store, process=group.rank(), processes=group.size()))
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from torch.distributed import DistNetworkError, HashStore
@@ -116,3 +117,17 @@ def test_a_store_that_has_gone_is_told_as_the_end_of_process_0(ended, caplog):
 def test_a_process_without_a_group_has_no_others():
     find_peers()
     assert peers() is None
+
+
+def test_a_later_run_of_the_same_processes_hears_nothing_of_an_earlier_one(monkeypatch):
+    """Else its first meetings would be over before anybody has come."""
+    store, found = HashStore(), []
+    monkeypatch.setattr(peering, "_get_default_store", lambda: store)
+    monkeypatch.setattr(peering, "Peers", lambda own, **_: found.append(own))
+    group = SimpleNamespace(WORLD=SimpleNamespace(rank=lambda: 0, size=lambda: 2))
+    monkeypatch.setattr("torch.distributed.group", group)
+    for _ in range(2):
+        find_peers()
+    first, second = found
+    first.set("qa/meeting/1/go", "go")
+    assert not second.check(["qa/meeting/1/go"])
