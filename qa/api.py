@@ -22,7 +22,7 @@ from qa.config import (
 )
 from qa.errors import CheckpointError, MissingPackageError
 from qa.inference.predictor import Predictor
-from qa.presets import changed_config, load_config, named_config
+from qa.presets import accumulating, changed_config, load_config, named_config
 from qa.representations import html_table
 from qa.run_folder.paths import RunPaths
 
@@ -66,6 +66,7 @@ class RunResult:
     """What a run has left: its settings, its scores, and where the rest is."""
 
     config: RunConfig
+    """As the run had them, but to be changed and run anew: they resume nothing."""
     folder: Path
     scores: Mapping[str, Any]
     """Of metrics.json, in percent: the best evaluation's; empty for data without references."""
@@ -80,7 +81,7 @@ class RunResult:
 
         """
         paths = RunPaths(Path(folder))
-        config = load_config(paths.config)
+        config = replace(load_config(paths.config), resume=None)
         if not paths.model.exists() and not paths.predictions.exists():
             raise CheckpointError(f"{folder} has no results; wanted the folder of a run that has ended")
         scores = json.loads(paths.metrics.read_text(encoding="utf-8")) if paths.metrics.exists() else {}
@@ -98,8 +99,9 @@ class RunResult:
         return cast("dict[str, str]", json.loads(RunPaths(self.folder).predictions.read_text(encoding="utf-8")))
 
     def predictor(self, **options: Any) -> Predictor:  # noqa: ANN401  # those of `Predictor.from_pretrained`
-        """Load the model, to ask it."""
-        return Predictor.from_pretrained(self.model, **options)
+        """Load the model, to ask it: one that was only evaluated in the revision that was."""
+        own = {} if RunPaths(self.folder).model.exists() else {"revision": self.config.model_revision}
+        return Predictor.from_pretrained(self.model, **own | options)
 
     def _repr_html_(self) -> str:
         rows = [(name, value) for name, value in self.scores.items() if isinstance(value, int | float)]
@@ -128,9 +130,10 @@ def train(
 
     Raises:
         QAError: one of `qa.errors`, for all that a user, a file or the machine can cause.
+        StoppedError: a signal came, or `training.max_minutes` are over; what was trained is saved, to be resumed.
 
     """
-    return _run(changed_config(_base(config), cast("Mapping[str, Any]", settings)), mixed_precision)
+    return _run(_changed(config, settings), mixed_precision)
 
 
 def evaluate(
@@ -148,9 +151,16 @@ def evaluate(
         QAError: as `train`.
 
     """
-    wanted = changed_config(_base(config), cast("Mapping[str, Any]", settings))
+    wanted = _changed(config, settings)
     training = replace(wanted.training, max_steps=0)
     return _run(replace(wanted, training=training, push_to_hub=None), mixed_precision)
+
+
+def _changed(config: RunConfig | str | os.PathLike[str] | None, settings: RunSettings) -> RunConfig:
+    """Return the configuration of a run, with what a launcher says of gradient accumulation, as on a command line."""
+    training = settings.get("training")
+    is_given = isinstance(training, Mapping) and "accumulation_steps" in training
+    return accumulating(changed_config(_base(config), cast("Mapping[str, Any]", settings)), is_given=is_given)
 
 
 def _base(config: RunConfig | str | os.PathLike[str] | None) -> RunConfig:

@@ -120,7 +120,7 @@ def parse_config(arguments: Sequence[str]) -> RunConfig:
     except ConfigError as error:  # of a value that no flag may have given
         raise error if name is None else ConfigError(f"{error}; other values are those of {name}") from error
     config = _with_folder_name(config)
-    return _accumulating(config, is_given=any(flag.startswith("--training.accumulation") for flag in flags))
+    return accumulating(config, is_given=any(flag.startswith("--training.accumulation") for flag in flags))
 
 
 def load_config(path: Path) -> RunConfig:
@@ -231,8 +231,16 @@ def _with_plain_switches(flags: list[str]) -> Iterator[str]:
             yield f"--{section}{dot}no-{switch}"
 
 
-def _accumulating(config: RunConfig, *, is_given: bool) -> RunConfig:
-    """Take the launcher's number of accumulation steps, where there is one."""
+def accumulating(config: RunConfig, *, is_given: bool) -> RunConfig:
+    """Take the launcher's number of accumulation steps, where there is one.
+
+    Args:
+        config: of the run.
+        is_given: whether its own number was asked for, and is not the default alone.
+
+    Raises:
+        ConfigError: both were asked for, and are not the same.
+    """
     told = os.environ.get(ACCUMULATION)
     given = config.training.accumulation_steps
     if told in {None, "1", str(given)}:

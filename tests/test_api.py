@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_type_hints
 
@@ -11,7 +12,7 @@ import pytest
 
 import qa
 from qa.api import RunSettings
-from qa.config import RunConfig, TrainingConfig
+from qa.config import ACCUMULATION, RunConfig, TrainingConfig
 from qa.errors import CheckpointError, ConfigError, MissingPackageError
 from tests.support import tiny
 from tests.support.attempts import free_port
@@ -86,6 +87,65 @@ def test_presets_and_files_are_bases_that_settings_change(monkeypatch, tmp_path)
     assert whole == TrainingConfig(epochs=7.0)
 
 
+def test_what_a_launcher_says_of_accumulation_counts_for_every_run_of_the_process(monkeypatch, tmp_path):
+    """As on the command line; a run takes the variable away from accelerate, which would divide by it once more."""
+    seen = []
+
+    def run(config):
+        seen.append(config.training.accumulation_steps)
+        os.environ.pop(ACCUMULATION)
+
+    monkeypatch.setattr("train_qa.run", run)
+    monkeypatch.setenv(ACCUMULATION, "4")
+    for work in (qa.train, qa.evaluate):
+        with pytest.raises(ConfigError, match="cannot read"):  # the run that was not done has left nothing
+            work(output_dir=tmp_path)
+    assert seen == [4, 4]
+    with pytest.raises(ConfigError, match=f"{ACCUMULATION} is '4'; wanted training.accumulation-steps, 1"):
+        qa.train(training={"accumulation_steps": 1})
+
+
+def test_a_result_is_no_licence_to_write_over_it(tmp_path, reader):
+    """What had resumed, or had been allowed to, is evaluated in a folder of its own."""
+    folder = tmp_path / "run"
+    result = qa.train(model=reader, output_dir=folder, resume="auto", training={"max_steps": 1}, **SMALL)
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(CheckpointError, match="is not empty"):
+        qa.evaluate(result.config, model=result.model)
+    assert (folder / "config.json").read_bytes() == before
+    again = qa.train(result.config, resume="auto")
+    assert again == result
+
+
+def test_a_model_that_was_evaluated_is_asked_in_the_same_revision(tmp_path, reader, monkeypatch):
+    settings = SMALL | {"model": reader, "model_revision": "v1"}
+    evaluated = qa.evaluate(output_dir=tmp_path / "evaluated", **settings)
+    trained = qa.train(output_dir=tmp_path / "trained", training={"max_steps": 1}, **settings)
+    asked, loaded = [], object.__new__(qa.Predictor)
+
+    def load(source, **options):
+        asked.append((source, options))
+        return loaded
+
+    monkeypatch.setattr("qa.api.Predictor.from_pretrained", load)
+    evaluated.predictor(device="cpu")
+    evaluated.predictor(revision="v2")
+    trained.predictor()
+    own = Path(reader)
+    assert asked == [
+        (own, {"revision": "v1", "device": "cpu"}),
+        (own, {"revision": "v2"}),
+        (tmp_path / "trained" / "model", {}),
+    ]
+
+
+def test_a_run_in_a_thread_is_a_run(tmp_path, reader):
+    """As those of engines and apps are."""
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(lambda: qa.evaluate(model=reader, output_dir=tmp_path / "run", **SMALL)).result()
+    assert result.scores["total"] == 6
+
+
 def test_a_folder_without_results_is_no_result(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CheckpointError, match="no results"):
@@ -105,6 +165,7 @@ def test_training_that_is_not_installed_is_said_so(monkeypatch):
 
 NOTEBOOK = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from accelerate import notebook_launcher
 import qa
 config = qa.RunConfig(model=sys.argv[1], output_dir=sys.argv[2])

@@ -30,6 +30,8 @@ _ENERGY = "codecarbon"
 """The tracker that accelerate does not know."""
 _EXTRAS = {"wandb": "train", "tensorboard": "trackers", "trackio": "trackers", "mlflow": "mlflow", _ENERGY: "energy"}
 """What installs each tracker."""
+_asked: list[str] = []
+"""The precision that the run of this process was asked for in Python; none: the launcher's."""
 
 
 def start_accelerator(config: RunConfig) -> Accelerator:
@@ -77,7 +79,7 @@ def make_accelerator(
 
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    precision = os.environ.get(_PRECISION, "no")
+    precision = next(iter(_asked), os.environ.get(_PRECISION, "no"))
     on_cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     if on_cpu and precision == "fp16":
         raise LaunchError("mixed precision fp16 needs a GPU: on a CPU it would train in fp32; wanted bf16 or no")
@@ -87,6 +89,7 @@ def make_accelerator(
     try:
         accelerator = Accelerator(
             cpu=on_cpu and world > 1,
+            mixed_precision=next(iter(_asked), None),
             log_with=[name for name in trackers if name != _ENERGY] or None,
             project_dir=folder,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
@@ -203,18 +206,17 @@ def seed_generators(seed: int) -> None:
 def used_for_one_run(mixed_precision: str | None) -> Iterator[None]:
     """Inside, a run may start an accelerator with this precision (None: the launcher's); the next run another one.
 
-    accelerate keeps its state in the process, which in a notebook does one run after the other.
+    accelerate keeps its state in the process, which in a notebook does one run after the other. What a launcher said
+    stays as it was: it is no launcher's word that a precision was asked for here.
     """
-    earlier = os.environ.get(_PRECISION)
-    if mixed_precision is not None:
-        os.environ[_PRECISION] = mixed_precision
+    accumulated = os.environ.get(ACCUMULATION)  # which a run takes away
+    _asked[:] = [mixed_precision] if mixed_precision is not None else []
     try:
         yield
     finally:
-        if earlier is not None:
-            os.environ[_PRECISION] = earlier
-        elif mixed_precision is not None:
-            del os.environ[_PRECISION]
-        if not torch.distributed.is_initialized():
-            AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001  # the library has no other way
-            GradientState._reset_state()  # noqa: SLF001  # as above
+        _asked.clear()
+        if accumulated is not None:
+            os.environ[ACCUMULATION] = accumulated
+        alone = not torch.distributed.is_initialized()
+        AcceleratorState._reset_state(reset_partial_state=alone)  # noqa: SLF001  # the library has no other way
+        GradientState._reset_state()  # noqa: SLF001  # as above

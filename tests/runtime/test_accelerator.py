@@ -18,6 +18,7 @@ from qa.runtime.accelerator import (
     require_replayable,
     require_whole_layers,
     seed_generators,
+    used_for_one_run,
 )
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
@@ -118,6 +119,26 @@ def test_bf16_on_a_cpu_is_bf16(monkeypatch, tmp_path):
     assert next(model.parameters()).dtype == torch.float32
     with accelerator.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+def test_a_precision_that_python_asks_for_is_no_launchers_word(monkeypatch, tmp_path):
+    """So that OMP_NUM_THREADS=1 is the user's, and counts."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("qa.runtime.cores.usable_cores", lambda: 4)
+    torch.set_num_threads(1)
+    with used_for_one_run("bf16"):
+        assert make_accelerator(trackers=(), folder=tmp_path, timeout=TIMEOUT).mixed_precision == "bf16"
+    assert torch.get_num_threads() == 1
+
+
+def test_the_next_run_of_processes_that_stay_connected_has_its_own_precision(monkeypatch, tmp_path):
+    """As those of a notebook do, whose group accelerate does not end."""
+    found = []
+    for precision in ("no", "bf16", None):
+        with monkeypatch.context() as connected, used_for_one_run(precision):
+            found.append(make_accelerator(trackers=(), folder=tmp_path, timeout=TIMEOUT).mixed_precision)
+            connected.setattr(torch.distributed, "is_initialized", lambda: True)
+    assert found == ["no", "bf16", "no"]
 
 
 def test_processes_that_do_not_see_each_other_are_refused(monkeypatch, tmp_path):
