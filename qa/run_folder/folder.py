@@ -95,7 +95,7 @@ class RunFolder:
         further = {name: one.examples for name, one in evaluator.further.items()} if evaluator is not None else None
         identity = Identity.of(self.config, loop, train=examples, validation=validation, further=further)
         null_possible = self._null_possible(loop) if evaluator is None else evaluator.null_possible
-        return Checkpoints(self.paths, loop, identity, self._settings(null_possible=null_possible, threshold=0.0))
+        return Checkpoints(self.paths, loop, identity, self._settings(null_possible=null_possible))
 
     def log_values(self, values: Mapping[str, Any]) -> None:
         """Add a line to the history, on the main process."""
@@ -109,7 +109,7 @@ class RunFolder:
 
     def keep_last(self, loop: TrainingLoop, reader: Reader) -> None:
         """Keep the model as it is at the end of a run without evaluations."""
-        settings = self._settings(null_possible=self._null_possible(loop), threshold=0.0)
+        settings = self._settings(null_possible=self._null_possible(loop))
         keep_model(self.paths, loop, reader.tokenizer, settings)
 
     def publish(self, evaluator: Evaluator | None) -> None:
@@ -128,8 +128,12 @@ class RunFolder:
         asked = self.config.decoding.no_answer
         return null_is_possible(None, asked=asked, has_impossible=loop.plan.has_impossible)
 
-    def _settings(self, *, null_possible: bool, threshold: float) -> ReaderSettings:
-        return settings_of(self.config, null_possible=null_possible, threshold=threshold)
+    def _settings(self, *, null_possible: bool, threshold: float | None = None) -> ReaderSettings:
+        """Return how a model is to be used; without a threshold that was fitted, with the one that was asked for."""
+        asked = self.config.decoding.no_answer_threshold or 0.0
+        return settings_of(
+            self.config, null_possible=null_possible, threshold=asked if threshold is None else threshold
+        )
 
 
 def _referenced_rows(evaluator: Evaluator | None) -> list[dict[str, Any]]:

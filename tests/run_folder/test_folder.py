@@ -82,6 +82,14 @@ def test_the_last_model_of_a_run_without_evaluations_is_kept_with_what_was_asked
     assert folder.paths.model_card.is_file()
 
 
+def test_the_last_model_of_a_run_without_evaluations_keeps_the_threshold_that_was_asked_for(tmp_path):
+    loop = loop_for(tiny.small(6), max_steps=1)
+    config = config_of(tmp_path, decoding=DecodingConfig(no_answer_threshold=1.5))
+    with RunFolder.open(loop.accelerator, config) as folder:
+        folder.keep_last(loop, reader_of(tiny.model()))
+    assert load_settings(folder.paths.model).no_answer_threshold == 1.5
+
+
 def test_a_run_that_was_to_be_evaluated_has_not_ended_without_predictions(tmp_path):
     loop = loop_for(tiny.small(6), max_steps=1)
     with RunFolder.open(loop.accelerator, config_of(tmp_path, validation_data="sample")) as folder:
