@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from qa.errors import ModelError
 from qa.modeling.conditional_head import load_with_head
+from qa.modeling.lora import merge_adapter
 from qa.modeling.settings import find_file
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def load_checkpoint(source: str, *, name: str, **options: Any) -> tuple[PreTrain
         log.info("the weights of model %r are called %s…, which is left out", name, wrapper)
         return load_checkpoint(source, name=name, key_mapping={f"^{re.escape(wrapper)}": ""}, **options)
     missing += _missing_beneath_adapter(source, options)
+    merge_adapter(model)
     _require_encoder(model, missing, unexpected, name)
     _tell_left_out(model, unexpected, name)
     return model, not all(_is_encoders(key, model) for key in missing)

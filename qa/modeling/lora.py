@@ -97,6 +97,40 @@ def alpha_of(model: PreTrainedModel) -> float:
     return float(_config_of(model).lora_alpha)
 
 
+def merge_adapter(model: PreTrainedModel) -> None:
+    """Add the adapter that a model was loaded with to its weights, in place; others stay as they are.
+
+    So it can be trained and saved like any other: peft freezes all weights of what it loads, and renames some.
+
+    Raises:
+        ValueError, NotImplementedError: it is of a kind that cannot be added.
+
+    """
+    if "peft_config" not in vars(model):
+        return
+    replaced: list[str] = []
+    for name, module in list(model.named_modules()):
+        plain = None if name.startswith(tuple(replaced)) else _without_adapter(module)
+        if plain is not None:
+            model.set_submodule(name, plain)
+            replaced.append(f"{name}.")
+    del model.peft_config
+    model._hf_peft_config_loaded = False  # noqa: SLF001  # by which the library decides what to save
+    model.requires_grad_(requires_grad=True)
+
+
+def _without_adapter(module: Any) -> nn.Module | None:  # noqa: ANN401  # of a package that may not be installed
+    """Return what stands for a module of peft's when its adapter is added; None for any other module."""
+    if hasattr(module, "unload_and_optionally_merge_module"):  # trained whole, as heads are
+        whole: nn.Module = module.unload_and_optionally_merge_module(merge=True, safe_merge=False, adapter_names=None)
+        return whole
+    if not hasattr(module, "get_base_layer"):
+        return None
+    module.merge()
+    base: nn.Module = module.get_base_layer()
+    return base
+
+
 def save_adapter(model: PreTrainedModel, weights: Mapping[str, Tensor], folder: Path) -> None:
     """Write matrices and head as peft's `PeftModel.from_pretrained(model, folder)` loads them.
 

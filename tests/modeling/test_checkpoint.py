@@ -128,3 +128,20 @@ def test_an_adapter_without_a_head_on_a_bare_encoder_has_a_new_one(tmp_path):
 def test_an_adapter_brings_the_head_or_its_model_does(tmp_path):
     assert not loaded(adapter(tmp_path / "own", tiny.model().bert, task_type="QUESTION_ANS"))[1]
     assert not loaded(adapter(tmp_path / "base", tiny.model()))[1]
+
+
+@OF_PEFT
+@pytest.mark.parametrize("settings", [{}, {"modules_to_save": ["qa_outputs"]}])
+def test_an_adapter_is_added_to_the_weights_which_can_then_be_trained(settings, tmp_path):
+    """peft freezes what it loads."""
+    source = adapter(tmp_path, tiny.model(), init_lora_weights=False, **settings)
+    beside = BertForQuestionAnswering.from_pretrained(source).train(mode=False)
+    model, _ = loaded(source)
+    assert model.state_dict().keys() == tiny.model().state_dict().keys()
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert not same(model, tiny.model())
+    window = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
+    with torch.no_grad():
+        torch.testing.assert_close(model.train(mode=False)(**window).start_logits, beside(**window).start_logits)
+    model.save_pretrained(tmp_path / "saved")
+    assert same(loaded(str(tmp_path / "saved"))[0], model)
