@@ -29,6 +29,8 @@ NO_TOKEN = -1
 """Token of a span of characters that no token of its context holds."""
 ENCODE_AT_ONCE = 1024
 """Texts; bounds the memory of encodings, which are far larger than the integers kept."""
+CHARACTERS_AT_ONCE = 1 << 22
+"""Of contexts; the same where they are long, unless a single one has more."""
 
 
 @runtime_checkable
@@ -294,7 +296,7 @@ def context_tokens(
 ) -> tuple[Ragged, Int[np.ndarray, "token"], Int[np.ndarray, "token"]]:
     """Tokenise contexts; return their tokens, and where the characters of each begin and end."""
     ids, starts, ends = [], [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
-    for texts in contexts:
+    for texts in _bounded(contexts):
         batch = backend.encode_batch(texts, add_special_tokens=False)
         ids.append(Ragged.of([encoding.ids for encoding in batch]))
         flat = itertools.chain.from_iterable(itertools.chain.from_iterable(encoding.offsets for encoding in batch))
@@ -303,6 +305,18 @@ def context_tokens(
         starts.append(offsets.start)
         ends.append(offsets.end)
     return _joined(ids), np.concatenate(starts), np.concatenate(ends)
+
+
+def _bounded(parts: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Cut parts that have more characters than are tokenised at once."""
+    for texts in parts:
+        begin = characters = 0
+        for at, text in enumerate(texts):
+            characters += len(text)
+            if characters > CHARACTERS_AT_ONCE and at > begin:
+                yield texts[begin:at]
+                begin, characters = at, len(text)
+        yield texts[begin:]
 
 
 def _joined(parts: Sequence[Ragged]) -> Ragged:

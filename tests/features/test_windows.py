@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa.errors import FeatureError
+from qa.features import windows as cutting
 from qa.features.labels import build_labels
 from qa.features.round_trip import label_round_trip
 from qa.features.windows import Encoder, build_features, features_of_texts, lay_windows
@@ -47,6 +48,25 @@ def test_texts_in_memory_become_the_features_of_a_table(family):
     found = features_of_texts(questions, contexts, Encoder.of(tokenizer), settings)
     assert same_features(found, build_features(tiny.examples(*rows), tokenizer, settings))
     assert len(found.context_ids) < len(rows)
+
+
+@pytest.mark.parametrize("most", [1, 700])
+def test_long_contexts_are_tokenised_some_at_a_time(most, monkeypatch):
+    """Encodings of a thousand books at once would take all memory."""
+    settings, encoder, taken = config(64, 20, 24), Encoder.of(tiny.tokenizer()), []
+    questions, contexts = ([row[name] for row in odd_rows()] for name in ("question", "context"))
+    wanted, cover = features_of_texts(questions, contexts, encoder, settings), cutting.cover_texts
+
+    def covered(texts, reported):
+        taken.append(texts)
+        return cover(texts, reported)
+
+    monkeypatch.setattr(cutting, "cover_texts", covered)
+    monkeypatch.setattr(cutting, "CHARACTERS_AT_ONCE", most)
+    assert same_features(features_of_texts(questions, contexts, encoder, settings), wanted)
+    assert [text for texts in taken for text in texts] == [*dict.fromkeys(contexts)]
+    assert all(len(texts) == 1 or sum(map(len, texts)) <= most for texts in taken)
+    assert any(len(texts) > 1 for texts in taken) == (most > 1)
 
 
 def plain_layout_of_windows(length, room, doc_stride):
