@@ -72,7 +72,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       views.py             Features of an example -> what somebody who looks at them wants to see.
       sampling.py          Which windows are trained on: shorter ones, or fewer without a label.
       round_trip.py        Do labels translate back to their references?
-      unknown.py           How much of the texts a tokenizer does not know.
+      unknown.py           How much of the texts a reader does not see.
       cache.py             Features and labels <-> memory-mapped files.
       columns.py           Arrays <-> files, written piece by piece and mapped into memory.
       shards.py            Examples -> columns of features, by several processes at constant memory.

@@ -27,6 +27,7 @@ from qa.features.joining import PAD_MULTIPLE
 from qa.features.loader import batch_loader
 from qa.features.order import evaluation_batches, share_of_batches
 from qa.features.packing import Packing
+from qa.features.unknown import long_questions
 from qa.features.windows import Features
 from qa.metrics import Scores
 from qa.modeling.conditional_head import rank_of
@@ -150,6 +151,9 @@ class Evaluator:
             name: replace(first, examples=one, features=cached_features(one, reader.encoder, config.features))
             for name, one in (further or {}).items()
         }
+        for name, one in ({"": first} | others).items():
+            if (cut := long_questions(one.features, config.features.max_question_length)) is not None:
+                log.info("%s: %s", f"validation data {name}".strip(), cut)
         return replace(first, further=others)
 
     def trained_on(self, examples: Examples) -> "Evaluator":
@@ -200,9 +204,8 @@ class Evaluator:
     def batches(self) -> list[np.ndarray]:
         """All features in batches that are no larger than memory is known to hold."""
         limits = [limit for limit in (self.config.batch_size, self.memory.limit) if limit is not None]
-        device, tokens = self.accelerator.device.type, self.config.batch_tokens
-        size, mixed = min(limits, default=None), self.packing is not None
-        return evaluation_batches(self.features.lengths, size, device, tokens=tokens, mixed=mixed)
+        device, tokens, mixed = self.accelerator.device.type, self.config.batch_tokens, self.packing is not None
+        return evaluation_batches(self.features.lengths, min(limits, default=None), device, tokens=tokens, mixed=mixed)
 
     def _decoded(self, model: nn.Module, loader: Iterator[Batch], *, features: int) -> Found:
         """Run this process's batches through the model; where memory ends on one process, all raise. Collective.
@@ -281,14 +284,16 @@ def _searched_head(reader: Reader, config: RunConfig) -> Head:
 
 
 def _require_metric(config: RunConfig, sets: Mapping[str, Examples]) -> None:
-    """Check that the sets, by what stands before their scores, can have the score that models are compared by.
+    """Check that the sets, by what stands before their scores, can have the score that trained models are compared by.
 
     Raises:
         ConfigError: they cannot, or none is named and the first set has no scores, but another one has.
 
     """
+    if config.training.max_steps == 0:
+        return
     metric, judged = config.training.best_metric, any(examples.has_references for examples in sets.values())
-    if metric is None and (sets[""].has_references or not judged or config.training.max_steps == 0):
+    if metric is None and (sets[""].has_references or not judged):
         return
     if not judged:
         raise ConfigError(f"training.best-metric is {metric!r}; wanted validation data with references")

@@ -1,4 +1,4 @@
-"""How much of the texts a tokenizer does not know."""
+"""How much of the texts a reader does not see: what its tokenizer does not know, and the end of long questions."""
 
 from dataclasses import astuple, dataclass
 
@@ -71,3 +71,20 @@ def _counted(texts: Ragged, unknown_id: int | None, *, blank: int) -> tuple[int,
     empty = max(int(np.count_nonzero(texts.lengths == 0)) - blank, 0)  # some tokenizers have tokens for white space
     unknown = int(np.count_nonzero(texts.values == unknown_id)) if unknown_id is not None else 0
     return unknown + empty, len(texts.values) + empty
+
+
+def long_questions(features: Features, longest: int) -> str | None:
+    """Return what is to be said where a reader does not see the end of questions; None where none is that long.
+
+    Args:
+        features: of the texts.
+        longest: tokens of a question that were kept.
+
+    """
+    count = int(np.count_nonzero(features.question_ids.lengths >= longest))
+    if not count:
+        return None
+    return (
+        f"{count} of {len(features.question_ids)} questions have {longest} tokens or more, of which the first "
+        f"{longest} are read (features.max-question-length)"
+    )

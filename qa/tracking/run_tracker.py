@@ -18,7 +18,7 @@ from qa.evaluation.evaluator import Evaluation, Evaluator
 from qa.features.collation import Batch
 from qa.features.labels import Labels
 from qa.features.round_trip import label_round_trip
-from qa.features.unknown import unknown_tokens
+from qa.features.unknown import long_questions, unknown_tokens
 from qa.features.windows import Features
 from qa.runtime.core_wait import MUCH, CoreWait
 from qa.runtime.logs import for_file
@@ -99,6 +99,8 @@ class RunTracker:
             self._say(f"  {line}")
         if unknown.warning is not None:
             log.warning("%s", unknown.warning)
+        if (cut := long_questions(features, self.config.features.max_question_length)) is not None:
+            log.warning("train data: %s", cut)
 
     def step(self, report: StepReport) -> None:
         """Count a step; log at every interval and at the end of an epoch and of the run."""

@@ -511,6 +511,20 @@ def test_further_sets_are_scored_as_alone_with_their_names_before_the_scores():
         assert {f"{name}/{score}": value for score, value in alone.items()}.items() <= found.items()
 
 
+@pytest.mark.parametrize("longest", [3, 60])
+def test_questions_whose_end_is_not_read_are_told(longest, caplog):
+    """Of further sets too; a longer question than that goes on, and the scores do not tell."""
+    windows = FeaturesConfig(max_length=80, doc_stride=6, max_question_length=longest)
+    run = RunConfig(features=windows, decoding=DECODING, more_validation_data=("own=a",))
+    examples, further = Examples(rows=tiny.small(9)), {"own": Examples(rows=tiny.small(4))}
+    with caplog.at_level("INFO", logger="qa"):
+        Evaluator.for_reader(Accelerator(cpu=True), reader_of(), examples, run, further)
+    told = [record.message for record in caplog.records if "max-question-length" in record.message]
+    assert [line.partition(" have")[0] for line in told] == (
+        ["validation data: 9 of 9 questions", "validation data own: 4 of 4 questions"] if longest == 3 else []
+    )
+
+
 def test_a_metric_that_no_set_can_have_is_told_with_those_there_are():
     run = RunConfig(features=WINDOWS, more_validation_data=("own=a",), training=TrainingConfig(best_metric="own/exact"))
     own = {"own": Examples(rows=answerable())}
@@ -524,6 +538,7 @@ def test_a_metric_that_no_set_can_have_is_told_with_those_there_are():
         (None, 2, "is None, and the validation data has no references; wanted own/"),
         ("own/f1", 2, None),
         (None, 0, None),
+        ("own/exact", 0, None),  # the configuration of a run that trained, on other data
     ],
 )
 def test_where_only_further_sets_have_references_one_must_say_which_model_is_best(metric, steps, said):

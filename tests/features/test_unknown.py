@@ -1,8 +1,8 @@
-"""The share of unknown tokens."""
+"""The share of unknown tokens, and questions that are cut."""
 
 import pytest
 
-from qa.features.unknown import unknown_tokens
+from qa.features.unknown import long_questions, unknown_tokens
 from qa.features.windows import build_features
 from tests.support import tiny
 from tests.support.windows import config
@@ -40,3 +40,12 @@ def test_a_text_that_is_dropped_is_unknown():
 def test_counts_of_parts_add_up_to_those_of_the_whole():
     rows = [tiny.example("一 二?", "the 漢 river"), tiny.example("Who?", "Ada built it.")]
     assert found_in(rows[0]) + found_in(rows[1]) == found_in(*rows)
+
+
+def test_questions_whose_end_is_not_read_are_counted():
+    rows = tiny.examples(tiny.example("who who who who?", "Ada"), tiny.example("who?", "Ada"))
+    features = build_features(rows, tiny.tokenizer(), config(64, 8, 5))
+    assert long_questions(features, 5) == (
+        "1 of 2 questions have 5 tokens or more, of which the first 5 are read (features.max-question-length)"
+    )
+    assert long_questions(features, 6) is None
