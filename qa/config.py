@@ -259,7 +259,8 @@ class RunConfig(Settings):
     validation_data: str | None = "auto"
     """Source as above; auto: the training data's validation split; 0.1: a tenth of its contexts, held out; or none."""
     more_validation_data: tuple[str, ...] = ()
-    """Further sets to be scored in every evaluation, as name=source; their scores are called name/f1 and so on."""
+    """Further sets to be scored in every evaluation, as name=source; their scores are called name/f1 and so on. All are
+    scored by decoding.language."""
     output_dir: Path = Path("runs/qa")
     """Run folder; must be empty or missing unless the run is resumed."""
     seed: int = 42
