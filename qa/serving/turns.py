@@ -116,15 +116,19 @@ class Turns:
         with self._changed:
             if self._closed:
                 raise QueueFullError
+            require_waiting()
             self._waiting.append(one)
             self._changed.notify()
         return one.output.result()
 
     def drop(self, ticket: Ticket) -> None:
-        """End a request: its pass that waits, and those that it would still ask for, raise `GoneError`."""
+        """End a request: its pass that waits, at once, and those that it would still ask for, raise `GoneError`."""
         with self._changed:
             ticket.gone = True
-            self._changed.notify()
+            for one in self._waiting:
+                if one.ticket is ticket:
+                    one.output.set_exception(GoneError())
+            self._waiting = [one for one in self._waiting if one.ticket is not ticket]
 
     def work(self) -> None:
         """Run passes until `close`."""
@@ -143,17 +147,10 @@ class Turns:
     def _next(self) -> list[_Pass]:
         with self._changed:
             while not self._closed:
-                self._refuse_gone()
                 if self._waiting:
                     return self._taken()
                 self._changed.wait()
             return []
-
-    def _refuse_gone(self) -> None:
-        for one in self._waiting:
-            if one.ticket.gone:
-                one.output.set_exception(GoneError())
-        self._waiting = [one for one in self._waiting if not one.ticket.gone]
 
     def _taken(self) -> list[_Pass]:
         """Take the pass whose turn it is, and those of the same width that fit beside it."""
