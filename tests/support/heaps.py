@@ -1,17 +1,17 @@
 """Freed memory that an allocator keeps, and what of a process is resident."""
 
 import ctypes
+import gc
 import resource
 import sys
 from pathlib import Path
 
 import pytest
 
-_BLOCK, _BLOCKS, _KEPT_EACH = (
-    60_000,
-    1600,
-    16,
-)  # bytes, fewer than are mapped for themselves; of 96 MB a sixteenth stays
+from qa.runtime.cores import trim_freed_memory
+
+_BLOCK, _BLOCKS = 60_000, 1600  # bytes, fewer than are mapped for themselves
+_KEPT_EACH = 16  # of 96 MB a sixteenth stays
 FREED = _BLOCK * _BLOCKS * (_KEPT_EACH - 1) // _KEPT_EACH
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -36,6 +36,12 @@ def fill_holes(kept):
     """Free the blocks between, too."""
     for block in kept:
         _libc.free(block)
+
+
+def settle():
+    """Return what was freed before, which new blocks would fill without growing the process."""
+    gc.collect()
+    trim_freed_memory()
 
 
 def resident():
