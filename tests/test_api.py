@@ -165,7 +165,6 @@ def test_training_that_is_not_installed_is_said_so(monkeypatch):
 
 NOTEBOOK = """
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from accelerate import notebook_launcher
 import qa
 config = qa.RunConfig(model=sys.argv[1], output_dir=sys.argv[2])

@@ -1,21 +1,13 @@
 import pytest
 import torch
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from qa.config import TrainingConfig
 from qa.errors import ModelError
-from qa.modeling.attention import choose_attention, mask_without_asking
+from qa.modeling.attention import choose_attention
 from qa.modeling.structure import configure_for_training
 from qa.recipe import RecipeConfig
 from tests.support import tiny
-from tests.support.counters import waits_counted
-
-
-@pytest.fixture
-def masked():
-    mask_without_asking()
-    yield
-    AttentionMaskInterface.register("sdpa", sdpa_mask)
+from tests.support.counters import masks_unasked, waits_counted
 
 
 def logits(model, mask):
@@ -29,11 +21,10 @@ MASKS = {"whole": torch.ones(2, 12, dtype=torch.long), "padded": (torch.arange(1
 
 @pytest.mark.parametrize("padding", MASKS)
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "modernbert"])
-def test_logits_are_the_same_and_the_host_waits_for_nothing(family, padding, request):
+def test_logits_are_the_same_and_the_host_waits_for_nothing(family, padding):
     model, mask = tiny.model(family).eval(), MASKS[padding]
     asked = logits(model, mask)
-    request.getfixturevalue("masked")
-    with waits_counted() as waits:
+    with masks_unasked(), waits_counted() as waits:
         found = logits(model, mask)
     torch.testing.assert_close(found * mask, asked * mask)
     assert waits.count == 0

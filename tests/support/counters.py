@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from qa.modeling.attention import mask_without_asking
 
 
 @contextlib.contextmanager
@@ -26,6 +29,16 @@ def waits_counted():
 
     with Counter():
         yield found
+
+
+@contextlib.contextmanager
+def masks_unasked():
+    """Inside, attention masks are made as for a GPU, which is not asked whether there is padding."""
+    mask_without_asking()
+    try:
+        yield
+    finally:
+        AttentionMaskInterface.register("sdpa", sdpa_mask)
 
 
 @contextlib.contextmanager

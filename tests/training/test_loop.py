@@ -1,6 +1,5 @@
 """The loop: a loss that no batch changes, gradients that no split changes, one clock, and errors that stop it."""
 
-import contextlib
 import gc
 import math
 import weakref
@@ -9,14 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 from accelerate import Accelerator
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from qa.errors import NotFiniteError
-from qa.modeling.attention import mask_without_asking
 from qa.modeling.loss import span_loss
 from qa.runtime.host_copy import HostCopy
 from tests.support import tiny
-from tests.support.counters import waits_counted
+from tests.support.counters import masks_unasked, waits_counted
 from tests.support.trainers import (
     STEADY,
     assert_same_weights,
@@ -266,16 +263,6 @@ def test_reports_that_are_not_read_hold_no_batches():
     assert all(math.isfinite(report.loss) for report in reports)
 
 
-@contextlib.contextmanager
-def masks_unasked():
-    """Attention masks are made as for a GPU, which is not asked whether there is padding."""
-    mask_without_asking()
-    try:
-        yield
-    finally:
-        AttentionMaskInterface.register("sdpa", sdpa_mask)
-
-
 @pytest.mark.usefixtures("late", "fresh_accelerator")
 @pytest.mark.parametrize(("make", "wanted"), [(loop_for, 0), (scaled_loop, 1)], ids=["fp32", "fp16"])
 def test_a_step_waits_for_its_device_only_for_the_loss_scale(make, wanted):
@@ -349,12 +336,12 @@ def test_stalled_run_takes_no_further_step():
 
 
 class NeverRead:
-    """A copy of what a device has computed that has not come yet."""
+    """A copy of what a device has computed, which does not come."""
 
     is_here = False
 
     def __init__(self, values):
-        self.device = values.device.type
+        pass
 
 
 @pytest.mark.parametrize(
