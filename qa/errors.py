@@ -26,7 +26,7 @@ class TokenizerError(QAError):
 
 
 class FeatureError(QAError):
-    """Settings by which windows would have no room for context tokens, or none that is not in the one before."""
+    """Settings that leave no room for context tokens in a window."""
 
 
 class LabelError(QAError):

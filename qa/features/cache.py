@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from qa.config import Answers, FeaturesConfig, Head
 from qa.data.examples import Examples
 from qa.data.store import cache_root, stored, stored_in_shards
-from qa.errors import FeatureError
 from qa.features.columns import growing_columns, mapped_columns
 from qa.features.labels import Labels, build_labels
 from qa.features.pair_template import PairTemplate, backend_text
@@ -36,12 +35,11 @@ def cached_features(examples: Examples, encoder: Encoder, config: FeaturesConfig
     not grow with the data but for some bytes an example.
 
     Raises:
-        FeatureError: see `qa.features.windows.build_features`; or windows would have to share all that they hold.
+        FeatureError: see `qa.features.windows.build_features`.
         StorageError: the cache cannot be written.
 
     """
     check_room(encoder.template, config)
-    _check_stride(encoder.template, config)
     key = _features_key(encoder, config, examples.fingerprint)
     shards = FeatureShards(examples.rows, encoder, config)
 
@@ -100,15 +98,6 @@ def cached_columns(
         _write_columns(folder, build())
 
     return mapped_columns(stored(cache_root(config.cache_dir), _hash(parts), write))
-
-
-def _check_stride(template: PairTemplate, config: FeaturesConfig) -> None:
-    room = config.max_length - template.special_tokens
-    if config.doc_stride >= room:
-        raise FeatureError(
-            f"features.doc-stride is {config.doc_stride}, and windows of features.max-length {config.max_length} hold "
-            f"{room} tokens of question and context; wanted fewer, since each window begins after the one before"
-        )
 
 
 def _features_key(encoder: Encoder, config: FeaturesConfig, fingerprint: str) -> str:

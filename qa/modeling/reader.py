@@ -1,5 +1,6 @@
 """Load a reader and check that its parts fit."""
 
+import logging
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qa.config import Head, RecipeConfig, RunConfig, TrainingConfig
+from qa.config import FeaturesConfig, Head, RecipeConfig, RunConfig, TrainingConfig
 from qa.errors import ModelError, in_a_line
 from qa.features.packing import Packing
 from qa.features.windows import Encoder
@@ -29,6 +30,8 @@ from qa.modeling.quirks import (
 from qa.modeling.settings import ReaderSettings, default_settings, find_settings, head_of
 from qa.modeling.sources import LOADING_ERRORS, check_words, load_tokenizer, located
 from qa.modeling.structure import configure_for_training
+
+log = logging.getLogger(__name__)
 
 _QUESTION = 6  # tokens of windows that the model is tried with
 
@@ -171,11 +174,24 @@ def load_reader_for(config: RunConfig) -> Reader:
             f"model {reader.name!r} ({reader.model.config.model_type}) does not recompute activations; "
             "wanted no training.gradient-checkpointing"
         )
+    _tell_stride(reader.encoder.template.special_tokens, config.features)
     choose_attention(reader.model, config.training.attention, lora=config.recipe.lora_rank > 0)
     reader.prepare_head(head_of(config, reader.settings))
     if (packing := Packing.of(config.training)) is not None:
         reader.accept_packed(packing, max_length=config.features.max_length)
     return reader
+
+
+def _tell_stride(special_tokens: int, features: FeaturesConfig) -> None:
+    """Log that no neighbouring windows can share what they should."""
+    room = features.max_length - special_tokens
+    if features.doc_stride >= room:
+        log.warning(
+            "features.doc-stride is %d, and windows hold %d tokens of question and context: neighbours share half of "
+            "what a question leaves instead",
+            features.doc_stride,
+            room,
+        )
 
 
 def load_trained_reader(source: str, *, revision: str | None = None) -> Reader:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qa.data.examples import Examples
-from qa.errors import FeatureError, LabelError
+from qa.errors import LabelError
 from qa.features import shards
 from qa.features.cache import cached_features, cached_labels, load_features, save_features
 from qa.features.labels import build_labels
@@ -78,13 +78,6 @@ def build_in(folder, barrier=None):
     if barrier is not None:
         barrier.wait()
     return len(cached_features(Examples(rows=tiny.small()), Encoder.of(tiny.tokenizer()), config(cache_dir=folder)))
-
-
-@pytest.mark.parametrize("stride", [125, 500])
-def test_windows_that_would_share_all_they_hold_are_refused(stride, tmp_path):
-    given = config(128, stride, 48, cache_dir=tmp_path)
-    with pytest.raises(FeatureError, match=f"doc-stride is {stride}, and windows of features.max-length 128 hold 125"):
-        cached_features(Examples(rows=tiny.small()), Encoder.of(tiny.tokenizer()), given)
 
 
 def test_threads_that_build_at_once_build_once(builds, tmp_path):

@@ -191,3 +191,12 @@ def test_a_head_of_tokens_begins_with_the_logits_of_spans(family, tmp_path):
         for head in ("spans", "tokens")
     )
     assert [name for name, value in spans.items() if not torch.equal(value, tokens[name])] == []
+
+
+@pytest.mark.parametrize(("stride", "told"), [(60, False), (61, True), (200, True)])
+def test_a_stride_that_leaves_windows_no_step_is_told(stride, told, tmp_path, caplog):
+    tiny.model().save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    windows = FeaturesConfig(max_length=64, doc_stride=stride, max_question_length=16)
+    load_reader_for(RunConfig(model=str(tmp_path), features=windows))
+    assert (f"doc-stride is {stride}, and windows hold 61 tokens" in caplog.text) is told
