@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _ADAPTER, _ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _IN_ADAPTER = re.compile(r"^base_model\.model\.|\.(modules_to_save|base_layer)(\.\w+)?(?=\.(weight|bias)$)")
 """What peft puts into the names of weights that it saves whole."""
+_OF_ADAPTER = ".lora_"
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _MESSAGE_NAMES = 2  # of weights, in a message
 
@@ -44,7 +45,7 @@ def load_checkpoint(source: str, *, name: str, **options: Any) -> tuple[PreTrain
         The model, and whether its head was drawn at random.
 
     Raises:
-        ModelError: weights of the encoder are missing.
+        ModelError: weights of the encoder are missing, or of an adapter.
 
     """
     model, info = load_with_head(source, **options)
@@ -53,6 +54,7 @@ def load_checkpoint(source: str, *, name: str, **options: Any) -> tuple[PreTrain
     if wrapper and "key_mapping" not in options:
         log.info("the weights of model %r are called %s…, which is left out", name, wrapper)
         return load_checkpoint(source, name=name, key_mapping={f"^{re.escape(wrapper)}": ""}, **options)
+    _require_adapter(missing, name)
     missing += _missing_beneath_adapter(source, options)
     merge_adapter(model)
     _require_encoder(model, missing, unexpected, name)
@@ -81,6 +83,15 @@ def _wrapper(missing: Sequence[str], unexpected: Sequence[str], base: str) -> st
 
 def _is_named(name: str, wrapper: str, base: str, names: set[str]) -> bool:
     return f"{wrapper}{name}" in names or f"{wrapper}{name.removeprefix(base)}" in names
+
+
+def _require_adapter(missing: Sequence[str], name: str) -> None:
+    absent = [key for key in missing if _OF_ADAPTER in key]
+    if absent:
+        raise ModelError(
+            f"model {name!r} is an adapter of which the library does not find {len(absent)} weights: wanted "
+            f"{_some(absent)} (those of DoRA it never finds: merge_and_unload of peft saves a model without them)"
+        )
 
 
 def _missing_beneath_adapter(source: str, options: Mapping[str, Any]) -> list[str]:

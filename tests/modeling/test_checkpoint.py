@@ -131,6 +131,13 @@ def test_an_adapter_brings_the_head_or_its_model_does(tmp_path):
 
 
 @OF_PEFT
+def test_an_adapter_whose_weights_are_not_found_is_refused(tmp_path):
+    """The library loads no magnitudes of DoRA, and goes on."""
+    with pytest.raises(ModelError, match=r"is an adapter of which the library does not find 2 weights.*lora_magnitude"):
+        loaded(adapter(tmp_path, tiny.model(), use_dora=True, init_lora_weights=False))
+
+
+@OF_PEFT
 @pytest.mark.parametrize("settings", [{}, {"modules_to_save": ["qa_outputs"]}])
 def test_an_adapter_is_added_to_the_weights_which_can_then_be_trained(settings, tmp_path):
     """peft freezes what it loads."""
