@@ -3,15 +3,16 @@
 Columns over all candidates at once; Python objects are only the texts.
 """
 
-import itertools
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from qa.decoding.kept import NO_SPAN, FeatureSpans
-from qa.features.graphemes import trimmed, unseen
+from qa.features.graphemes import is_unseen, trimmed
 from qa.features.windows import Features
 
 
@@ -51,16 +52,13 @@ class Candidates(NamedTuple):
         Such are white space, byte order marks, signs of direction and spaces without width: tokens hold them, since
         offsets cover the text, and references do not.
         """
-        text = np.fromiter(map(str.strip, self.text), dtype=object, count=len(self.text))
-        printable = np.fromiter(map(str.isprintable, text), dtype=bool, count=len(text))
-        odd = np.flatnonzero(~printable)  # few, and only these have what a plain strip leaves, at five times its price
-        text[odd] = np.fromiter(map(str.strip, text[odd], itertools.repeat(unseen())), dtype=object, count=len(odd))
-        moved = np.flatnonzero(text != self.text)
+        text, start, end = self.text.copy(), self.start.copy(), self.end.copy()
+        text[start >= end] = " "  # blank as they are, but with ends to look at
+        moved = np.flatnonzero(_have_unseen_ends(text))
         text[moved] = np.fromiter(map(trimmed, self.text[moved]), dtype=object, count=len(moved))
-        start, end = self.start.copy(), self.end.copy()
         start[moved] += np.fromiter(map(str.find, self.text[moved], text[moved]), dtype=np.int64)
         end[moved] = start[moved] + _lengths(text[moved])
-        return self._replace(start=start, end=end, text=text).at(text != "")
+        return self._replace(start=start, end=end, text=text).at(start < end)
 
     def ranked(self) -> "Candidates":
         """Sort by example, the best score first, of equal ones by place.
@@ -127,6 +125,14 @@ def disjoint_rows(
         if all(end[row] <= start[other] or start[row] >= end[other] for other in kept):
             kept.append(row)
     return kept
+
+
+def _have_unseen_ends(texts: Shaped[np.ndarray, "text"]) -> Bool[np.ndarray, "text"]:
+    """Return which texts, of a character or more, begin or end with what nobody sees: all that can be trimmed."""
+    ends = "".join(chain(map(itemgetter(0), texts), map(itemgetter(-1), texts)))
+    codes = np.frombuffer(ends.encode("utf-32-le"), dtype=np.uint32)
+    found: Bool[np.ndarray, "text"] = is_unseen(codes).reshape(2, -1).any(axis=0)
+    return found
 
 
 def _lengths(texts: Iterable[str]) -> Int[np.ndarray, "text"]:

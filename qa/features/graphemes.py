@@ -20,6 +20,7 @@ _JOINING = regex.compile(rf"[{_MARK}\p{{GCB=Prepend}}\p{{GCB=L}}\p{{GCB=V}}\p{{G
 """Characters without which two neighbours are never of one cluster; carriage return for the sake of CR LF."""
 _INVISIBLE = regex.compile(rf"[\s\x1c-\x1f{_CONTROL}]")
 _TABLE = 0x20000  # code points of which the joining ones are in a table
+_PLANE = 0x10000  # code points of the basic plane
 _AFTER_WHITE = 0x3001  # the first code point after all that are white space
 
 
@@ -61,19 +62,12 @@ def visible_span(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-@cache
-def unseen() -> str:
-    """Return the characters of the basic plane that `visible_span` moves borders past, as `str.strip` takes them."""
-    plane = "".join(chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000)
-    return "".join(_INVISIBLE.findall(plane))
-
-
 def trimmed(text: str) -> str:
     """Return the text without what nobody sees at its ends, unless a mark is on it; its ends are those of clusters."""
-    bare = text.strip(unseen())
+    bare = text.strip(_unseen())
     if bare == text or not bare:
         return bare
-    start = len(text) - len(text.lstrip(unseen()))
+    start = len(text) - len(text.lstrip(_unseen()))
     end = start + len(bare)
     while cuts_cluster(text, start):
         start -= 1
@@ -92,6 +86,26 @@ def is_white(codes: UInt32[np.ndarray, "character"]) -> Bool[np.ndarray, "charac
     """Return which code points are white space."""
     found: Bool[np.ndarray, "character"] = np.take(_white_table(), codes, mode="clip")
     return found
+
+
+def is_unseen(codes: UInt32[np.ndarray, "character"]) -> Bool[np.ndarray, "character"]:
+    """Return which code points `visible_span` and `trimmed` move borders past."""
+    found: Bool[np.ndarray, "character"] = np.take(_unseen_table(), codes, mode="clip")
+    return found
+
+
+@cache
+def _unseen() -> str:
+    """Return them, as `str.strip` takes them: those of the basic plane, without the halves of surrogate pairs."""
+    plane = "".join(chr(code) for code in range(_PLANE) if not 0xD800 <= code < 0xE000)
+    return "".join(_INVISIBLE.findall(plane))
+
+
+@cache
+def _unseen_table() -> Bool[np.ndarray, "code"]:
+    table = np.zeros(_PLANE + 1, dtype=bool)
+    table[np.fromiter(map(ord, _unseen()), dtype=np.int64)] = True
+    return table
 
 
 @cache
