@@ -131,7 +131,8 @@ def _have_unseen_ends(texts: Shaped[np.ndarray, "text"]) -> Bool[np.ndarray, "te
     """Return which texts, of a character or more, begin or end with what nobody sees: all that can be trimmed."""
     ends = "".join(chain(map(itemgetter(0), texts), map(itemgetter(-1), texts)))
     codes = np.frombuffer(ends.encode("utf-32-le"), dtype=np.uint32)
-    found: Bool[np.ndarray, "text"] = is_unseen(codes).reshape(2, -1).any(axis=0)
+    first, last = is_unseen(codes).reshape(2, -1)
+    found: Bool[np.ndarray, "text"] = first | last
     return found
 
 

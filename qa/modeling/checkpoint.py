@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import safe_open
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME
 
 from qa.errors import ModelError
 from qa.modeling.conditional_head import load_with_head
@@ -23,6 +24,7 @@ from qa.modeling.settings import find_file
 log = logging.getLogger(__name__)
 
 _ADAPTER, _ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_WHOLE = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
 _IN_ADAPTER = re.compile(r"^base_model\.model\.|\.(modules_to_save|base_layer)(\.\w+)?(?=\.(weight|bias)$)")
 """What peft puts into the names of weights that it saves whole."""
 _OF_ADAPTER = ".lora_"
@@ -45,9 +47,10 @@ def load_checkpoint(source: str, *, name: str, **options: Any) -> tuple[PreTrain
         The model, and whether its head was drawn at random.
 
     Raises:
-        ModelError: weights of the encoder are missing, or of an adapter.
+        ModelError: weights of the encoder or of an adapter are missing; or an adapter stands beside a whole model.
 
     """
+    _require_one_kind(source, name, options.get("revision"))
     model, info = load_with_head(source, **options)
     missing, unexpected = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     wrapper = _wrapper([key for key in missing if _is_encoders(key, model)], unexpected, f"{model.base_model_prefix}.")
@@ -60,6 +63,18 @@ def load_checkpoint(source: str, *, name: str, **options: Any) -> tuple[PreTrain
     _require_encoder(model, missing, unexpected, name)
     _tell_left_out(model, unexpected, name)
     return model, not all(_is_encoders(key, model) for key in missing)
+
+
+def _require_one_kind(source: str, name: str, revision: str | None) -> None:
+    """Check that no adapter stands beside a whole model, to which the library adds it, merged or not."""
+    if find_file(source, _ADAPTER, revision=revision) is None:
+        return
+    whole = next((file for file in _WHOLE if find_file(source, file, revision=revision)), None)
+    if whole:
+        raise ModelError(
+            f"model {name!r} has {_ADAPTER} and {whole}: an adapter that may be in these weights already; wanted a "
+            "folder of either"
+        )
 
 
 def _is_encoders(key: str, model: PreTrainedModel) -> bool:

@@ -138,6 +138,17 @@ def test_an_adapter_whose_weights_are_not_found_is_refused(tmp_path):
 
 
 @OF_PEFT
+@pytest.mark.parametrize("largest", ["1GB", "10KB"])
+def test_an_adapter_beside_a_whole_model_is_refused(largest, tmp_path):
+    """The library would add it to weights that have it (peft issue 1381)."""
+    source = adapter(tmp_path, tiny.model(), init_lora_weights=False)
+    model, _ = loaded(source)
+    model.save_pretrained(source, max_shard_size=largest)
+    with pytest.raises(ModelError, match=r"has adapter_config.json and model.safetensors.*wanted a folder of either"):
+        loaded(source)
+
+
+@OF_PEFT
 @pytest.mark.parametrize("settings", [{}, {"modules_to_save": ["qa_outputs"]}])
 def test_an_adapter_is_added_to_the_weights_which_can_then_be_trained(settings, tmp_path):
     """peft freezes what it loads."""
