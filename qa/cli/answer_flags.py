@@ -24,7 +24,7 @@ class Ask:
     context: str | None = None
     """The text that may hold the answer."""
     file: Path | None = None
-    """File with that text, in UTF-8."""
+    """File with that text, in UTF-8; "-": standard input."""
     top_k: int | None = None
     """Answers shown, at most; none: 5, or every one where all are wanted."""
     reading: ReadingFlags = field(default_factory=ReadingFlags)
@@ -41,7 +41,7 @@ class Ground:
     """
 
     sources: Positional[tuple[Path, ...]]
-    """Files of the sources, in UTF-8."""
+    """Files of the sources, in UTF-8; "-": standard input."""
     answer: str | None = None
     """The answer; none: --file, --quotes or standard input."""
     file: Path | None = None

@@ -6,7 +6,7 @@ from functools import partial
 
 from qa.cli.answer_flags import Ask
 from qa.cli.display import print_json, print_line, print_marked, print_table
-from qa.cli.loading import call_options, decode_input, load_predictor, read_text
+from qa.cli.loading import STANDARD_INPUT, call_options, decode_input, load_predictor, read_text
 from qa.errors import DataError, UsageError
 from qa.inference.answers import Answer
 
@@ -31,15 +31,18 @@ def _context(arguments: Ask) -> str:
         raise UsageError("found --context and --file; wanted one of them")
     if arguments.context is not None:
         return arguments.context
-    return _context_from_input(arguments) if arguments.file is None else read_text(arguments.file)
+    file = arguments.file or STANDARD_INPUT
+    if file == STANDARD_INPUT:
+        _prepare_input(arguments)
+    return read_text(file)
 
 
-def _context_from_input(arguments: Ask) -> str:
+def _prepare_input(arguments: Ask) -> None:
+    """Check that standard input is free for the text, and ask for it whoever sits there."""
     if arguments.question is None:
         raise UsageError("without --question, standard input is for questions; wanted --context or --file")
     if sys.stdin.isatty():
         sys.stderr.write("The text, ended by Ctrl-D on a line of its own:\n")
-    return decode_input(sys.stdin.buffer.read())
 
 
 def _questions(arguments: Ask) -> Iterator[str]:

@@ -1,11 +1,9 @@
 """`qa ground`: where sources have what an answer says."""
 
-import sys
-
 from qa.cli.answer_flags import Ground
 from qa.cli.display import print_json, print_table
 from qa.cli.flags import ModelFlags
-from qa.cli.loading import decode_input, load_predictor, read_text
+from qa.cli.loading import STANDARD_INPUT, load_predictor, read_text
 from qa.errors import UsageError
 from qa.inference.grounding import Grounding, ground
 
@@ -33,9 +31,12 @@ def _answer(arguments: Ground) -> str | list[str]:
         raise UsageError(f"found {' and '.join(f'--{name}' for name in said)}; wanted one of them")
     if arguments.quotes:
         return list(arguments.quotes)
-    if arguments.file is not None:
-        return read_text(arguments.file)
-    return decode_input(sys.stdin.buffer.read()) if arguments.answer is None else arguments.answer
+    if arguments.answer is not None:
+        return arguments.answer
+    file = arguments.file or STANDARD_INPUT
+    if file == STANDARD_INPUT and file in arguments.sources:
+        raise UsageError("found standard input as the answer and as a source; wanted --answer, --file or --quotes")
+    return read_text(file)
 
 
 def _row(one: Grounding, arguments: Ground) -> tuple[object, ...]:

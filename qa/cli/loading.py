@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,8 @@ from qa.inference.options import CallOptions
 from qa.inference.predictor import Predictor
 from qa.modeling.settings import ReaderSettings
 from qa.runtime.cores import use_model_threads
+
+STANDARD_INPUT = Path("-")
 
 
 def load_predictor(flags: ModelFlags) -> Predictor:
@@ -27,12 +30,14 @@ def load_predictor(flags: ModelFlags) -> Predictor:
 
 
 def read_text(file: Path) -> str:
-    """Read a file as it is: places are counted in its own characters, line ends included.
+    """Read a file, or standard input, as it is: places are counted in its own characters, line ends included.
 
     Raises:
         DataError: it cannot be read, or is not UTF-8.
 
     """
+    if file == STANDARD_INPUT:
+        return decode_input(sys.stdin.buffer.read())
     try:
         return file.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:

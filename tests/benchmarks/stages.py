@@ -206,8 +206,10 @@ STAGES = (
         )
         for how, backend, named, bar in (
             ("one", "torch", "fp32 PyTorch", 1.15),
+            ("one", "onnx", "fp32 ONNX", 1.15),
             ("one", "onnx_int8", "int8 ONNX", 2.0),
             ("list", "torch", "fp32 PyTorch", 1.6),
+            ("list", "onnx", "fp32 ONNX", 1.6),
             ("list", "onnx_int8", "int8 ONNX", 3.0),
         )
     ),

@@ -68,8 +68,9 @@ def test_ask_counts_the_characters_of_a_file_as_they_are(capsys, folder, tmp_pat
     assert len(line["answers"]) > 100
     assert all(text[one["start"] : one["end"]] == one["answer"] for one in line["answers"])
     assert any("\r\n" in one["answer"] for one in line["answers"])
-    monkeypatch.setattr("sys.stdin", stdin(text.encode()))
-    assert json_lines(output(capsys, "ask", folder, *asked).out) == [line]
+    for named in ((), ("--file", "-")):
+        monkeypatch.setattr("sys.stdin", stdin(text.encode()))
+        assert json_lines(output(capsys, "ask", folder, *named, *asked).out) == [line]
 
 
 @pytest.mark.parametrize("asked", [("--question", QUESTION), ("--context", CONTEXT)])
@@ -127,7 +128,7 @@ def test_ask_reads_as_much_of_a_question_as_is_said(capsys, folder, caplog):
     assert "cut to their first 5 tokens" in caplog.text
 
 
-@pytest.mark.parametrize("flags", [["--context", "c", "--file", "f", "--question", "q"], []])
+@pytest.mark.parametrize("flags", [["--context", "c", "--file", "f", "--question", "q"], ["--file", "-"], []])
 def test_flags_that_do_not_go_together_exit_with_2(capsys, flags):
     assert output(capsys, "ask", "folder", *flags, status=2).err.startswith("error: ")
 

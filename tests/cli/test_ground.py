@@ -1,6 +1,5 @@
 """`qa ground`: where files have what an answer says."""
 
-import io
 import json
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 
 from qa.cli.main import main
 from tests.support import tiny
+from tests.support.commands import stdin
 from tests.support.predictors import saved
 
 SOURCE = "The lighthouse was built in 1871\nby Ragna Lund. It is 34 metres tall."
@@ -35,8 +35,19 @@ def test_an_answer_comes_from_the_command_line_a_file_or_standard_input(capsys, 
     said = rows(capsys, *files, "--answer", answer)
     assert [(row["verdict"], row["source"]) for row in said] == [("verbatim", 1), ("unsupported", None)]
     assert rows(capsys, *files, "--file", tmp_path / "answer.txt") == said
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(answer.encode()), encoding="utf-8"))
-    assert rows(capsys, *files) == said
+    for named in ((), ("--file", "-")):
+        monkeypatch.setattr(sys, "stdin", stdin(answer.encode()))
+        assert rows(capsys, *files, *named) == said
+
+
+def test_a_source_comes_from_standard_input_where_the_answer_does_not(capsys, files, monkeypatch):
+    sources = [file.read_bytes() for file in files]
+    wanted = rows(capsys, *files, "--answer", "It is 34 metres tall.")
+    for at, content in enumerate(sources):
+        monkeypatch.setattr(sys, "stdin", stdin(content))
+        named = [*files[:at], "-", *files[at + 1 :]]
+        assert rows(capsys, *named, "--answer", "It is 34 metres tall.") == wanted
+    assert "found standard input as the answer and as a source" in run(capsys, "-", status=2).err
 
 
 def test_quotes_are_looked_for_as_they_are(capsys, files):
