@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import CONFIG_NAME
 
 from qa.errors import ModelError, in_a_line
-from qa.files import from_home, looks_like_path
+from qa.files import MANIFEST, from_home, looks_like_path
 from qa.modeling.artifacts import fetch_artifact, is_artifact
 from qa.modeling.embedded import EMBEDDED_MODELS
 
@@ -35,13 +35,16 @@ def located(source: str) -> str:
 
 
 def _require_model(source: str, path: Path) -> None:
-    """Check that a path is a folder, and neither empty of models nor a run's, whose model is a folder inside."""
+    """Check that a path is a folder, neither empty of models, nor a run's, whose model is inside, nor a checkpoint."""
     if path.is_file():
         raise ModelError(f"model {source!r} is a file; wanted the folder of a model, or a hub id")
     inside = path / "model"
     has_weights = any(path.glob("*.safetensors")) or any(path.glob("*.bin"))
     if (inside / CONFIG_NAME).is_file() and not has_weights:
         raise ModelError(f"model {source!r}: the folder of a run; wanted its model, {inside}")
+    if (path / MANIFEST).is_file() and not (path / CONFIG_NAME).is_file():
+        made = "the model that `qa export-checkpoint` makes of it"
+        raise ModelError(f"model {source!r}: a checkpoint, by which a run is resumed; wanted {made}")
     if path.is_dir() and not any(path.glob("*.json")):
         raise ModelError(f"model {source!r}: the folder holds no model; wanted config.json and what belongs to it")
 

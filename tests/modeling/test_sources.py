@@ -4,6 +4,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from qa.errors import ModelError
+from qa.files import write_manifest
 from qa.modeling.sources import check_words, load_tokenizer, located
 from tests.support import tiny
 
@@ -35,6 +36,15 @@ def test_a_folder_without_a_model_and_a_run_with_one_inside_are_told(tmp_path):
         located(str(tmp_path))
     (tmp_path / "model.safetensors").touch()
     assert located(str(tmp_path)) == str(tmp_path)  # a model may lie beside another
+
+
+def test_a_checkpoint_is_no_model(tmp_path):
+    tiny.model().save_pretrained(tmp_path)
+    write_manifest(tmp_path)
+    assert located(str(tmp_path)) == str(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ModelError, match="a checkpoint, by which a run is resumed; wanted the model that `qa export-"):
+        located(str(tmp_path))
 
 
 def test_a_tokenizer_is_loaded_alone(tmp_path):
