@@ -16,6 +16,7 @@ _LOADED_IN = os.getpid()
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _OF_LAUNCHERS = ("ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID")  # variables of accelerate launch, torchrun
 _HOW_THREADS_WAIT = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # for one another, by OpenMP's libraries
+_NOW = Path("/proc/loadavg")  # of Linux: load averages, running threads and all, the newest process
 _MAPPED = 1 << 17  # bytes of a block that is mapped for itself, by glibc's default
 
 
@@ -77,14 +78,22 @@ def sleep_where_cores_are_busy() -> None:
     """Let the threads of a matrix product sleep while they wait for one another, where other programs have cores.
 
     By default they spin, which is quicker where all have a core. Where one has none, those that spin take the time that
-    it waits for: ten programs on two cores made training steps twenty times slower. What the environment says counts.
-    OpenMP reads it when torch is loaded, and programs that this one starts read it too.
+    it waits for: ten programs on two cores made training steps twenty times slower. Where nobody else wants one, sleep
+    costs a question in four. What the environment says counts. OpenMP reads it when torch is loaded, and programs that
+    this one starts read it too.
     """
     if os.environ.keys() & set(_HOW_THREADS_WAIT) or not hasattr(os, "getloadavg"):
         return
-    load, threads, cores = os.getloadavg()[0], model_threads(), os.cpu_count() or 1
-    if threads > 1 and round(load) + threads > cores:
+    busy = min(round(os.getloadavg()[0]), _others_running())  # the last minute may be of what has ended by now
+    threads, cores = model_threads(), os.cpu_count() or 1
+    if threads > 1 and busy + threads > cores:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def _others_running() -> int:
+    """Return how many threads but this one have a core, or wait for one, at this moment; a lot where nobody says so."""
+    lines = _lines(_NOW)
+    return int(lines[0].split()[3].partition("/")[0]) - 1 if lines else sys.maxsize
 
 
 def use_training_threads(told: int | None, local_processes: int) -> None:

@@ -14,7 +14,7 @@ from qa.inference.onnx import SpanLogits
 from qa.inference.torch_reader import run_together
 from qa.serving.desk import Desk
 from qa.serving.turns import Turns
-from tests.support.heaps import FREED, fill_holes, make_holes, on_glibc, resident, settle
+from tests.support.heaps import FREED, fill_holes, make_holes, on_glibc, returned
 from tests.support.service import wait_until
 
 
@@ -143,14 +143,12 @@ def test_large_ones_however_many_do_not_stand_before_small_ones():
 @on_glibc
 @pytest.mark.parametrize("name", ["fine", "bad"])
 def test_a_large_request_ends_with_what_it_freed_returned_and_a_small_one_need_not(name):
-    async def grown(desk, characters):
-        settle()
-        before = resident()
+    async def left(desk, characters):
         await asyncio.gather(desk.submit(Work(name, characters=characters, holes=True)), return_exceptions=True)
-        return resident() - before
+        return returned()
 
     async def scenario(desk, _):
-        return await grown(desk, 10), await grown(desk, 1_000_000)
+        return await left(desk, 10), await left(desk, 1_000_000)
 
     (small, large), _ = run(scenario)
     assert small > 0.8 * FREED

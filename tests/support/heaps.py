@@ -1,7 +1,6 @@
 """Freed memory that an allocator keeps, and what of a process is resident."""
 
 import ctypes
-import gc
 import resource
 import sys
 from pathlib import Path
@@ -38,13 +37,14 @@ def fill_holes(kept):
         _libc.free(block)
 
 
-def settle():
-    """Return what was freed before, which new blocks would fill without growing the process."""
-    gc.collect()
-    trim_freed_memory()
-
-
 def resident():
     """Bytes of this process that are in memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize()
+
+
+def returned():
+    """Give back what is freed between other blocks; return how many bytes that were."""
+    before = resident()
+    trim_freed_memory()
+    return before - resident()
