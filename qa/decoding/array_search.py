@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float32, Int, Shaped
 from numpy.lib.stride_tricks import sliding_window_view
 
 from qa.decoding.kept import NO_SPAN
@@ -39,7 +39,7 @@ def best_spans(
     tokens = start_logits.shape[1]
     width = min(max_tokens, tokens)
     start, end = _only(start_logits, in_context), _only(end_logits, in_context)
-    ends_from = np.pad(end, ((0, 0), (0, width - 1)), constant_values=-np.inf)
+    ends_from = _wider(end, end.shape[1] + width - 1, -np.inf)
     ends, costs = sliding_window_view(ends_from, width, axis=1), _costs(width, length_cost)
     if not length_cost:
         return _from_best_starts(start, ends, ends.max(axis=2), costs, k)
@@ -186,12 +186,15 @@ def _largest(scores: Float32[np.ndarray, "feature some"], k: int) -> Int[np.ndar
 def _filled(spans: ArrayCandidates, score: Float32[np.ndarray, "feature best"], k: int) -> ArrayCandidates:
     """Put `NO_SPAN` where the score is −inf, and fill up with it to `k`."""
     none = score == -np.inf
-    missing = ((0, 0), (0, k - score.shape[1]))
-    first, last = (
-        np.pad(np.where(none, NO_SPAN, at), missing, constant_values=NO_SPAN) for at in (spans.first, spans.last)
-    )
+    first, last = (_wider(np.where(none, NO_SPAN, at), k, float(NO_SPAN)) for at in (spans.first, spans.last))
     start, end = (
-        np.pad(np.where(none, np.float32(-np.inf), logit), missing, constant_values=-np.inf)
-        for logit in (spans.start_logit, spans.end_logit)
+        _wider(np.where(none, np.float32(-np.inf), logit), k, -np.inf) for logit in (spans.start_logit, spans.end_logit)
     )
     return ArrayCandidates(first, last, start, end)
+
+
+def _wider(values: Shaped[np.ndarray, "row some"], width: int, filler: float) -> Shaped[np.ndarray, "row more"]:
+    """Fill up rows on the right; `np.pad` takes a twentieth of a millisecond a call, which a single question feels."""
+    found = np.full((len(values), width), filler, dtype=values.dtype)
+    found[:, : values.shape[1]] = values
+    return found

@@ -18,6 +18,8 @@ ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/
 """Files of a model's folder; the folder's name is the hub's convention."""
 _LAYOUT = f"onnx/{LAYOUT_FILE}"
 _ERRORS_ONLY = 3  # onnxruntime's severity
+_SLOWER = ["SkipLayerNormFusion"]
+"""Fusions that cost more than they save on a CPU: a sum and a norm apart take half the time of both in one."""
 
 
 class SpanLogits(NamedTuple):
@@ -168,6 +170,8 @@ def _load(path: Path, content: bytes | None) -> Any:  # noqa: ANN401  # the libr
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = model_threads()  # onnxruntime would take all of the machine's cores
     try:
-        return onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            content or str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+        )
     except Exception as error:  # its errors have no common base but this
         raise ModelError(f"{path} does not load: {error}") from error
