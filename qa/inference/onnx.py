@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,9 +53,23 @@ class OnnxModel:
 
     def __call__(self, **inputs: np.ndarray) -> SpanLogits:
         """Run a batch."""
-        session = self._session.loaded
+        return self._run(self._session.loaded, inputs)
+
+    def run_each(self, batches: Sequence[Mapping[str, np.ndarray]]) -> list[SpanLogits]:
+        """Run small batches, which leave most of a second thread idle, side by side on one each, if there are enough.
+
+        What runs them so is a second session with weights of its own, loaded when it is first needed.
+        """
+        threads = self._session.threads
+        alone = self._session.on_one_thread() if 1 < threads <= len(batches) else None
+        if alone is None:
+            return [self(**one) for one in batches]
+        with ThreadPoolExecutor(threads, "onnx") as pool:
+            return list(pool.map(partial(self._run, alone), batches))
+
+    def _run(self, session: Any, inputs: Mapping[str, np.ndarray]) -> SpanLogits:  # noqa: ANN401  # no types
         try:
-            start, end = session.run(SpanLogits._fields, inputs)
+            start, end = session.run(SpanLogits._fields, dict(inputs))
         except Exception as error:  # its errors have no common base but this
             shape = inputs["input_ids"].shape
             raise ModelError(f"{self._path} does not take a batch of {shape}: {in_a_line(error)}") from error
@@ -103,8 +120,9 @@ class _Session:
     """
 
     def __init__(self, path: Path, content: bytes | None = None, version: "_Version | None" = None) -> None:
-        self._path, self._version = path, version or _version(path)
-        self._process, self._loaded = os.getpid(), _load(path, content)
+        self._path, self._version, self.threads = path, version or _version(path), model_threads()
+        self._process, self._alone = os.getpid(), None
+        self._loaded = _load(path, content, threads=self.threads)
 
     @property
     def loaded(self) -> Any:  # noqa: ANN401  # the library has no types
@@ -114,10 +132,27 @@ class _Session:
             ModelError: the process was forked, and the file is not what it was.
 
         """
-        if self._process != os.getpid():
-            _keep_for_ever(self._loaded)
-            self._loaded, self._process = _load(self._unchanged(), None), os.getpid()
+        self._follow_fork()
         return self._loaded
+
+    def on_one_thread(self) -> Any:  # noqa: ANN401  # as above
+        """Return another session of this process on one thread; None where the file is not what it was.
+
+        Raises:
+            ModelError: as `loaded`.
+
+        """
+        self._follow_fork()
+        if self._alone is None and _version(self._path) == self._version is not None:
+            self._alone = _load(self._path, None, threads=1)
+        return self._alone
+
+    def _follow_fork(self) -> None:
+        if self._process == os.getpid():
+            return
+        _keep_for_ever([self._loaded, self._alone])
+        self._loaded, self._alone = _load(self._unchanged(), None, threads=self.threads), None
+        self._process = os.getpid()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Session":
         return self
@@ -154,12 +189,12 @@ def _version(path: Path) -> _Version | None:
     return _Version(found.st_size, found.st_mtime_ns)
 
 
-def _keep_for_ever(session: object) -> None:
-    """Let nobody end a session whose threads are gone: it would wait for them."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+def _keep_for_ever(sessions: list[Any]) -> None:
+    """Let nobody end sessions whose threads are gone: it would wait for them."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(sessions))
 
 
-def _load(path: Path, content: bytes | None) -> Any:  # noqa: ANN401  # the library has no types
+def _load(path: Path, content: bytes | None, *, threads: int) -> Any:  # noqa: ANN401  # the library has no types
     try:
         import onnxruntime  # noqa: PLC0415  # an extra: whoever runs PyTorch does without it
     except ImportError as error:
@@ -168,7 +203,7 @@ def _load(path: Path, content: bytes | None) -> Any:  # noqa: ANN401  # the libr
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = model_threads()  # onnxruntime would take all of the machine's cores
+    options.intra_op_num_threads = threads  # onnxruntime would take all of the machine's cores
     try:
         return onnxruntime.InferenceSession(
             content or str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER

@@ -1,6 +1,6 @@
 """A reader that onnxruntime runs. Without PyTorch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -63,25 +63,31 @@ class OnnxReader(LoadedReader):
         """Run features through the model and keep of each the best spans; see `qa.decoding.spans`."""
         if self.alone:
             batches = [batch[at : at + 1] for batch in batches for at in range(len(batch))]
+        rows_of = partial(join, features, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
         if self.settings.head == "tokens":
-            rows_of = partial(join, features, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
             return find_tokens(
                 self.model, map(rows_of, batches), features=len(features), width=longest_context(features)
             )
         spans = room_for(len(features), config.n_best)
         filled = 0
-        for indices in batches:
-            joined = join(features, indices, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
-            logits = _logits(self.model(**joined.inputs), joined, config, window_shares=window_shares)
-            rows = slice(filled, filled + len(indices))
+        for joined, output in self._outputs(map(rows_of, batches)):
+            logits = _logits(output, joined, config, window_shares=window_shares)
+            rows = slice(filled, filled + len(joined.feature))
             for name, column in vars(_decoded(logits, joined, config)).items():
                 getattr(spans, name)[rows] = column
             filled = rows.stop
         return spans.at(slice(filled))
 
+    def _outputs(self, batches: Iterable[Rows]) -> Iterable[tuple[Rows, SpanLogits]]:
+        """Run batches in turn, or, where they are single windows, side by side."""
+        if self.alone and isinstance(self.model, OnnxModel):  # no service's, which takes one batch of a request at once
+            joined = list(batches)
+            return zip(joined, self.model.run_each([one.inputs for one in joined]), strict=True)
+        return ((one, self.model(**one.inputs)) for one in batches)
+
     def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Run the inputs of several calls, one after the other: on a CPU nothing is gained by joining them."""
-        return [self.model(**one) for one in passes]
+        """Run the inputs of several calls by themselves: on a CPU nothing is gained by joining them."""
+        return self.model.run_each(passes) if self.alone else [self.model(**one) for one in passes]
 
 
 def load_onnx(backend: Backend, source: str, device: Device, dtype: Precision, revision: str | None) -> OnnxReader:

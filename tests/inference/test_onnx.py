@@ -1,14 +1,18 @@
 """A reader that onnxruntime runs: what its file can do, needs and holds."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from qa.config import DataConfig
 from qa.data.examples import load_examples, take
 from qa.errors import ConfigError, ModelError
+from qa.inference import onnx
 from qa.inference.onnx import ONNX_FILES, OnnxModel
 from qa.inference.predictor import Predictor
 from qa.modeling.reader import load_reader
@@ -33,6 +37,62 @@ def test_files_take_any_batch_and_length_and_give_the_models_logits(exported):
             torch.testing.assert_close(
                 torch.from_numpy(getattr(found, name))[kept], getattr(expected, name)[kept], atol=1e-5, rtol=1e-4
             )
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The threads of each session that is loaded."""
+    found, load = [], onnx._load
+
+    def counted(path, content, *, threads):
+        found.append(threads)
+        return load(path, content, threads=threads)
+
+    monkeypatch.setattr(onnx, "_load", counted)
+    return found
+
+
+@pytest.mark.parametrize("backend", ["onnx", "onnx_int8"])
+def test_batches_side_by_side_have_the_outputs_that_they_have_in_turn(exported, backend, loads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    file = OnnxModel(exported / ONNX_FILES[backend])
+    chosen = np.random.default_rng(0)
+    batches = [
+        {name: np.ones((1, tokens), dtype=np.int64) for name in file.input_names}
+        | {"input_ids": chosen.integers(5, 50, (1, tokens))}
+        for tokens in (7, 64, 9, 33, 20, 12)
+    ]
+    wanted = [file(**one) for one in batches]
+    assert loads == [2]
+    for count, loaded in ((1, [2]), (2, [2, 1]), (6, [2, 1])):
+        found = file.run_each(batches[:count])
+        assert loads == loaded
+        assert len(found) == count
+        for one, other in zip(found, wanted, strict=False):
+            np.testing.assert_array_equal(one.start_logits, other.start_logits)
+            np.testing.assert_array_equal(one.end_logits, other.end_logits)
+
+
+@pytest.mark.parametrize(("threads", "changed"), [("1", False), ("2", True)])
+def test_batches_run_in_turn_on_one_thread_and_where_the_file_has_changed(
+    exported, threads, changed, loads, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    path = Path(shutil.copy(exported / ONNX_FILES["onnx_int8"], tmp_path / "file.onnx"))
+    file = OnnxModel(path)
+    if changed:
+        path.unlink()
+    batch = {name: np.ones((1, 8), dtype=np.int64) for name in file.input_names}
+    assert len(file.run_each([batch] * 4)) == 4
+    assert loads == [int(threads)]
+
+
+def test_what_a_batch_beside_others_does_not_take_is_said(exported, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    file = OnnxModel(exported / ONNX_FILES["onnx_int8"])
+    fits, too_long = ({name: np.ones((1, n), dtype=np.int64) for name in file.input_names} for n in (8, 4096))
+    with pytest.raises(ModelError, match=r"does not take a batch of \(1, 4096\)"):
+        file.run_each([fits, too_long, fits])
 
 
 def test_the_file_needs_no_weights(exported, tmp_path):
