@@ -21,6 +21,7 @@ ONNX_FILES: dict[Backend, str] = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/
 """Files of a model's folder; the folder's name is the hub's convention."""
 _LAYOUT = f"onnx/{LAYOUT_FILE}"
 _ERRORS_ONLY = 3  # onnxruntime's severity
+_TWICE = 500_000_000  # bytes of the largest file whose weights may be in memory twice: base models in float32
 _SLOWER = ["SkipLayerNormFusion"]
 """Fusions that cost more than they save on a CPU: a sum and a norm apart take half the time of both in one."""
 
@@ -136,14 +137,14 @@ class _Session:
         return self._loaded
 
     def on_one_thread(self) -> Any:  # noqa: ANN401  # as above
-        """Return another session of this process on one thread; None where the file is not what it was.
+        """Return another session of this process on one thread; None for a large file, or one that is not what it was.
 
         Raises:
             ModelError: as `loaded`.
 
         """
         self._follow_fork()
-        if self._alone is None and _version(self._path) == self._version is not None:
+        if self._alone is None and self._is_small() and _version(self._path) == self._version:
             self._alone = _load(self._path, None, threads=1)
         return self._alone
 
@@ -159,9 +160,14 @@ class _Session:
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self._unchanged()
-        # Of more than two gigabytes the weights lie in a file beside it, which only the folder has.
-        is_whole = not path.with_name(f"{path.name}.data").exists()
-        return _Session, (path, path.read_bytes() if is_whole else None, self._version)
+        return _Session, (path, path.read_bytes() if self._is_whole() else None, self._version)
+
+    def _is_whole(self) -> bool:
+        """Return whether the weights are in the file: of more than two gigabytes they lie in another beside it."""
+        return not self._path.with_name(f"{self._path.name}.data").exists()
+
+    def _is_small(self) -> bool:
+        return self._version is not None and self._version.size <= _TWICE and self._is_whole()
 
     def _unchanged(self) -> Path:
         version = _version(self._path)

@@ -79,15 +79,16 @@ class OnnxReader(LoadedReader):
         return spans.at(slice(filled))
 
     def _outputs(self, batches: Iterable[Rows]) -> Iterable[tuple[Rows, SpanLogits]]:
-        """Run batches in turn, or, where they are single windows, side by side."""
-        if self.alone and isinstance(self.model, OnnxModel):  # no service's, which takes one batch of a request at once
-            joined = list(batches)
-            return zip(joined, self.model.run_each([one.inputs for one in joined]), strict=True)
-        return ((one, self.model(**one.inputs)) for one in batches)
+        """Run batches side by side; those of a service, whose model takes one of a request at a time, in turn."""
+        if not isinstance(self.model, OnnxModel):
+            return ((one, self.model(**one.inputs)) for one in batches)
+        joined = list(batches)
+        return zip(joined, self.model.run_each([one.inputs for one in joined]), strict=True)
 
     def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Run the inputs of several calls by themselves: on a CPU nothing is gained by joining them."""
-        return self.model.run_each(passes) if self.alone else [self.model(**one) for one in passes]
+        """Run the inputs of several calls side by side: on a CPU nothing is gained by joining them."""
+        found: list[Any] = self.model.run_each(passes)
+        return found
 
 
 def load_onnx(backend: Backend, source: str, device: Device, dtype: Precision, revision: str | None) -> OnnxReader:
