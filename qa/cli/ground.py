@@ -10,6 +10,7 @@ from qa.inference.grounding import Grounding, ground
 
 def run(arguments: Ground) -> None:
     """Look for each part of the answer in the sources."""
+    _check_input(arguments)
     answer = _answer(arguments)
     sources = [read_text(file) for file in arguments.sources]
     flags = None if arguments.model is None else ModelFlags(model=arguments.model, backend=arguments.backend)
@@ -25,6 +26,17 @@ def run(arguments: Ground) -> None:
         )
 
 
+def _check_input(arguments: Ground) -> None:
+    """Check that standard input, which ends once, is named once at most."""
+    is_answer = arguments.file == STANDARD_INPUT or (arguments.file, arguments.answer, arguments.quotes) == (
+        None,
+        None,
+        (),
+    )
+    if arguments.sources.count(STANDARD_INPUT) + is_answer > 1:
+        raise UsageError("found standard input as two texts; wanted it as one source, or as the answer")
+
+
 def _answer(arguments: Ground) -> str | list[str]:
     said = [name for name in ("answer", "file", "quotes") if getattr(arguments, name) not in {None, ()}]
     if len(said) > 1:
@@ -33,10 +45,7 @@ def _answer(arguments: Ground) -> str | list[str]:
         return list(arguments.quotes)
     if arguments.answer is not None:
         return arguments.answer
-    file = arguments.file or STANDARD_INPUT
-    if file == STANDARD_INPUT and file in arguments.sources:
-        raise UsageError("found standard input as the answer and as a source; wanted --answer, --file or --quotes")
-    return read_text(file)
+    return read_text(arguments.file or STANDARD_INPUT)
 
 
 def _row(one: Grounding, arguments: Ground) -> tuple[object, ...]:

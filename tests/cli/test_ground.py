@@ -47,7 +47,8 @@ def test_a_source_comes_from_standard_input_where_the_answer_does_not(capsys, fi
         monkeypatch.setattr(sys, "stdin", stdin(content))
         named = [*files[:at], "-", *files[at + 1 :]]
         assert rows(capsys, *named, "--answer", "It is 34 metres tall.") == wanted
-    assert "found standard input as the answer and as a source" in run(capsys, "-", status=2).err
+    for twice in (["-"], ["-", "--file", "-"], ["-", "-", "--answer", "It fell."]):
+        assert "found standard input as two texts" in run(capsys, *twice, status=2).err
 
 
 def test_quotes_are_looked_for_as_they_are(capsys, files):
