@@ -13,7 +13,7 @@ from qa.config import DecodingConfig, Head
 from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.search import best_conditional_spans, best_spans, conditional_ends, hf_parity_spans, null_logits
-from qa.decoding.tokens import find_tokens
+from qa.decoding.tokens import keep_tokens
 from qa.features.collation import Batch
 from qa.features.joining import by_feature, by_token
 from qa.features.windows import Features
@@ -58,7 +58,8 @@ def decode(
 
     """
     if head == "tokens":
-        return find_tokens(model, batches, features=count, width=longest_context(features))
+        outputs = ((batch, model(**batch.inputs)) for batch in batches)
+        return keep_tokens(outputs, features=count, width=longest_context(features))
     return find_spans(model, batches, config, features=count, window_shares=window_shares)
 
 

@@ -10,7 +10,7 @@ them, would be as good an answer as each.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,11 @@ from qa.features.joining import by_feature
 from qa.features.windows import Features
 
 
-def find_tokens(model: Callable[..., Any], batches: Iterable[Any], *, features: int, width: int) -> FeatureTokens:
-    """Run batches through the model and keep the log odds of the contexts' tokens.
+def keep_tokens(outputs: Iterable[tuple[Any, Any]], *, features: int, width: int) -> FeatureTokens:
+    """Keep the log odds of the contexts' tokens.
 
     Args:
-        model: its output has `start_logits` and `end_logits`, `[row, token]` as its inputs.
-        batches: rows that the model takes.
+        outputs: batches, each with what a model makes of it: `start_logits` and `end_logits`, `[row, token]`.
         features: of all batches together.
         width: tokens of the longest context of a window, of whatever batch.
 
@@ -40,8 +39,7 @@ def find_tokens(model: Callable[..., Any], batches: Iterable[Any], *, features: 
         feature=np.empty(features, dtype=np.int64), logits=np.zeros((features, width, 2), dtype=np.float32)
     )
     filled = 0
-    for batch in batches:
-        output = model(**batch.inputs)
+    for batch, output in outputs:
         said = (by_feature(values, batch) for values in (output.start_logits, output.end_logits))
         logits = np.stack([_array(values) for values in said], axis=2)
         with np.errstate(invalid="ignore"):  # infinite ones, which are refused later, by the example's id

@@ -1,8 +1,7 @@
 """A reader that onnxruntime runs. Without PyTorch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from qa.decoding.array_search import (
 )
 from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
-from qa.decoding.tokens import find_tokens
+from qa.decoding.tokens import keep_tokens
 from qa.errors import ConfigError, MissingPackageError
 from qa.features.joining import PAD_MULTIPLE, Rows, by_token, join
 from qa.features.windows import Encoder, Features
@@ -28,6 +27,8 @@ from qa.modeling.device_names import Device, Precision, names_cpu, precision_nam
 from qa.modeling.layout_file import Layout
 from qa.modeling.settings import default_settings, find_settings
 from qa.modeling.sources import load_tokenizer
+
+_AT_ONCE = 256  # batches of a call whose inputs and outputs are in memory
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,12 @@ class OnnxReader(LoadedReader):
         window_shares: bool,
     ) -> Found:
         """Run features through the model and keep of each the best spans; see `qa.decoding.spans`."""
-        if self.alone:
-            batches = [batch[at : at + 1] for batch in batches for at in range(len(batch))]
-        rows_of = partial(join, features, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
+        outputs = self._outputs(features, batches)
         if self.settings.head == "tokens":
-            return find_tokens(
-                self.model, map(rows_of, batches), features=len(features), width=longest_context(features)
-            )
+            return keep_tokens(outputs, features=len(features), width=longest_context(features))
         spans = room_for(len(features), config.n_best)
         filled = 0
-        for joined, output in self._outputs(map(rows_of, batches)):
+        for joined, output in outputs:
             logits = _logits(output, joined, config, window_shares=window_shares)
             rows = slice(filled, filled + len(joined.feature))
             for name, column in vars(_decoded(logits, joined, config)).items():
@@ -78,17 +75,23 @@ class OnnxReader(LoadedReader):
             filled = rows.stop
         return spans.at(slice(filled))
 
-    def _outputs(self, batches: Iterable[Rows]) -> Iterable[tuple[Rows, SpanLogits]]:
+    def _outputs(self, features: Features, batches: Sequence[np.ndarray]) -> Iterator[tuple[Rows, SpanLogits]]:
         """Run batches side by side; those of a service, whose model takes one of a request at a time, in turn."""
-        if not isinstance(self.model, OnnxModel):
-            return ((one, self.model(**one.inputs)) for one in batches)
-        joined = list(batches)
-        return zip(joined, self.model.run_each([one.inputs for one in joined]), strict=True)
+        if self.alone:
+            batches = [batch[at : at + 1] for batch in batches for at in range(len(batch))]
+        at_once = _AT_ONCE if isinstance(self.model, OnnxModel) else 1
+        for begin in range(0, len(batches), at_once):
+            rows = [
+                join(features, indices, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
+                for indices in batches[begin : begin + at_once]
+            ]
+            yield from zip(rows, self.run([one.inputs for one in rows]), strict=True)
 
     def run(self, passes: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Run the inputs of several calls side by side: on a CPU nothing is gained by joining them."""
-        found: list[Any] = self.model.run_each(passes)
-        return found
+        """Run several batches side by side: on a CPU nothing is gained by joining them."""
+        return (
+            self.model.run_each(passes) if isinstance(self.model, OnnxModel) else [self.model(**one) for one in passes]
+        )
 
 
 def load_onnx(backend: Backend, source: str, device: Device, dtype: Precision, revision: str | None) -> OnnxReader:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qa.config import DecodingConfig
 from qa.decoding.kept import FeatureTokens
-from qa.decoding.tokens import find_tokens, join_windows, token_predictions
+from qa.decoding.tokens import join_windows, keep_tokens, token_predictions
 from qa.errors import IncompleteError, NotFiniteError
 from qa.features.collation import collate
 from qa.features.windows import build_features
@@ -119,15 +119,14 @@ def test_log_odds_are_against_the_null_position_whatever_batch_they_are_in(famil
     rows = tiny.small(7)
     features = build_features(rows, tiny.tokenizer(family), config(40, 4, 8))
 
-    class Said(torch.nn.Module):
-        def forward(self, input_ids):
-            return SimpleNamespace(start_logits=input_ids.float(), end_logits=-input_ids.float())
+    def said(input_ids):
+        return SimpleNamespace(start_logits=input_ids.float(), end_logits=-input_ids.float())
 
     width = int(features.size.max())
     for size in (1, 3, len(features)):
         parts = np.split(np.arange(len(features)), range(size, len(features), size))
         batches = [collate(features, part, input_names=("input_ids",), pad_multiple=8) for part in parts]
-        found = find_tokens(Said(), batches, features=len(features), width=width)
+        found = keep_tokens([(one, said(**one.inputs)) for one in batches], features=len(features), width=width)
         assert found.feature.tolist() == list(range(len(features)))
         for row in range(len(features)):
             ids, _, begin = features.row(row)
@@ -180,13 +179,11 @@ def test_logits_that_are_no_numbers_are_an_error(value, features):
 
 
 def test_a_model_whose_logits_are_infinite_is_an_error(features):
-    def infinite(input_ids):
-        endless = torch.full(input_ids.shape, torch.inf)
-        return SimpleNamespace(start_logits=endless, end_logits=endless)
-
     every = np.arange(len(features))
     batch = collate(features, every, input_names=("input_ids",), pad_multiple=8)
-    found = find_tokens(infinite, [batch], features=len(features), width=int(features.size.max()))
+    endless = torch.full(batch.inputs["input_ids"].shape, torch.inf)
+    output = SimpleNamespace(start_logits=endless, end_logits=endless)
+    found = keep_tokens([(batch, output)], features=len(features), width=int(features.size.max()))
     with pytest.raises(NotFiniteError, match="'q0'"):
         predictions_of(found, features)
 

@@ -73,15 +73,17 @@ def test_batches_side_by_side_have_the_outputs_that_they_have_in_turn(exported, 
             np.testing.assert_array_equal(one.end_logits, other.end_logits)
 
 
-@pytest.mark.parametrize(("threads", "changed"), [("1", False), ("2", True)])
-def test_batches_run_in_turn_on_one_thread_and_where_the_file_has_changed(
-    exported, threads, changed, loads, monkeypatch, tmp_path
-):
+@pytest.mark.parametrize(("threads", "why"), [("1", ""), ("2", "gone"), ("2", "large"), ("2", "in two files")])
+def test_batches_run_in_turn_where_there_is_no_second_session(exported, threads, why, loads, monkeypatch, tmp_path):
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     path = Path(shutil.copy(exported / ONNX_FILES["onnx_int8"], tmp_path / "file.onnx"))
     file = OnnxModel(path)
-    if changed:
+    if why == "gone":
         path.unlink()
+    elif why == "large":
+        monkeypatch.setattr(onnx, "_TWICE", path.stat().st_size - 1)
+    elif why:
+        (tmp_path / "file.onnx.data").touch()
     batch = {name: np.ones((1, 8), dtype=np.int64) for name in file.input_names}
     assert len(file.run_each([batch] * 4)) == 4
     assert loads == [int(threads)]
