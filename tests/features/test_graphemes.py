@@ -8,7 +8,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.features.graphemes import cluster_starts, cuts_cluster, is_white, may_join, trimmed, visible_span
+from qa.features.graphemes import cluster_starts, cuts_cluster, is_unseen, is_white, may_join, trimmed, visible_span
 
 CLUSTERS = {
     "marks": ["e\u0301", "o\u0302\u0323", "x"],
@@ -124,3 +124,11 @@ def test_what_cannot_be_seen_at_the_ends_is_left_out_without_cutting_a_cluster(t
 )
 def test_what_nobody_sees_at_the_ends_goes_unless_a_mark_is_on_it(text, kept):
     assert trimmed(text) == kept
+
+
+def test_what_is_unseen_is_what_borders_move_past():
+    """Of the basic plane; what is unseen beyond it, such as tags, is of the cluster before."""
+    codes = np.r_[0:0xD800, 0xE000:0x10000]  # without halves of pairs
+    moved = [visible_span(chr(code), 0, 1) == (1, 1) for code in codes.tolist()]
+    np.testing.assert_array_equal(is_unseen(codes.astype(np.uint32)), moved)
+    assert not is_unseen(np.array([0x10000, 0x1F600, 0xE0061], dtype=np.uint32)).any()
