@@ -126,6 +126,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
     evaluation/          How good a reader is.
       evaluator.py         A model over a set of examples, on any number of processes.
       grading.py           Predictions + references -> scores per example and overall.
+      judging.py           What validation sets can judge: the best model's score, each set's language.
       several.py           The same where all answers are wanted, and the threshold for them.
       calibration.py       Threshold and confidence, fitted on one half, measured on the other.
       newton.py            Where a convex loss of a few numbers is least.

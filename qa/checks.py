@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
 
@@ -47,20 +47,29 @@ def weighted_sources(setting: str, sources: Iterable[str]) -> list[tuple[str, fl
     return found
 
 
-def named_sources(setting: str, sources: Iterable[str]) -> dict[str, str]:
-    """Return sources by their names, which stand before an equals sign.
+class NamedSource(NamedTuple):
+    """Where a named set is."""
+
+    source: str
+    language: str | None
+    """Code of its language; None: none is said."""
+
+
+def named_sources(setting: str, sources: Iterable[str]) -> dict[str, NamedSource]:
+    """Return sources by their names, which stand before an equals sign, as in own=dev.json or own:zh=dev.json.
 
     Raises:
-        ConfigError: a name that is missing, there twice, or not of letters, digits, - and _.
+        ConfigError: a name that is missing, there twice, or not of letters, digits, - and _; an empty language.
 
     """
-    found: dict[str, str] = {}
+    found: dict[str, NamedSource] = {}
     for given in sources:
-        name, _, source = given.partition("=")
-        is_name = re.fullmatch(r"[\w-]+", name) is not None
-        wanted = "name=source, each name once, of letters, digits, - and _"
+        named, _, source = given.partition("=")
+        name, colon, language = named.partition(":")
+        is_name = re.fullmatch(r"[\w-]+", name) is not None and bool(language) == bool(colon)
+        wanted = "name=source or name:language=source, each name once, of letters, digits, - and _"
         require(is_name and bool(source) and name not in found, setting, given, wanted)
-        found[name] = source
+        found[name] = NamedSource(source, language or None)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import TypeAdapter
 
-from qa.checks import Settings, named_sources, number_of, require, weighted_sources
+from qa.checks import NamedSource, Settings, named_sources, number_of, require, weighted_sources
 from qa.recipe import RecipeConfig as RecipeConfig  # noqa: PLC0414  # all settings can be imported from here
 
 OnBadExample = Literal["error", "skip", "repair"]
@@ -259,8 +259,8 @@ class RunConfig(Settings):
     validation_data: str | None = "auto"
     """Source as above; auto: the training data's validation split; 0.1: a tenth of its contexts, held out; or none."""
     more_validation_data: tuple[str, ...] = ()
-    """Further sets to be scored in every evaluation, as name=source; their scores are called name/f1 and so on. All are
-    scored by decoding.language."""
+    """Further sets to be scored in every evaluation, as name=source; their scores are called name/f1 and so on. One in
+    another language than decoding.language says so: name:zh=source."""
     output_dir: Path = Path("runs/qa")
     """Run folder; must be empty or missing unless the run is resumed."""
     seed: int = 42
@@ -317,7 +317,7 @@ class RunConfig(Settings):
         """Return the sources of further training data with their weights; see `weighted_sources`."""
         return weighted_sources("more_train_data", self.more_train_data)
 
-    def further_validation_data(self) -> dict[str, str]:
+    def further_validation_data(self) -> dict[str, NamedSource]:
         """Return the sources of further validation data by the names of the sets; see `named_sources`."""
         return named_sources("more_validation_data", self.more_validation_data)
 

@@ -248,7 +248,7 @@ def test_paths_are_taken_for_names_of_files_and_folders():
     )
     assert (config.model, config.train_data, config.validation_data) == ("m", "d.json", "v.json")
     assert config.more_train_data == ("e.json", "squad*0.1")
-    assert config.further_validation_data() == {"own": "w.json"}
+    assert config.further_validation_data() == {"own": ("w.json", None)}
     assert config.recipe.teacher == ("t",)
 
 

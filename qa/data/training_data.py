@@ -71,7 +71,7 @@ def load_further_validation_examples(config: RunConfig) -> dict[str, Examples]:
         DataError: as `load_examples`, or a set has no references.
     """
     found = {}
-    for name, source in config.further_validation_data().items():
+    for name, (source, _) in config.further_validation_data().items():
         examples = _loaded(source, config.data.validation_split, config, purpose="texts")
         if not examples.has_references:
             raise DataError(f"the validation set {name} has no references: {source}; wanted answers to score by")

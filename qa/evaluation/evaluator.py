@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from jaxtyping import Int
 from torch import nn
 
-from qa import metrics
 from qa.config import DecodingConfig, Head, RunConfig
 from qa.data.examples import Examples
 from qa.decoding.heads import predictions_of
@@ -19,8 +18,9 @@ from qa.decoding.kept import Found
 from qa.decoding.predictions import Predictions
 from qa.decoding.spans import decode
 from qa.errors import ConfigError, MemoryLimitError
-from qa.evaluation.grading import score_names, score_predictions
-from qa.evaluation.several import SEVERAL_SCORES, score_several
+from qa.evaluation.grading import score_predictions
+from qa.evaluation.judging import languages_of, require_best_metric
+from qa.evaluation.several import score_several
 from qa.features.cache import cached_features
 from qa.features.collation import Batch, padding_multiple
 from qa.features.joining import PAD_MULTIPLE
@@ -119,9 +119,9 @@ class Evaluator:
             LaunchError: processes with different examples.
 
         """
-        metrics.normalize_answer("", config.decoding.language)  # now, not after an epoch of training
+        languages = languages_of(config)
         sets = {"": examples} | {f"{name}/": one for name, one in (further or {}).items()}
-        _require_metric(config, sets)
+        require_best_metric(config, sets)
         found = {f"fingerprint of the validation data {name}".strip(): one.fingerprint for name, one in sets.items()}
         require_same(accelerator, found)
         saved, threshold = reader.settings or DEFAULT_SETTINGS, config.decoding.no_answer_threshold
@@ -148,7 +148,7 @@ class Evaluator:
             memory=BatchMemory(halves=config.training.auto_batch_size),
         )
         others = {
-            name: replace(first, examples=one, features=cached_features(one, reader.encoder, config.features))
+            name: _over(one, cached_features(one, reader.encoder, config.features), languages[name], like=first)
             for name, one in (further or {}).items()
         }
         for name, one in ({"": first} | others).items():
@@ -269,6 +269,10 @@ class Evaluator:
         return scored(predictions, references, threshold=self.threshold, language=self.config.language)
 
 
+def _over(examples: Examples, features: Features, language: str, *, like: Evaluator) -> Evaluator:
+    return replace(like, examples=examples, features=features, config=replace(like.config, language=language))
+
+
 def _searched_head(reader: Reader, config: RunConfig) -> Head:
     """Return the model's head.
 
@@ -281,32 +285,6 @@ def _searched_head(reader: Reader, config: RunConfig) -> Head:
     if head != "spans" and search != "exact":
         raise ConfigError(f"decoding.search is {search!r}, and the reader has the head {head}; wanted exact")
     return head
-
-
-def _require_metric(config: RunConfig, sets: Mapping[str, Examples]) -> None:
-    """Check that the sets, by what stands before their scores, can have the score that trained models are compared by.
-
-    Raises:
-        ConfigError: they cannot, or none is named and the first set has no scores, but another one has.
-
-    """
-    if config.training.max_steps == 0:
-        return
-    metric, judged = config.training.best_metric, any(examples.has_references for examples in sets.values())
-    if metric is None and (sets[""].has_references or not judged):
-        return
-    if not judged:
-        raise ConfigError(f"training.best-metric is {metric!r}; wanted validation data with references")
-    names = []
-    for begin, examples in sets.items():
-        if examples.has_references:
-            answerable = any(answers["text"] for answers in examples.rows["answers"][:])
-            of_one = score_names(answerable=answerable, impossible=examples.has_impossible)
-            known = SEVERAL_SCORES if config.data.answers == "all" else of_one
-            names += [f"{begin}{name}" for name in known]
-    if metric not in names:
-        why = "which this data cannot have" if metric is not None else "and the validation data has no references"
-        raise ConfigError(f"training.best-metric is {metric!r}, {why}; wanted {', '.join(names)}")
 
 
 def _found_spans(evaluator: Evaluator, model: nn.Module, around: Sequence[BatchWrapper]) -> Found | None:

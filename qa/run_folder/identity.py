@@ -133,8 +133,8 @@ class Identity:
         if validation is not None:
             values["validation_fingerprint"] = validation.fingerprint
         model = {f"{_MODEL}{name}": json.dumps(value, sort_keys=True) for name, value in plan.model_settings.items()}
-        sets = {f"more_validation_data/{name}": examples.fingerprint for name, examples in (further or {}).items()}
-        return cls(values | model | _recipe_values(config.recipe), _changeable(config, loop) | sets)
+        changeable = _changeable(config, loop) | _judging_sets(config, further or {})
+        return cls(values | model | _recipe_values(config.recipe), changeable)
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Compare with the state in a checkpoint; the number of steps is `require_extension`'s.
@@ -222,6 +222,15 @@ def _recipe_values(recipe: RecipeConfig) -> dict[str, str | float | None]:
     }
     values = {name: value for name, value in vars(recipe).items() if not idle.get(name, False)}
     return {f"{_RECIPE}{name}": json.dumps(one) if isinstance(one, tuple) else one for name, one in values.items()}
+
+
+def _judging_sets(config: RunConfig, further: Mapping[str, Examples]) -> dict[str, str]:
+    """Return the content of the further sets, with their languages where they have their own."""
+    languages = {name: given.language for name, given in config.further_validation_data().items()}
+    return {
+        f"more_validation_data/{name}": " ".join(filter(None, (examples.fingerprint, languages.get(name))))
+        for name, examples in further.items()
+    }
 
 
 def _changeable(config: RunConfig, loop: TrainingLoop) -> dict[str, str | float | None]:

@@ -174,7 +174,7 @@ def test_a_source_without_a_weight_counts_once():
 def test_further_sets_are_loaded_by_their_names(tmp_path):
     for name in ("own", "other"):
         write(tmp_path / f"{name}.jsonl", rows(4, prefix=name))
-    named = (f"one={tmp_path}/own.jsonl", f"two={tmp_path}/other.jsonl")
+    named = (f"one={tmp_path}/own.jsonl", f"two:zh={tmp_path}/other.jsonl")
     found = load_further_validation_examples(config("sample", more_validation_data=named, max_validation_examples=2))
     assert {name: examples.rows["id"][:] for name, examples in found.items()} == {
         "one": ["qown0", "qown2"],
@@ -208,12 +208,13 @@ def test_one_source_may_be_several_further_sets_and_their_order_is_kept(tmp_path
 @pytest.mark.parametrize(
     "sets",
     [
+        *[("a:=squad",), (":zh=squad",), ("a=squad", "a:zh=squad")],
         *[("squad",), ("=squad",), ("a=",), ("a/b=squad",), ("a b=squad",), ("a.b=squad",), ("a\n=squad",)],
         *[("a=squad", "a=other"), ("a=squad", "b=squad", "a=squad")],
     ],
 )
 def test_further_sets_have_names_of_their_own(sets):
-    with pytest.raises(ConfigError, match="wanted name=source, each name once"):
+    with pytest.raises(ConfigError, match="wanted name=source or name:language=source, each name once"):
         config("sample", more_validation_data=sets)
 
 

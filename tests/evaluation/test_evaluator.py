@@ -525,6 +525,17 @@ def test_questions_whose_end_is_not_read_are_told(longest, caplog):
     )
 
 
+def test_further_sets_are_scored_by_their_own_language():
+    """A part of a Chinese answer is some of its words there, and another word by the English rule."""
+    reader, context = reader_of(), "房子是艾达建的它很大"
+    rows = tiny.examples(*(tiny.example(f"谁 {at}？", context, context) for at in range(4)))
+    sets = {name: Examples(rows=rows) for name in ("usual", "zh")}
+    decoding = replace(DECODING, no_answer=False)
+    run = RunConfig(features=WINDOWS, decoding=decoding, more_validation_data=("usual=x", "zh:zh=x"))
+    scores = Evaluator.for_reader(Accelerator(cpu=True), reader, sets["zh"], run, sets).evaluate(reader.model).scores
+    assert scores["f1"] == scores["usual/f1"] < scores["zh/f1"]
+
+
 def test_a_metric_that_no_set_can_have_is_told_with_those_there_are():
     run = RunConfig(features=WINDOWS, more_validation_data=("own=a",), training=TrainingConfig(best_metric="own/exact"))
     own = {"own": Examples(rows=answerable())}

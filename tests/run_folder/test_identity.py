@@ -198,6 +198,18 @@ def test_other_content_of_a_further_set_forgets_the_best_score_and_is_named(tmp_
     assert [*identity_of(loop, further=sets).changes(state)] == ["more-validation-data.own"]
 
 
+def test_another_language_of_a_further_set_begins_anew_with_the_best_score(tmp_path):
+    loop, sets, by = new_loop(max_steps=2), {"own": tiny.small(3)}, "more_validation_data"
+    list(loop.steps())
+    loop.progress.note_scores({"f1": 50.0}, None)
+    checkpoints_of(loop, tmp_path, config=replace(RUN, **{by: ("own:zh=a",)}), further=sets).save()
+    deliver(tmp_path)
+    for said, kept in (("own:zh=b", 50.0), ("own=a", None)):
+        other = new_loop(max_steps=2)
+        resume(other, tmp_path, config=replace(RUN, **{by: (said,)}), further=sets)
+        assert other.progress.best_score == kept
+
+
 def test_other_places_and_another_order_of_further_sets_are_told_and_change_nothing(tmp_path):
     loop = new_loop(max_steps=2)
     list(loop.steps())
