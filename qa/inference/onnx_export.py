@@ -4,8 +4,6 @@ The files go into `onnx/` of the model's folder, where `Predictor.from_pretraine
 """
 
 import contextlib
-import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from transformers import PreTrainedModel
 from qa.errors import ExportError, in_a_line
 from qa.files import whole_folder
 from qa.inference.onnx import ONNX_FILES, SpanLogits
+from qa.inference.onnx_quantise import quantise, quiet
 from qa.modeling.conditional_head import rank_of
 from qa.modeling.layout_file import Layout
 from qa.modeling.quirks import full_attention_up_to, longest_window
@@ -53,7 +52,7 @@ def export_onnx(reader: Reader, folder: Path) -> None:
     with whole_folder(target) as part:
         plain, small = (part / Path(ONNX_FILES[name]).name for name in ("onnx", "onnx_int8"))
         trace_model(reader, plain)
-        _quantise(plain, small, head=len(SpanLogits._fields) * (1 + rank_of(reader.model)))
+        quantise(plain, small, head=len(SpanLogits._fields) * (1 + rank_of(reader.model)))
         Layout(template=reader.encoder.template, longest=_longest(reader)).save(part)
 
 
@@ -72,7 +71,7 @@ def trace_model(reader: Reader, path: Path) -> None:
     values = reader.windows(*_TRACED)
     sizes = {0: "batch", 1: "token"}
     try:
-        with _quiet(), torch.inference_mode(), _plain_attention(reader.model):
+        with quiet(), torch.inference_mode(), _plain_attention(reader.model):
             program = torch.onnx.export(
                 _Positional(reader).train(mode=False),
                 tuple(values[name] for name in reader.input_names),
@@ -104,51 +103,3 @@ def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(before)
-
-
-def _quantise(plain: Path, small: Path, *, head: int) -> None:
-    """Write the weights of matrix products in 8 bits, one scale a column; those of the head stay as they are.
-
-    Activations are quantised as they come ("dynamic"), so that no data is needed to calibrate. One scale a matrix in
-    place of one a column costs 2.5 F1 on SQuAD, and embeddings in 8 bits, which have one scale, 0.8.
-
-    Args:
-        plain: file to read.
-        small: file to write.
-        head: columns of the head's weights.
-
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415  # an extra
-
-    with _quiet():
-        quantize_dynamic(
-            plain,
-            small,
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=_products(plain, columns=head),
-            extra_options={"MatMulConstBOnly": True},
-        )
-
-
-def _products(path: Path, *, columns: int) -> list[str]:
-    """Name the matrix products with weights of so many columns."""
-    import onnx  # noqa: PLC0415  # an extra
-
-    graph = onnx.load(path, load_external_data=False).graph
-    found = {one.name for one in graph.initializer if one.dims and one.dims[-1] == columns}
-    return [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] in found]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks on other packages, and its warnings on torch's own code, from the user."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
