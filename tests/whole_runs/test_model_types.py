@@ -122,5 +122,8 @@ def difference(reader, folder):
     except ExportError as refused:
         return str(refused)
     examples = take(load_examples("sample", split="validation", config=DataConfig()), 6)
-    own, file = (Predictor.from_pretrained(folder, device="cpu", backend=name) for name in ("torch", "onnx"))
+    own, file, small = (
+        Predictor.from_pretrained(folder, device="cpu", backend=name) for name in ("torch", "onnx", "onnx_int8")
+    )
+    assert np.isfinite(logit_difference(own, small, examples))
     return logit_difference(own, file, examples)
