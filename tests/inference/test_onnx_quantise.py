@@ -70,6 +70,17 @@ def test_a_large_token_costs_the_others_nothing(tmp_path):
         assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
 
 
+def test_weights_beside_the_file_are_found(tmp_path):
+    """Large models have them there, since a file of this kind has 2 GB at most."""
+    plain, small = saved_graph(tmp_path / "plain.onnx"), tmp_path / "small.onnx"
+    quantise(plain, small, head=HEAD)
+    whole = outputs(small, tokens_of(100))
+    model = onnx.load(plain)
+    onnx.save(model, plain, save_as_external_data=True, location="plain.onnx.data", size_threshold=0)
+    quantise(plain, small, head=HEAD)
+    np.testing.assert_array_equal(outputs(small, tokens_of(100))[0], whole[0])
+
+
 def test_only_the_two_files_are_left_and_the_head_is_in_float(tmp_path):
     plain, small = saved_graph(tmp_path / "plain.onnx"), tmp_path / "small.onnx"
     quantise(plain, small, head=HEAD)
