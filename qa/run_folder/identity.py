@@ -225,10 +225,11 @@ def _recipe_values(recipe: RecipeConfig) -> dict[str, str | float | None]:
 
 
 def _judging_sets(config: RunConfig, further: Mapping[str, Examples]) -> dict[str, str]:
-    """Return the content of the further sets, with their languages where they have their own."""
-    languages = {name: given.language for name, given in config.further_validation_data().items()}
+    """Return the content of the further sets, with their languages where they are not the run's."""
+    own = {name: given.language for name, given in config.further_validation_data().items()}
+    others = {name: code for name, code in own.items() if code not in {None, config.decoding.language}}
     return {
-        f"more_validation_data/{name}": " ".join(filter(None, (examples.fingerprint, languages.get(name))))
+        f"more_validation_data/{name}": f"{examples.fingerprint} {others.get(name, '')}".rstrip()
         for name, examples in further.items()
     }
 

@@ -202,9 +202,9 @@ def test_another_language_of_a_further_set_begins_anew_with_the_best_score(tmp_p
     loop, sets, by = new_loop(max_steps=2), {"own": tiny.small(3)}, "more_validation_data"
     list(loop.steps())
     loop.progress.note_scores({"f1": 50.0}, None)
-    checkpoints_of(loop, tmp_path, config=replace(RUN, **{by: ("own:zh=a",)}), further=sets).save()
+    checkpoints_of(loop, tmp_path, config=replace(RUN, **{by: ("own=a",)}), further=sets).save()
     deliver(tmp_path)
-    for said, kept in (("own:zh=b", 50.0), ("own=a", None)):
+    for said, kept in (("own=b", 50.0), ("own:en=a", 50.0), ("own:zh=a", None)):
         other = new_loop(max_steps=2)
         resume(other, tmp_path, config=replace(RUN, **{by: (said,)}), further=sets)
         assert other.progress.best_score == kept
