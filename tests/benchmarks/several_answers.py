@@ -145,6 +145,7 @@ def overlap(one, other):
 def planned(options, campaign, data):
     """Return the runs by head and seed."""
     fixed = {"train-data": str(data["train"]), "validation-data": str(data["validation"]), "data.answers": "all"}
+    fixed["decoding.length-cost"] = 0.0  # that of presets is for one answer a question
     return {
         (head, seed): trial_of(
             {"head": head}, {"head": head, **fixed, **own}, campaign.command.own_arguments, seed=seed

@@ -1,6 +1,12 @@
 """Questions of a paragraph merged into ones that ask for several things."""
 
-from tests.benchmarks.several_answers import MOST_MERGED, merged, once, spread
+from types import SimpleNamespace
+
+import pytest
+
+from qa.experiments.campaign import Campaign
+from qa.experiments.commands import command_of
+from tests.benchmarks.several_answers import HEADS, MOST_MERGED, SCORE, merged, once, planned, spread
 from tests.support import tiny
 
 TEXT = "Anna wrote the book in 1990, and Bert printed it in Oslo."
@@ -46,3 +52,14 @@ def test_paragraphs_are_taken_whole_from_everywhere():
 def test_questions_that_an_earlier_set_has_are_left_out():
     one, other = [{"id": "a"}, {"id": "b"}], [{"id": "b"}, {"id": "c"}]
     assert list(once([one, other])) == [one, [{"id": "c"}]]
+
+
+@pytest.mark.parametrize("preset", ["minilm-squad", "few-labels"])
+def test_its_runs_are_taken_whatever_the_preset_decodes_by(preset, tmp_path):
+    """The presets' length cost is refused by a head that finds all answers."""
+    command = command_of(["${interpreter}", "${program}", preset], "train_qa.py")
+    campaign = Campaign(folder=tmp_path, command=command, say=print, metric=SCORE)
+    data = {split: tmp_path / f"{split}.jsonl" for split in ("train", "validation")}
+    trials = planned(SimpleNamespace(seeds=[1, 2]), campaign, data)
+    assert len(trials) == 2 * len(HEADS)
+    campaign.check(list(trials.values()))
