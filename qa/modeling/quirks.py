@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qa.errors import ModelError
@@ -81,6 +81,24 @@ def _shifted_tables(model: nn.Module) -> Iterator[tuple[Any, int]]:
         padding: Any = getattr(module, "padding_idx", None)
         if name.endswith("position_embeddings") and padding is not None:
             yield module, padding + 1
+
+
+# --- positions that are not learned -------------------------------------------------------------------------------
+
+
+def keep_fixed_positions(model: PreTrainedModel) -> None:
+    """Let tables of sines that a class means to be fixed (RoFormer's) stay as they are in training, in place.
+
+    The library freezes them where it makes them and thaws them where it loads them; since 5.24 they get a gradient.
+    They keep their place among the parameters, so that runs go on from checkpoints of earlier versions.
+    """
+    for module in model.modules():
+        if type(module).__name__.endswith("SinusoidalPositionalEmbedding"):
+            module.register_forward_hook(_without_gradient)
+
+
+def _without_gradient(_module: nn.Module, _inputs: tuple[Any, ...], found: Tensor) -> Tensor:
+    return found.detach()
 
 
 # --- attention that depends on length -----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from qa.modeling.quirks import (
     choose_attention_by_length,
     choose_language,
     full_attention_up_to,
+    keep_fixed_positions,
     longest_window,
     model_inputs,
     name_of,
@@ -72,6 +73,7 @@ class Reader:
         check_vocabulary(model, tokenizer, name)
         choose_language(model)
         choose_attention_by_length(model)
+        keep_fixed_positions(model)
         input_names = model_inputs(model)
         probe = Probe(model=model.train(mode=False), input_names=input_names, name=name)
         template = find_layout(probe, tokenizer, encoder.template, max_length=max_length)
