@@ -160,6 +160,7 @@ The map, a folder per station of the pipeline; a file may know what stands above
       onnx_reader.py       A reader that onnxruntime runs.
       onnx.py              Files that onnxruntime runs.
       onnx_export.py       A reader -> ONNX files.
+      onnx_attention.py    How a model computes attention in an ONNX file.
       onnx_quantise.py     An ONNX file in float32 -> one with 8-bit weights.
       comparison.py        Backends side by side on examples.
     jobs/                Millions of rows, in shards, on any engine.

@@ -3,17 +3,16 @@
 The files go into `onnx/` of the model's folder, where `Predictor.from_pretrained(folder, backend="onnx")` finds them.
 """
 
-import contextlib
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from qa.errors import ExportError, in_a_line
 from qa.files import whole_folder
 from qa.inference.onnx import ONNX_FILES, SpanLogits
+from qa.inference.onnx_attention import FUSED, PLAIN, attention_by
 from qa.inference.onnx_quantise import quantise, quiet
 from qa.modeling.conditional_head import rank_of
 from qa.modeling.layout_file import Layout
@@ -38,6 +37,8 @@ class _Positional(nn.Module):
 def export_onnx(reader: Reader, folder: Path) -> None:
     """Write the reader as `onnx/model.onnx` and `onnx/model_int8.onnx` into `folder`, both or neither.
 
+    The first has operators of the standard alone; the second is for onnxruntime, and its attention too.
+
     Raises:
         ExportError: torch's exporter does not take the model, or the exporter or onnxruntime is not installed.
 
@@ -52,7 +53,12 @@ def export_onnx(reader: Reader, folder: Path) -> None:
     with whole_folder(target) as part:
         plain, small = (part / Path(ONNX_FILES[name]).name for name in ("onnx", "onnx_int8"))
         trace_model(reader, plain)
-        quantise(plain, small, head=len(SpanLogits._fields) * (1 + rank_of(reader.model)))
+        with tempfile.TemporaryDirectory(
+            dir=part
+        ) as beside:  # more than two gigabytes of weights are files of their own
+            fused = Path(beside) / "fused.onnx"
+            trace_model(reader, fused, attention=FUSED)
+            quantise(fused, small, head=len(SpanLogits._fields) * (1 + rank_of(reader.model)))
         Layout(template=reader.encoder.template, longest=_longest(reader)).save(part)
 
 
@@ -61,8 +67,13 @@ def _longest(reader: Reader) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def trace_model(reader: Reader, path: Path) -> None:
+def trace_model(reader: Reader, path: Path, *, attention: str = PLAIN) -> None:
     """Export with any number of rows and tokens; it is traced with two windows of unlike lengths.
+
+    Args:
+        reader: whose model it is.
+        path: of the file.
+        attention: `PLAIN` or `FUSED`.
 
     Raises:
         ExportError: as `export_onnx`.
@@ -71,7 +82,7 @@ def trace_model(reader: Reader, path: Path) -> None:
     values = reader.windows(*_TRACED)
     sizes = {0: "batch", 1: "token"}
     try:
-        with quiet(), torch.inference_mode(), _plain_attention(reader.model):
+        with quiet(), torch.inference_mode(), attention_by(reader.model, attention):
             program = torch.onnx.export(
                 _Positional(reader).train(mode=False),
                 tuple(values[name] for name in reader.input_names),
@@ -89,17 +100,3 @@ def trace_model(reader: Reader, path: Path) -> None:
         ) from error
     except Exception as error:  # the exporter raises anything
         raise ExportError(f"model {reader.name!r} does not become an ONNX file: {in_a_line(error)}") from error
-
-
-@contextlib.contextmanager
-def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let attention be matrix products and a softmax, which onnxruntime runs best.
-
-    torch's fused attention would become the same and checks for rows without any token: in 8 bits 1.4 times the time.
-    """
-    before = model.config._attn_implementation  # noqa: SLF001  # the library has no public name for it
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)

@@ -43,7 +43,7 @@ def quantise(plain: Path, small: Path, *, head: int) -> None:
             per_channel=True,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=excluded,
-            extra_options={"MatMulConstBOnly": True},
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     scaled.unlink()
 

@@ -19,7 +19,7 @@ from qa.decoding.heads import longest_context
 from qa.decoding.kept import NO_SPAN, FeatureSpans, Found, room_for
 from qa.decoding.tokens import keep_tokens
 from qa.errors import ConfigError, MissingPackageError
-from qa.features.joining import PAD_MULTIPLE, Rows, by_token, join
+from qa.features.joining import Rows, by_token, join
 from qa.features.windows import Encoder, Features
 from qa.inference.loaded_reader import LoadedReader, longest_for
 from qa.inference.onnx import OnnxModel, SpanLogits, find_exported_layout, load_onnx_model
@@ -28,6 +28,7 @@ from qa.modeling.layout_file import Layout
 from qa.modeling.settings import default_settings, find_settings
 from qa.modeling.sources import load_tokenizer
 
+_PAD_MULTIPLE = 1  # a processor's products gain nothing by padding, and a window by itself needs no mask
 _AT_ONCE = 256  # batches of a call whose inputs and outputs are in memory
 
 
@@ -82,7 +83,7 @@ class OnnxReader(LoadedReader):
         at_once = _AT_ONCE if isinstance(self.model, OnnxModel) else 1
         for begin in range(0, len(batches), at_once):
             rows = [
-                join(features, indices, input_names=self.input_names, pad_multiple=PAD_MULTIPLE)
+                join(features, indices, input_names=self.input_names, pad_multiple=_PAD_MULTIPLE)
                 for indices in batches[begin : begin + at_once]
             ]
             yield from zip(rows, self.run([one.inputs for one in rows]), strict=True)

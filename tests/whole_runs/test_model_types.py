@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from qa.data.examples import load_examples, take
 from qa.errors import ExportError, ModelError
 from qa.features.collation import collate
 from qa.features.windows import features_of_table
+from qa.inference import onnx_export
 from qa.inference.comparison import TOLERANCE, logit_difference
-from qa.inference.onnx_export import export_onnx
+from qa.inference.onnx import OnnxModel
+from qa.inference.onnx_quantise import quantise
 from qa.inference.predictor import Predictor
 from qa.modeling.reader import load_reader
 from qa.presets import parse_config
@@ -101,10 +104,10 @@ def test_a_type_trains_resumes_evaluates_and_answers(kind, tmp_path, fresh_accel
 
 
 @pytest.mark.parametrize("kind", some_of(TAKEN))
-def test_a_type_is_exported_with_its_logits_or_refused_in_a_line(kind, tmp_path):
+def test_a_type_is_exported_with_its_logits_or_refused_in_a_line(kind, tmp_path, monkeypatch):
     folder = zoo.save(tmp_path, kind, windows=80)
     reader = load_reader(str(folder))
-    found = difference(reader, folder)
+    found = difference(reader, folder, keep_fused(tmp_path, monkeypatch))
     if isinstance(found, str):
         assert kind not in zoo.EXPORTED
         assert zoo.NOT_EXPORTED.get(kind, "") in found
@@ -114,11 +117,23 @@ def test_a_type_is_exported_with_its_logits_or_refused_in_a_line(kind, tmp_path)
         assert found <= LOOSE.get(kind, TOLERANCE)
 
 
-def difference(reader, folder):
-    """Of the file's logits from the model's, or the message that says why there is no file."""
+def keep_fused(folder, monkeypatch):
+    """Keep what 8-bit weights are made from; return where."""
+    kept = folder / "fused.onnx"
+
+    def kept_and_quantised(plain, small, **rest):
+        shutil.copy(plain, kept)
+        quantise(plain, small, **rest)
+
+    monkeypatch.setattr(onnx_export, "quantise", kept_and_quantised)
+    return kept
+
+
+def difference(reader, folder, fused):
+    """Of the logits of both kinds of attention from the model's, or the message that says why there is no file."""
     pytest.importorskip("onnxscript", reason="makes ONNX files: pip install 'extractive-qa[export]'")
     try:
-        export_onnx(reader, folder)
+        onnx_export.export_onnx(reader, folder)
     except ExportError as refused:
         return str(refused)
     examples = take(load_examples("sample", split="validation", config=DataConfig()), 6)
@@ -126,4 +141,6 @@ def difference(reader, folder):
         Predictor.from_pretrained(folder, device="cpu", backend=name) for name in ("torch", "onnx", "onnx_int8")
     )
     assert np.isfinite(logit_difference(own, small, examples))
-    return logit_difference(own, file, examples)
+    differences = [logit_difference(own, file, examples)]
+    file.reader = replace(file.reader, model=OnnxModel(fused))
+    return max([*differences, logit_difference(own, file, examples)])
