@@ -209,6 +209,7 @@ def _load(path: Path, content: bytes | None, *, threads: int) -> Any:  # noqa: A
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    options.enable_mem_pattern = False  # one is kept for each shape of a batch, and windows have all lengths
     options.intra_op_num_threads = threads  # onnxruntime would take all of the machine's cores
     try:
         return onnxruntime.InferenceSession(

@@ -46,8 +46,8 @@ def _fused(
 ) -> tuple[Tensor, Tensor | None]:
     """Return what is attended, [batch, token, head, size], and no weights.
 
-    Where nothing is masked, as in a window by itself, the file leaves the mask out: without one, the operator never
-    holds the weights of all pairs of tokens.
+    The file has both ways and takes the operator where nothing is masked, as in a window by itself: without a mask it
+    never holds the weights of all pairs of tokens; with one it is slower than products and a softmax.
 
     Args:
         module: that attends.
@@ -68,30 +68,36 @@ def _fused(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **options
         )
         return found
-    attend = partial(_by_one_operator, heads=heads, scale=size**-0.5 if scaling is None else float(scaling))
-    inputs = tuple(one.transpose(1, 2).flatten(2) for one in (query, key, value))
+    inputs = tuple(one.transpose(1, 2).flatten(2).contiguous() for one in (query, key, value))  # as branches want
+    settings: dict[str, Any] = {"heads": heads, "scale": size**-0.5 if scaling is None else float(scaling)}
     if attention_mask is None:
-        attended = attend(*inputs)
+        attended = _by_one_operator(*inputs, **settings)
     else:
-        is_empty, mask = (attention_mask == 0).all(), attention_mask.expand(-1, -1, tokens, -1)
-        attended = torch.cond(is_empty, lambda q, k, v, _: attend(q, k, v), attend, (*inputs, mask))
+        is_empty, masked = (attention_mask == 0).all(), partial(_by_products, **settings)
+        unmasked = lambda q, k, v, _: _by_one_operator(q, k, v, **settings)  # noqa: E731
+        attended = torch.cond(is_empty, unmasked, masked, (*inputs, attention_mask.expand(-1, -1, tokens, -1)))
     return attended.unflatten(-1, (heads, size)), None
 
 
 @torch.compiler.allow_in_graph  # type: ignore[untyped-decorator]  # the library has no type for it
-def _by_one_operator(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *, heads: int, scale: float
-) -> Tensor:
+def _by_one_operator(query: Tensor, key: Tensor, value: Tensor, *, heads: int, scale: float) -> Tensor:
     """Attend; inputs and output are [batch, token, head * size]."""
     attended: Tensor = torch.onnx.ops.symbolic(
         "com.microsoft::MultiHeadAttention",
-        [query, key, value, None, None, mask],  # neither biases of the projections nor a mask by keys
+        [query, key, value],
         attrs={"num_heads": heads, "scale": scale},
         dtype=query.dtype,
         shape=query.shape,
         version=1,
     )
     return attended
+
+
+def _by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, heads: int, scale: float) -> Tensor:
+    """Attend as `_by_one_operator`, which copies a mask for each head, and gets it wrong on some devices."""
+    q, k, v = (torch.unflatten(one, -1, (heads, -1)).transpose(1, 2) for one in (query, key, value))
+    weights = (q @ k.mT * scale + mask).softmax(-1)
+    return torch.flatten((weights @ v).transpose(1, 2), 2)
 
 
 AttentionInterface.register(FUSED, _fused)
