@@ -53,10 +53,8 @@ def export_onnx(reader: Reader, folder: Path) -> None:
     with whole_folder(target) as part:
         plain, small = (part / Path(ONNX_FILES[name]).name for name in ("onnx", "onnx_int8"))
         trace_model(reader, plain)
-        with tempfile.TemporaryDirectory(
-            dir=part
-        ) as beside:  # more than two gigabytes of weights are files of their own
-            fused = Path(beside) / "fused.onnx"
+        with tempfile.TemporaryDirectory(dir=part) as beside:
+            fused = Path(beside) / "fused.onnx"  # which may have weights in a file of their own beside it
             trace_model(reader, fused, attention=FUSED)
             quantise(fused, small, head=len(SpanLogits._fields) * (1 + rank_of(reader.model)))
         Layout(template=reader.encoder.template, longest=_longest(reader)).save(part)

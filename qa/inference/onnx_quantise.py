@@ -43,7 +43,10 @@ def quantise(plain: Path, small: Path, *, head: int) -> None:
             per_channel=True,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=excluded,
-            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+            extra_options={
+                "MatMulConstBOnly": True,
+                "DefaultTensorType": onnx.TensorProto.FLOAT,  # of what onnxruntime's own operators return
+            },
         )
     scaled.unlink()
 
