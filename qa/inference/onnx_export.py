@@ -91,6 +91,8 @@ def trace_model(reader: Reader, path: Path, *, attention: str = PLAIN) -> None:
                 dynamic_shapes=(tuple(sizes for _ in reader.input_names),),
             )
             assert program is not None, "the exporter returns nothing only where it writes a file itself"
+            for node in program.model.graph.all_nodes():
+                node.metadata_props.clear()  # lines of code, by their paths on this machine
             program.save(path)
     except ImportError as error:
         raise ExportError(

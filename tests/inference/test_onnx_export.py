@@ -1,5 +1,7 @@
 """ONNX files: any batch and length, the logits and answers of PyTorch, 8-bit weights, the command."""
 
+from pathlib import Path
+
 import onnx
 import pytest
 import torch
@@ -14,6 +16,8 @@ from qa.modeling.conditional_head import RANK
 from qa.modeling.reader import load_reader
 from tests.support import tiny
 from tests.support.predictors import saved
+
+ROOT = Path(__file__).parents[2]
 
 
 def examples(count=12):
@@ -42,6 +46,15 @@ def test_the_predictor_answers_from_the_file_as_from_the_weights(exported):
     onnx = Predictor.from_pretrained(exported, backend="onnx")
     assert [a["answer"] for a in onnx(asked)] == [a["answer"] for a in wanted(asked)]
     assert [a["score"] for a in onnx(asked)] == pytest.approx([a["score"] for a in wanted(asked)], abs=1e-5)
+
+
+def test_files_tell_nothing_of_the_machine_that_made_them(exported):
+    """The exporter writes beside every node which lines of which files on the disk it is from."""
+    for name in ONNX_FILES.values():
+        content = (exported / name).read_bytes()
+        assert not [
+            one for one in (str(ROOT), "site-packages", "stack_trace", "onnx_export.py") if one.encode() in content
+        ]
 
 
 @pytest.mark.parametrize(("folder", "columns"), [("exported", 2), ("conditional_exported", 2 + 2 * RANK)])
