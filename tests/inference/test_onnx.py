@@ -40,7 +40,7 @@ def test_files_take_any_batch_and_length_and_give_the_models_logits(exported):
 
 
 def test_no_pattern_of_memory_is_kept_for_each_shape(exported):
-    """A third of the memory, and more with every shape that was not there before."""
+    """Up to a third of the memory, which grows with every shape that was not there before."""
     model = OnnxModel(exported / ONNX_FILES["onnx_int8"])
     assert model._session.loaded.get_session_options().enable_mem_pattern is False
 

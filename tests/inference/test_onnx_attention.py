@@ -87,15 +87,22 @@ def test_heads_that_share_a_key_are_the_models_own(shared, tmp_path):
     assert largest_difference(OnnxModel(tmp_path / "fused.onnx"), reader, **reader.windows(7, 40)) < 1e-4
 
 
-def test_an_option_that_the_operator_has_not_is_the_models_own(tmp_path):
-    """A cap on the products, as of Gemma 2, would be lost."""
-    reader = load_reader(str(zoo.save(tmp_path, "llama", windows=80)))
-    layer = next(one for one in reader.model.modules() if type(one).__name__ == "LlamaAttention")
-    drawn = [torch.randn(1, 2, 5, 8) for _ in range(3)]
-    attend = AttentionInterface()[FUSED]
-    found, _ = attend(layer, *drawn, None, scaling=1.0, softcap=30.0)
-    products = (drawn[0] @ drawn[1].mT).softmax(-1) @ drawn[2]
-    torch.testing.assert_close(found, products.transpose(1, 2))
+class Attention(torch.nn.Module):
+    """Attention whose class stands beside its own way to attend, as those of the library."""
+
+
+def eager_attention_forward(_module, query, key, value, _mask, *, scaling, softcap, **_options):
+    """Attend with a cap on the products, as Gemma 2 does."""
+    products = query @ key.mT * scaling
+    return ((products / softcap).tanh() * softcap).softmax(-1) @ value, None
+
+
+def test_an_option_that_the_operator_has_not_is_the_models_own():
+    query, key, value = torch.randn(3, 1, 2, 5, 8, generator=torch.Generator().manual_seed(0)) * 3
+    found, _ = AttentionInterface()[FUSED](Attention(), query, key, value, None, scaling=1.0, softcap=0.5)
+    wanted, _ = eager_attention_forward(None, query, key, value, None, scaling=1.0, dropout=0.0, softcap=0.5)
+    torch.testing.assert_close(found, wanted)
+    assert (found - (query @ key.mT).softmax(-1) @ value).abs().max() > 0.1  # the cap is not lost
 
 
 def test_attention_is_as_before_afterwards(tmp_path):
