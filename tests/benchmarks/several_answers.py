@@ -1,4 +1,4 @@
-"""Overlap F1 of all answers on questions with none, one or several: a head of tokens beside a head of spans.
+"""Overlap F1 of all answers on questions with none, one or several: a head of tokens beside two readers of spans.
 
     python -m tests.benchmarks.several_answers --data FOLDER... [--out runs/several_answers] [--command 'accelerate …']
 
@@ -6,10 +6,11 @@ Each FOLDER holds train.parquet and validation.parquet, of SQuAD 1.1 or 2.0; par
 articles. Questions of a paragraph whose answers are apart are merged into one that asks for all of them; others stay as
 they are; the embedded list questions join them.
 
-The head of spans answers with its disjoint spans above a threshold. Both thresholds are fitted on what is scored. Both
-begin with the same model, which may be a reader of spans, whose logits both go on from: --command '${interpreter}
-${program} minilm-squad --model READER'. The same command goes on where it was stopped: finished runs are kept. Exits
-with 1 unless tokens are better by 5 points.
+Readers of spans answer with their disjoint spans above a threshold: "spans" learns all answers of the same questions,
+"reader" one answer to each question before they are merged, as readers are trained. All thresholds are fitted on what
+is scored. All begin with the same model, which may be a reader of spans, whose logits they go on from: --command
+'${interpreter} ${program} minilm-squad --model READER'. The same command goes on where it was stopped: finished runs
+are kept. Exits with 1 unless tokens are better by 5 points than both.
 """
 
 import argparse
@@ -30,11 +31,17 @@ from qa.experiments.running import Runner
 from qa.experiments.settings import trial_of
 from qa.experiments.summary import SettingResult, markdown, summarised
 from qa.files import write_json, write_whole
+from qa.run_folder.paths import RunPaths
 
 BAR = 5.0  # points of overlap F1
 SCORE = "fitted_overlap_f1"
 MOST_MERGED = 3  # questions that become one
-HEADS = {"tokens": {}, "spans": {"decoding.n-best": 200}}  # so many spans that disjoint ones are left
+DISJOINT = {"head": "spans", "decoding.n-best": 200}  # so many spans that disjoint ones are left
+LEARNERS = {
+    "tokens": {"head": "tokens", "data.answers": "all"},
+    "spans": {**DISJOINT, "data.answers": "all"},
+    "reader": {"head": "spans", "data.answers": "any"},
+}
 
 
 def main():
@@ -43,21 +50,23 @@ def main():
     campaign = Campaign(
         folder=options.out, command=command_of(shlex.split(options.command), "train_qa.py"), say=print, metric=SCORE
     )
-    trials = planned(options, campaign, data)
-    campaign.check(list(trials.values()))
+    learned = learning(options, campaign, data)
+    scored = scoring(campaign, learned, data)
+    campaign.check([*learned.values(), *scored.values()])
     ledger = Ledger.open(options.out)
     with Runner(1) as runner:
-        campaign.do(list(trials.values()), ledger, runner)
-    if runner.stopped_by:
-        return 128 + runner.stopped_by
-    results = [collected(campaign, ledger, trials, head) for head in HEADS]
+        for trials in (learned, scored):
+            campaign.do(list(trials.values()), ledger, runner)
+            if runner.stopped_by:
+                return 128 + runner.stopped_by
+    results = [collected(campaign, ledger, learned | scored, name) for name in LEARNERS]
     if not all(result.scores for result in results):
         return 1
     rows = summarised(results)
     write_json(options.out / "table.json", [{"name": row.name, SCORE: row.score.mean} for row in rows])
     print(markdown(rows, "overlap F1"))
     found = {row.name: row.score.mean for row in rows}
-    return int(found["tokens"] - found["spans"] < BAR)
+    return int(found["tokens"] - max(found["spans"], found["reader"]) < BAR)
 
 
 def parsed():
@@ -74,18 +83,26 @@ def parsed():
 
 
 def write_data(options):
-    """Write both splits; return their files. No paragraph of the one is in the other."""
+    """Write both splits, and what is learned before it is merged; no paragraph of the one is in the other."""
     (options.out / "data").mkdir(parents=True, exist_ok=True)
     files, trained = {}, set()
     for split, count in (("train", options.questions), ("validation", options.scored)):
         sets = once(pq.read_table(folder / f"{split}.parquet").to_pylist() for folder in options.data)
-        squad = [row for one in sets for row in merged(spread(one, count))]
+        squad = [spread(one, count) for one in sets]
         lists = load_examples("sample:lists", split=split, config=DataConfig(answers="all")).rows
-        rows = [row for row in (*squad, *map(dict, lists)) if row["context"] not in trained]
-        trained = {row["context"] for row in rows}
-        files[split] = options.out / "data" / f"{split}.jsonl"
-        write_whole(files[split], "".join(f"{json.dumps(row)}\n" for row in rows))
+        rows = [row for one in squad for row in merged(one)]
+        rows = [row for row in (*rows, *map(dict, lists)) if row["context"] not in trained]
+        files[split] = write_rows(options.out / "data" / f"{split}.jsonl", rows)
+        if split == "train":
+            trained = {row["context"] for row in rows}
+            apart = [plain(row) for one in squad for row in one]
+            files["apart"] = write_rows(options.out / "data" / "apart.jsonl", [*apart, *map(dict, lists)])
     return files
+
+
+def write_rows(path, rows):
+    write_whole(path, "".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
 
 
 def once(sets):
@@ -142,24 +159,41 @@ def overlap(one, other):
     return start < stop and begin < end
 
 
-def planned(options, campaign, data):
-    """Return the runs by head and seed."""
-    fixed = {"train-data": str(data["train"]), "validation-data": str(data["validation"]), "data.answers": "all"}
-    fixed["decoding.length-cost"] = 0.0  # that of presets is for one answer a question
+def learning(options, campaign, data):
+    """Return the runs that learn, by name and seed."""
     return {
-        (head, seed): trial_of(
-            {"head": head}, {"head": head, **fixed, **own}, campaign.command.own_arguments, seed=seed
-        )
-        for head, own in HEADS.items()
+        (name, seed): trial_of({"learner": name}, settings(data, own), campaign.command.own_arguments, seed=seed)
+        for name, own in LEARNERS.items()
         for seed in options.seeds
     }
 
 
-def collected(campaign, ledger, trials, head):
-    runs = {seed: trial for (one, seed), trial in trials.items() if one == head}
+def scoring(campaign, learned, data):
+    """Return the runs that score for all answers what has learned one, by name and seed."""
+    flags = settings(data, {**DISJOINT, "data.answers": "all", "training.max-steps": 0})
+    return {
+        (name, seed): trial_of(
+            {"scored": name},
+            flags | {"model": str(RunPaths(campaign.folder_of(trial)).model)},
+            campaign.command.own_arguments,
+            seed=seed,
+        )
+        for (name, seed), trial in learned.items()
+        if trial.flags["data.answers"] == "any"
+    }
+
+
+def settings(data, own):
+    questions = data["train" if own["data.answers"] == "all" else "apart"]
+    files = {"train-data": str(questions), "validation-data": str(data["validation"])}
+    return files | {"decoding.length-cost": 0.0} | own  # presets' cost is refused by a head that finds all answers
+
+
+def collected(campaign, ledger, trials, name):
+    runs = {seed: trial for (one, seed), trial in trials.items() if one == name}
     done = {seed: trial for seed, trial in runs.items() if ledger.is_finished(trial, campaign.folder_of(trial))}
     return SettingResult(
-        name=head,
+        name=name,
         names=tuple(trial.name for trial in runs.values()),
         scores={s: campaign.value(ledger.scores(campaign.folder_of(t)), t.name) for s, t in done.items()},
         minutes={seed: ledger.runs[trial.name].seconds / 60 for seed, trial in done.items()},

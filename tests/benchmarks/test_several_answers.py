@@ -1,12 +1,25 @@
 """Questions of a paragraph merged into ones that ask for several things."""
 
+import json
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qa.experiments.campaign import Campaign
 from qa.experiments.commands import command_of
-from tests.benchmarks.several_answers import HEADS, MOST_MERGED, SCORE, merged, once, planned, spread
+from tests.benchmarks.several_answers import (
+    LEARNERS,
+    MOST_MERGED,
+    SCORE,
+    learning,
+    merged,
+    once,
+    scoring,
+    spread,
+    write_data,
+)
 from tests.support import tiny
 
 TEXT = "Anna wrote the book in 1990, and Bert printed it in Oslo."
@@ -59,7 +72,29 @@ def test_its_runs_are_taken_whatever_the_preset_decodes_by(preset, tmp_path):
     """The presets' length cost is refused by a head that finds all answers."""
     command = command_of(["${interpreter}", "${program}", preset], "train_qa.py")
     campaign = Campaign(folder=tmp_path, command=command, say=print, metric=SCORE)
-    data = {split: tmp_path / f"{split}.jsonl" for split in ("train", "validation")}
-    trials = planned(SimpleNamespace(seeds=[1, 2]), campaign, data)
-    assert len(trials) == 2 * len(HEADS)
-    campaign.check(list(trials.values()))
+    data = {split: tmp_path / f"{split}.jsonl" for split in ("train", "validation", "apart")}
+    learned = learning(SimpleNamespace(seeds=[1, 2]), campaign, data)
+    assert len(learned) == 2 * len(LEARNERS)
+    scored = scoring(campaign, learned, data)
+    assert set(scored) == {("reader", 1), ("reader", 2)}
+    campaign.check([*learned.values(), *scored.values()])
+    for key, trial in scored.items():
+        assert trial.flags["model"] == str(campaign.folder_of(learned[key]) / "model")
+        assert (trial.flags["data.answers"], trial.flags["training.max-steps"]) == ("all", 0)
+
+
+def test_a_reader_learns_the_questions_before_they_are_merged(tmp_path):
+    folder = tmp_path / "squad"
+    folder.mkdir()
+    rows = [tiny.example("Who?", TEXT, "Anna", id="a"), tiny.example("Where?", TEXT, "Oslo", id="b")]
+    for split in ("train", "validation"):
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), folder / f"{split}.parquet")
+    options = SimpleNamespace(out=tmp_path / "out", data=[folder], questions=10, scored=10)
+    found = {
+        name: [json.loads(line) for line in path.read_text().splitlines()] for name, path in write_data(options).items()
+    }
+    lists = len(found["train"]) - 1
+    assert [row["answers"]["text"] for row in found["train"][:1]] == [["Anna", "Oslo"]]
+    assert [row["answers"]["text"] for row in found["apart"][:2]] == [["Anna"], ["Oslo"]]
+    assert len(found["apart"]) == lists + 2 > 100
+    assert TEXT not in {row["context"] for row in found["validation"]}
