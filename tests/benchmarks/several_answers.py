@@ -47,9 +47,7 @@ LEARNERS = {
 def main():
     options = parsed()
     data = write_data(options)
-    campaign = Campaign(
-        folder=options.out, command=command_of(shlex.split(options.command), "train_qa.py"), say=print, metric=SCORE
-    )
+    campaign = Campaign(folder=options.out, command=command_of(shlex.split(options.command), "train_qa.py"), say=print)
     learned = learning(options, campaign, data)
     scored = scoring(campaign, learned, data)
     campaign.check([*learned.values(), *scored.values()])
@@ -59,7 +57,7 @@ def main():
             campaign.do(list(trials.values()), ledger, runner)
             if runner.stopped_by:
                 return 128 + runner.stopped_by
-    results = [collected(campaign, ledger, learned | scored, name) for name in LEARNERS]
+    results = [collected(campaign, ledger, learned, scored, name) for name in LEARNERS]
     if not all(result.scores for result in results):
         return 1
     rows = summarised(results)
@@ -189,14 +187,16 @@ def settings(data, own):
     return files | {"decoding.length-cost": 0.0} | own  # presets' cost is refused by a head that finds all answers
 
 
-def collected(campaign, ledger, trials, name):
-    runs = {seed: trial for (one, seed), trial in trials.items() if one == name}
+def collected(campaign, ledger, learned, scored, name):
+    """Return what the learner's runs scored, and the minutes that they took, those of scoring them among these."""
+    runs = {seed: trial for (one, seed), trial in (learned | scored).items() if one == name}
     done = {seed: trial for seed, trial in runs.items() if ledger.is_finished(trial, campaign.folder_of(trial))}
+    parts = {seed: [found[name, seed] for found in (learned, scored) if (name, seed) in found] for seed in done}
     return SettingResult(
         name=name,
         names=tuple(trial.name for trial in runs.values()),
         scores={s: campaign.value(ledger.scores(campaign.folder_of(t)), t.name) for s, t in done.items()},
-        minutes={seed: ledger.runs[trial.name].seconds / 60 for seed, trial in done.items()},
+        minutes={seed: sum(ledger.runs[one.name].seconds for one in parts[seed]) / 60 for seed in done},
     )
 
 

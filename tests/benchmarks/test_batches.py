@@ -34,3 +34,9 @@ def test_batches_for_a_device_are_all_features(ahead):
 
 def test_a_part_of_the_rows_is_built():
     assert [next(contestants.ours_features(SETUP, part=part)) for part in (1, 10)] == [40, 4]
+
+
+@pytest.mark.slow
+def test_a_folder_is_predicted_for_which_a_head_was_drawn():
+    setup = contestants.Setup(rows=40, predicted=4)
+    assert next(batches.predicted(setup, processes=1)) == 4
