@@ -3,9 +3,10 @@
     python -m tests.benchmarks [--data FOLDER] [--model FOLDER] [--removed PYTHON] [--only WORD ...]
                                [--neighbours N] [--output FOLDER]
 
-Exits with 1 when a ratio is under its bar. Without data the embedded set is measured; without a trained model, what
-8-bit weights do to answers is not; without an environment that has the removed pipeline, nothing is against it. With
-neighbours the machine is as busy as a shared one: the ratios then say what threads lose that wait for one another.
+Exits with 1 when a ratio is under its bar, or a stage failed, after which the others are measured. Without data the
+embedded set is measured; without a trained model, what 8-bit weights do to answers is not; without an environment that
+has the removed pipeline, nothing is against it. With neighbours the machine is as busy as a shared one: the ratios then
+say what threads lose that wait for one another.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.contest import Result, compete, neighbours
+from tests.benchmarks.contest import Result, Stage, compete, neighbours
 from tests.benchmarks.contestants import Setup
 from tests.benchmarks.stages import STAGES
 
@@ -39,25 +40,37 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=Setup.steps, help="training steps a turn")
     options = parser.parse_args()
     setup = Setup(**{name: value for name, value in vars(options).items() if name not in _OF_THE_TABLE})
-    results = []
+    results, failed = [], []
     for stage in STAGES:
         if not any(word in stage.name for word in options.only):
             continue
-        if stage.needs_model and options.model is None:
-            print(f"left out, for want of --model: {stage.name}", flush=True)
+        if wanted := missing(stage, options):
+            print(f"left out, for want of {wanted}: {stage.name}", flush=True)
             continue
-        if stage.needs_removed and options.removed is None:
-            print(f"left out, for want of --removed: {stage.name}", flush=True)
+        try:
+            with neighbours(options.neighbours):
+                results.append(compete(stage, setup))
+        except RuntimeError as error:  # the rows of hours stay, and the stages after it are measured
+            failed.append(stage.name)
+            print(f"failed: {stage.name}: {error}", flush=True)
             continue
-        if stage.precision == "bf16" and not multiplies_bf16():
-            print(f"left out, for want of a CPU that multiplies bf16: {stage.name}", flush=True)
-            continue
-        with neighbours(options.neighbours):
-            results.append(compete(stage, setup))
         print(line(results[-1]), flush=True)
     write(results, options.output, source=options.data or "the embedded set", busy=options.neighbours)
     print("\n" + (options.output / "bench.md").read_text(encoding="utf-8"))
-    return int(any(result.ratio < result.bar for result in results))
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return int(bool(failed) or any(result.ratio < result.bar for result in results))
+
+
+def missing(stage: Stage, options: argparse.Namespace) -> str | None:
+    """Return what a stage needs and is not there."""
+    if stage.needs_model and options.model is None:
+        return "--model"
+    if stage.needs_removed and options.removed is None:
+        return "--removed"
+    if stage.precision == "bf16" and not multiplies_bf16():
+        return "a CPU that multiplies bf16"
+    return None
 
 
 def multiplies_bf16() -> bool:

@@ -10,7 +10,8 @@ Readers of spans answer with their disjoint spans above a threshold: "spans" lea
 "reader" one answer to each question before they are merged, as readers are trained. All thresholds are fitted on what
 is scored. All begin with the same model, which may be a reader of spans, whose logits they go on from: --command
 '${interpreter} ${program} minilm-squad --model READER'. The same command goes on where it was stopped: finished runs
-are kept. Exits with 1 unless tokens are better by 5 points than both.
+are kept. Exits with 1 unless tokens are better by 5 points than both. The number of answers is not limited; a limit of
+two, which suits questions merged by twos and threes, would help readers of spans.
 """
 
 import argparse
