@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float32, Int, Shaped
 
 from qa.features.labels import Labels
 from qa.features.tags import token_tags
@@ -62,12 +62,12 @@ def join(
     begin = width - lengths if features.template.pad_left else np.zeros_like(lengths)
     parts = _Parts.of(features, indices, begin)
     null = np.where(features.template.null_position < 0, parts.end, begin) + features.template.null_position
-    columns = np.arange(width)
+    shape = len(indices), width
     inputs: dict[str, Callable[[], Int[np.ndarray, "feature token"]]] = {
         "input_ids": partial(_token_ids, features, parts, width),
         "token_type_ids": partial(_token_types, features, parts, width),
-        "attention_mask": lambda: _between(columns, begin, parts.end).astype(np.int64),
-        "global_attention_mask": lambda: _between(columns, *parts.beside_context()).astype(np.int64),
+        "attention_mask": lambda: _filled(np.zeros(shape, dtype=np.int64), begin, parts.end, 1),
+        "global_attention_mask": lambda: _filled(np.zeros(shape, dtype=np.int64), *parts.beside_context(), 1),
     }
     soft = labels.soft if labels is not None else None
     places = {"context_begin": parts.context, "null_position": null}
@@ -75,7 +75,7 @@ def join(
     return Rows(
         inputs={name: inputs[name]() for name in input_names},
         feature=np.asarray(indices, dtype=np.int64),
-        in_context=_between(columns, parts.context, parts.context + parts.context_size),
+        in_context=_filled(np.zeros(shape, dtype=np.bool_), parts.context, parts.context + parts.context_size, True),
         context_begin=parts.context,
         null_position=null,
         tokens=int(lengths.sum()),
@@ -177,14 +177,21 @@ def _token_ids(features: Features, parts: _Parts, width: int) -> Int[np.ndarray,
 
 
 def _token_types(features: Features, parts: _Parts, width: int) -> Int[np.ndarray, "feature token"]:
-    template, columns = features.template, np.arange(width)
+    template = features.template
     types = np.full((len(parts.begin), width), template.pad_type, dtype=np.int64)
-    types[_between(columns, parts.begin, parts.between)] = template.first_type
-    types[_between(columns, parts.second, parts.after)] = template.second_type
+    for begin, end, own_type in (
+        (parts.begin, parts.between, template.first_type),
+        (parts.second, parts.after, template.second_type),
+    ):
+        if own_type != template.pad_type:
+            _filled(types, begin, end, own_type)
     _put(template.before_types, types, parts.begin)
     _put(template.between_types, types, parts.between)
     _put(template.after_types, types, parts.after)
     return types
+
+
+# A row has hundreds of tokens: a loop over the rows costs less than an index of every token.
 
 
 def _copy(
@@ -195,9 +202,17 @@ def _copy(
     begin: Int[np.ndarray, "row"],
 ) -> None:
     """Copy `sizes` values from `source` on into every row, from column `begin` on."""
-    within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    target = np.arange(len(rows)) * rows.shape[1] + begin
-    rows.reshape(-1)[np.repeat(target, sizes) + within] = values[np.repeat(source, sizes) + within]
+    for row, first, size, column in zip(rows, source.tolist(), sizes.tolist(), begin.tolist(), strict=True):
+        row[column : column + size] = values[first : first + size]
+
+
+def _filled(
+    rows: Shaped[np.ndarray, "row column"], begin: Int[np.ndarray, "row"], end: Int[np.ndarray, "row"], value: int
+) -> Shaped[np.ndarray, "row column"]:
+    """Put a value into every row from column `begin` to before `end`, and return the rows."""
+    for row, first, last in zip(rows, begin.tolist(), end.tolist(), strict=True):
+        row[first:last] = value
+    return rows
 
 
 def _put(tokens: Sequence[int], rows: Int[np.ndarray, "row column"], begin: Int[np.ndarray, "row"]) -> None:
@@ -221,9 +236,3 @@ def _label_positions(
         positions[row, nth] = context_begin[row] + spans[begin[row] + nth]
         positions[counts == 0, 0] = null[counts == 0]
     return first, last
-
-
-def _between(
-    columns: Int[np.ndarray, "token"], begin: Int[np.ndarray, "feature"], end: Int[np.ndarray, "feature"]
-) -> Bool[np.ndarray, "feature token"]:
-    return (columns >= begin[:, None]) & (columns < end[:, None])

@@ -4,16 +4,21 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from qa.experiments.campaign import Campaign
 from qa.experiments.commands import command_of
+from qa.metrics.multi_span import multi_span_score
 from tests.benchmarks.several_answers import (
     LEARNERS,
+    LIMITED,
+    MOST_ANSWERS,
     MOST_MERGED,
     SCORE,
+    best_limited,
     learning,
     main,
     merged,
@@ -40,11 +45,11 @@ def test_questions_whose_answers_are_apart_are_joined_and_others_stay():
     assert {key: row["answers"]["text"] for key, row in found.items()} == {
         "b": ["Anna wrote"],
         "c": [],
-        "a": ["Anna", "Oslo"],
+        "a-joined": ["Anna", "Oslo"],
         "e": ["1990"],
         "f": ["Nobody"],
     }
-    assert found["a"]["question"] == "Who wrote it? Where?"
+    assert found["a-joined"]["question"] == "Who wrote it? Where?"
 
 
 def test_every_question_is_in_one_that_is_left_with_its_answer_at_its_place():
@@ -93,15 +98,48 @@ def squad(folder):
     return folder
 
 
-def test_a_reader_learns_the_questions_before_they_are_merged(tmp_path):
+def test_merged_questions_are_learned_beside_those_that_they_were_made_of(tmp_path):
     options = SimpleNamespace(out=tmp_path / "out", data=[squad(tmp_path / "squad")], questions=10, scored=10)
     found = {
         name: [json.loads(line) for line in path.read_text().splitlines()] for name, path in write_data(options).items()
     }
-    assert found["train"][0]["answers"]["text"] == ["Anna", "Oslo"]
     assert [row["answers"]["text"] for row in found["apart"][:2]] == [["Anna"], ["Oslo"]]
-    assert found["apart"][2:] == found["train"][1:]
+    assert found["train"][:2] == found["apart"][:2]
+    assert found["train"][2]["answers"]["text"] == ["Anna", "Oslo"]
+    assert found["train"][3:] == found["apart"][2:]
+    assert len({row["id"] for row in found["train"]}) == len(found["train"])
     assert TEXT not in {row["context"] for row in found["validation"]}
+
+
+def test_the_best_threshold_and_limit_are_found_together():
+    """Against all thresholds and limits tried one by one with the public metric."""
+    drawn = np.random.default_rng(3)
+    words = ["anna", "bert", "oslo", "anna bert", "the bert", "1990"]
+    answers, references = [], []
+    for _ in range(40):
+        odds = sorted(drawn.choice([0.2, 0.4, 0.6, 0.8, 0.9], size=drawn.integers(0, 5)), reverse=True)
+        answers.append([{"score": float(one), "answer": str(drawn.choice(words))} for one in odds])
+        references.append([str(word) for word in drawn.choice(words, size=drawn.integers(0, 4), replace=False)])
+    wanted = max(
+        multi_span_score(
+            {str(at): [one["answer"] for one in own if one["score"] >= least][:most] for at, own in enumerate(answers)},
+            {str(at): own for at, own in enumerate(references)},
+        )["overlap_f1"]
+        for least in (0.2, 0.4, 0.6, 0.8, 0.9)
+        for most in range(1, MOST_ANSWERS + 1)
+    )
+    found, most = best_limited(answers, references)
+    assert found == pytest.approx(wanted, abs=1e-9)
+    assert 1 <= most <= MOST_ANSWERS
+
+
+def test_a_limit_is_found_that_a_threshold_cannot_replace():
+    """The second answers are surer than another question's first one, and all are wrong."""
+    answers = [
+        [{"score": 0.9, "answer": "anna"}, {"score": 0.8, "answer": "xyz"}],
+        [{"score": 0.5, "answer": "oslo"}],
+    ]
+    assert best_limited(answers, [["Anna"], ["Oslo"]]) == (100.0, 1)
 
 
 @pytest.mark.slow
@@ -113,7 +151,9 @@ def test_all_learners_are_scored_for_all_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["several_answers", *files, "--seeds", "1", "--command", command])
     assert main() in (0, 1)
     table = json.loads((tmp_path / "out" / "table.json").read_text())
-    assert {row["name"] for row in table} == set(LEARNERS)
-    assert all(0 <= row[SCORE] <= 100 for row in table)
+    assert set(table) == {SCORE, LIMITED}
+    for means in table.values():
+        assert set(means) == set(LEARNERS)
+        assert all(0 <= mean <= 100 for mean in means.values())
     main()
     assert "3 of 3 runs are finished" in capsys.readouterr().out  # the same command does nothing twice
