@@ -100,10 +100,9 @@ def texts_of(
     end: Int[np.ndarray, "candidate"],
 ) -> Shaped[np.ndarray, "candidate"]:
     """Return the texts of spans, as objects."""
-    texts = np.empty(len(example), dtype=object)
-    places = zip(example.tolist(), start.tolist(), end.tolist(), strict=True)
-    texts[:] = [contexts[at][begin:stop] for at, begin, stop in places]
-    return texts
+    within = np.fromiter(contexts, dtype=object, count=len(contexts))[example]
+    places = zip(within, start.tolist(), end.tolist(), strict=True)
+    return np.fromiter([text[begin:stop] for text, begin, stop in places], dtype=object, count=len(example))
 
 
 def disjoint_rows(
