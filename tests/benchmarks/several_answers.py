@@ -50,8 +50,8 @@ ANY_ODDS = 15.0  # of "no answer", under which spans are answers that hardly are
 DISJOINT = {"head": "spans", "decoding.n-best": 200}  # so many spans that disjoint ones are left
 LEARNERS = {
     "tokens": {"head": "tokens", "data.answers": "all"},
-    "spans": {**DISJOINT, "data.answers": "all"},
     "reader": {"head": "spans", "data.answers": "any"},
+    "spans": {**DISJOINT, "data.answers": "all"},
 }
 
 
