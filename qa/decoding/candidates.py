@@ -100,9 +100,10 @@ def texts_of(
     end: Int[np.ndarray, "candidate"],
 ) -> Shaped[np.ndarray, "candidate"]:
     """Return the texts of spans, as objects."""
-    within = np.fromiter(contexts, dtype=object, count=len(contexts))[example]
-    places = zip(within, start.tolist(), end.tolist(), strict=True)
-    return np.fromiter([text[begin:stop] for text, begin, stop in places], dtype=object, count=len(example))
+    texts = np.empty(len(example), dtype=object)
+    places = zip(example.tolist(), start.tolist(), end.tolist(), strict=True)
+    texts[:] = [contexts[at][begin:stop] for at, begin, stop in places]
+    return texts
 
 
 def disjoint_rows(

@@ -29,7 +29,6 @@ class _Logits(NamedTuple):
     end_logits: Float[Tensor, "feature token *length"]
     """With ends that depend on starts also by length; see `conditional_ends`."""
     in_context: Bool[Tensor, "feature token"]
-    padding: Bool[Tensor, "feature token"]
     context_begin: Int[Tensor, "feature"]
     null_position: Int[Tensor, "feature"]
 
@@ -92,8 +91,7 @@ def find_spans(
     """
     spans = room_for(features, config.n_best)
     filled = 0
-    for group in _of_one_width(_logits(model, batch, config) for batch in batches):
-        raw = _without_padding(group)
+    for raw in _of_one_width(_logits(model, batch, config) for batch in batches):
         logits = _log_shares(raw) if window_shares else raw
         rows = slice(filled, filled + len(logits.feature))
         for name, column in vars(_decoded(logits, config)).items():
@@ -103,20 +101,22 @@ def find_spans(
 
 
 def _logits(model: Callable[..., Any], batch: Batch, config: DecodingConfig) -> _Logits:
+    """Return the logits, those of padding lower than all (how much there is, is the batch's) unless they are NaN."""
     output = model(**batch.inputs)
     said = (by_feature(values.float(), batch) for values in (output.start_logits, output.end_logits))
     starts, ends = (by_token(values, batch) for values in said)
     start, end = starts[..., 0], ends[..., 0]
+    if (padding := batch.padding) is not None:
+        lowered = torch.zeros_like(start).masked_fill(padding, -torch.inf)
+        start, end = start + lowered, end + lowered
     if ends.shape[2] > 1:
         places, most = (batch.in_context, batch.null_position), config.max_answer_tokens
         end = conditional_ends(end, starts[..., 1:], ends[..., 1:], *places, max_tokens=most)
-    padding = batch.padding
     return _Logits(
         feature=batch.feature,
         start_logits=start,
         end_logits=end,
         in_context=batch.in_context,
-        padding=torch.zeros_like(batch.in_context) if padding is None else padding,
         context_begin=batch.context_begin,
         null_position=batch.null_position,
     )
@@ -139,13 +139,6 @@ def _of_one_width(logits: Iterable[_Logits]) -> Iterator[_Logits]:
 
 def _joined(group: Sequence[_Logits]) -> _Logits:
     return _Logits(*(torch.cat(columns) for columns in zip(*group, strict=True)))
-
-
-def _without_padding(logits: _Logits) -> _Logits:
-    """Make the logits of padding lower than all (how much there is, is the batch's) unless they are NaN."""
-    lowered = torch.zeros_like(logits.start_logits).masked_fill(logits.padding, -torch.inf)
-    start, end = logits.start_logits, logits.end_logits
-    return logits._replace(start_logits=start + lowered, end_logits=end + lowered if end.ndim == start.ndim else end)
 
 
 def _log_shares(logits: _Logits) -> _Logits:
