@@ -44,9 +44,8 @@ BAR = 5.0  # points of overlap F1
 SCORE = "fitted_overlap_f1"
 LIMITED = "limited_overlap_f1"
 MOST_ANSWERS = 6  # of which a limit is fitted: no question here has more
-JOINED = "-joined"  # at the end of the ids of questions that were merged
 MOST_MERGED = 3  # questions that become one
-ANY_ODDS = 15.0  # of "no answer", under which spans are answers that hardly are one: no score is rounded to 1
+ANY_ODDS = 15.0  # threshold that nearly every span is under; not higher, since scores near 1 would be rounded to it
 DISJOINT = {"head": "spans", "decoding.n-best": 200}  # so many spans that disjoint ones are left
 LEARNERS = {
     "tokens": {"head": "tokens", "data.answers": "all"},
@@ -113,7 +112,8 @@ def write_data(options):
             trained = {row["context"] for row in (*rows, *lists)}
             apart = [plain(row) for one in squad for row in one]
             files["apart"] = write_rows(options.out / "data" / "apart.jsonl", [*apart, *lists])
-            rows = [*apart, *(row for row in rows if row["id"].endswith(JOINED))]
+            known = {row["id"] for row in apart}
+            rows = [*apart, *(row for row in rows if row["id"] not in known)]
         else:
             rows = [row for row in rows if row["context"] not in trained]
             lists = [row for row in lists if row["context"] not in trained]
@@ -163,7 +163,7 @@ def joined(context, rows):
     firsts = sorted((place(row) for row in rows), key=lambda one: one[0])
     answers = {"text": [context[start:end] for start, end in firsts], "answer_start": [start for start, _ in firsts]}
     question = " ".join(row["question"].strip() for row in rows)
-    own_id = rows[0]["id"] + (JOINED if len(rows) > 1 else "")
+    own_id = rows[0]["id"] + ("-joined" if len(rows) > 1 else "")
     return plain(rows[0]) | {"id": own_id, "question": question, "answers": answers}
 
 
